@@ -1,0 +1,184 @@
+package main
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"monban/abi"
+	"monban/bpf"
+	"monban/format"
+	"monban/format/oci"
+	"monban/policy"
+	"monban/seccomp"
+	"monban/verdict"
+)
+
+// gateFlags are the flags of every command that reads gates.
+type gateFlags struct {
+	archs, caps     []string
+	kernel, runtime string
+}
+
+func (f *gateFlags) register(cmd *cobra.Command) {
+	cmd.Flags().StringSliceVar(&f.archs, "arch", nil, "architectures to speak for, instead of the gate's own (x86_64,x86,x32,aarch64,…)")
+	cmd.Flags().StringSliceVar(&f.caps, "cap", nil, "capabilities that an OCI profile is read for: names, docker, none or all (default docker)")
+	cmd.Flags().StringVar(&f.kernel, "kernel", "", "kernel version that an OCI profile is read for, such as 6.12 (default the newest)")
+	cmd.Flags().StringVar(&f.runtime, "runtime", "", "add what a container runtime adds to an OCI profile: runc")
+	complete := func(words func() []string) func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+		return func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+			return words(), cobra.ShellCompDirectiveNoFileComp
+		}
+	}
+	for name, words := range map[string]func() []string{
+		"arch":    func() []string { return strings.Split(archNames(abi.Archs()), ", ") },
+		"cap":     func() []string { return append(oci.AllCaps(), "docker", "none", "all") },
+		"kernel":  func() []string { return nil },
+		"runtime": func() []string { return []string{"runc"} },
+	} {
+		if err := cmd.RegisterFlagCompletionFunc(name, complete(words)); err != nil {
+			panic(err) // the flag was registered above
+		}
+	}
+	if cmd.ValidArgsFunction == nil {
+		cmd.ValidArgsFunction = completeGates
+	}
+}
+
+// completeGates offers the presets beside files.
+func completeGates(_ *cobra.Command, _ []string, prefix string) ([]string, cobra.ShellCompDirective) {
+	if strings.HasPrefix(prefix, "@") {
+		return policy.Presets(), cobra.ShellCompDirectiveNoFileComp
+	}
+	return nil, cobra.ShellCompDirectiveDefault
+}
+
+// options turns the flags' words into values.
+func (f *gateFlags) options() (format.Options, error) {
+	o := format.DefaultOptions()
+	for _, name := range f.archs {
+		a, err := abi.ParseArch(name)
+		if err != nil {
+			return o, fmt.Errorf("--arch: %w", err)
+		}
+		if !slices.Contains(o.Archs, a) {
+			o.Archs = append(o.Archs, a)
+		}
+	}
+	if f.kernel != "" {
+		v, err := abi.ParseVersion(f.kernel)
+		if err != nil {
+			return o, fmt.Errorf("--kernel: %w", err)
+		}
+		o.Kernel = v
+	}
+	if f.caps != nil {
+		caps, err := oci.ParseCaps(f.caps)
+		if err != nil {
+			return o, fmt.Errorf("--cap: %w", err)
+		}
+		o.Caps = append([]string{}, caps...)
+	}
+	if f.runtime != "" && f.runtime != "runc" {
+		return o, fmt.Errorf("--runtime %s: the one runtime known is runc", f.runtime)
+	}
+	o.Runtime = f.runtime
+	return o, nil
+}
+
+// read reads a gate, pid:N included, and prints its notes to standard error.
+func (f *gateFlags) read(ref string) (*format.Gate, error) {
+	o, err := f.options()
+	if err != nil {
+		return nil, exit{exitUsage, err}
+	}
+	if pid, ok := strings.CutPrefix(ref, "pid:"); ok {
+		return dumped(pid)
+	}
+	g, err := format.Read(ref, os.Stdin, o)
+	if err != nil {
+		return nil, exit{exitUsage, err}
+	}
+	for _, n := range g.Notes {
+		fmt.Fprintln(os.Stderr, styled(os.Stderr, faint, "note:"), n)
+	}
+	return g, nil
+}
+
+// dumped is the gate of a live process.
+func dumped(pid string) (*format.Gate, error) {
+	n, err := strconv.Atoi(pid)
+	if err != nil || n <= 0 {
+		return nil, exit{exitUsage, fmt.Errorf("%q is no process id", pid)}
+	}
+	programs, err := seccomp.Dump(n)
+	if err != nil {
+		return nil, exit{exitUsage, fmt.Errorf("process %d: %w", n, err)}
+	}
+	return &format.Gate{Name: "pid:" + pid, Kind: format.BPF, Programs: programs, Order: abi.Native().ByteOrder()}, nil
+}
+
+// meaning is a gate's verdict in a space.
+func meaning(g *format.Gate, s *verdict.Space) (verdict.Verdict, error) {
+	v, err := g.Verdict(s)
+	if err != nil {
+		return v, exit{exitUsage, err}
+	}
+	return v, nil
+}
+
+// archsOf are the architectures to speak of: the policy's, or those that a filter tells apart.
+func archsOf(g *format.Gate, v verdict.Verdict) []abi.Arch {
+	if g.Policy != nil {
+		return g.Policy.Archs
+	}
+	p, _, err := policy.FromVerdict(g.Name, v, nativeFor(g.Order))
+	if err != nil {
+		return []abi.Arch{nativeFor(g.Order)}
+	}
+	return p.Archs
+}
+
+// nativeFor is the running machine's architecture, or one that a program of the other byte order may be for.
+func nativeFor(order binary.ByteOrder) abi.Arch {
+	if a := abi.Native(); a.ByteOrder() == order {
+		return a
+	}
+	if order == binary.ByteOrder(binary.BigEndian) {
+		return abi.S390X
+	}
+	return abi.X86_64
+}
+
+func archNames(archs []abi.Arch) string {
+	var names []string
+	for _, a := range archs {
+		names = append(names, a.String())
+	}
+	return strings.Join(names, ", ")
+}
+
+// tooComplex adds what can still be done with a filter that cannot be judged.
+func tooComplex(err error) error {
+	if errors.Is(err, verdict.ErrTooComplex) {
+		return fmt.Errorf("%w (monban disasm still shows it instruction by instruction)", err)
+	}
+	return err
+}
+
+// killers says whether a verdict can end a program of the native architecture with a signal.
+func killers(v verdict.Verdict, native abi.Arch) bool {
+	for a := range v.Restrict(verdict.Arch, native.Token()).Actions() {
+		switch a.Kind() {
+		case bpf.KillProcess, bpf.KillThread, bpf.Trap:
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,182 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"monban/abi"
+)
+
+// An entry is what syscalls prints about one call.
+type entry struct {
+	Name    string            `json:"name"`
+	Since   string            `json:"since,omitempty"`
+	Groups  []string          `json:"groups"`
+	Args    []string          `json:"args"`
+	Numbers map[string]uint32 `json:"numbers"`
+	Mux     map[string]string `json:"mux,omitempty"`
+}
+
+func syscallsCommand() *cobra.Command {
+	var asJSON bool
+	var archs []string
+	cmd := &cobra.Command{
+		Use:   "syscalls [NAME|NUMBER|@GROUP]",
+		Short: "look a system call up on every architecture",
+		Example: `  monban syscalls openat
+  monban syscalls 257 --arch x86_64
+  monban syscalls @network-io
+  monban syscalls`,
+		Args: cobra.MaximumNArgs(1),
+		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+			return append(abi.Calls(), abi.Groups()...), cobra.ShellCompDirectiveNoFileComp
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			on := abi.Archs()
+			if archs != nil {
+				on = nil
+				for _, s := range archs {
+					a, err := abi.ParseArch(s)
+					if err != nil {
+						return exit{exitUsage, err}
+					}
+					on = append(on, a)
+				}
+			}
+			var names []string
+			switch {
+			case len(args) == 0:
+				names = abi.Calls()
+			case strings.HasPrefix(args[0], "@"):
+				var ok bool
+				if names, ok = abi.Group(args[0], abi.Version{}); !ok {
+					return exit{exitUsage, fmt.Errorf("unknown group %s (there are %s)", args[0], strings.Join(abi.Groups(), " "))}
+				}
+			default:
+				var err error
+				if names, err = lookUp(args[0], on); err != nil {
+					return exit{exitUsage, err}
+				}
+			}
+			var entries []entry
+			for _, n := range names {
+				entries = append(entries, describe(n, on))
+			}
+			w := cmd.OutOrStdout()
+			switch {
+			case asJSON:
+				return printJSON(w, entries)
+			case len(args) == 0 || strings.HasPrefix(args[0], "@"):
+				listCalls(w, entries, on[0])
+			default:
+				for i, e := range entries {
+					if i > 0 {
+						fmt.Fprintln(w)
+					}
+					e.print(w, on)
+				}
+			}
+			return nil
+		},
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	cmd.Flags().StringSliceVar(&archs, "arch", nil, "only these architectures")
+	return cmd
+}
+
+// lookUp finds the calls that a name or number means.
+func lookUp(s string, on []abi.Arch) ([]string, error) {
+	if abi.Known(s) {
+		return []string{s}, nil
+	}
+	nr, err := strconv.ParseUint(s, 0, 32)
+	if err != nil {
+		hint := ""
+		if near := abi.Suggest(s, slices.Values(abi.Calls())); near != "" {
+			hint = " (did you mean " + near + "?)"
+		}
+		return nil, fmt.Errorf("unknown system call %s%s", s, hint)
+	}
+	var names []string
+	for _, a := range on {
+		if n, ok := a.Name(uint32(nr)); ok && !slices.Contains(names, n) {
+			names = append(names, n)
+		}
+	}
+	if names == nil {
+		return nil, fmt.Errorf("no architecture has a system call number %d", nr)
+	}
+	return names, nil
+}
+
+func describe(name string, on []abi.Arch) entry {
+	e := entry{Name: name, Groups: []string{}, Args: []string{}, Numbers: map[string]uint32{}, Mux: map[string]string{}}
+	if v, ok := abi.Since(name); ok {
+		e.Since = v.String()
+	}
+	for _, g := range abi.Groups() {
+		if members, _ := abi.Group(g, abi.Version{}); slices.Contains(members, name) {
+			e.Groups = append(e.Groups, g)
+		}
+	}
+	signed := false
+	for _, a := range on {
+		if args, ok := a.Args(name); ok && !signed {
+			if _, direct := a.Number(name); !direct {
+				continue
+			}
+			signed = true
+			for _, arg := range args {
+				e.Args = append(e.Args, arg.Type+" "+arg.Name)
+			}
+		}
+		if nr, ok := a.Number(name); ok {
+			e.Numbers[a.String()] = nr
+		}
+		if m, ok := a.Mux(name); ok {
+			e.Mux[a.String()] = fmt.Sprintf("%s(%d)", m.Call, m.Sub)
+		}
+	}
+	return e
+}
+
+func (e entry) print(w io.Writer, on []abi.Arch) {
+	fmt.Fprintf(w, "%s(%s)", styled(w, bold, e.Name), strings.Join(e.Args, ", "))
+	if e.Since != "" {
+		fmt.Fprintf(w, "   since Linux %s", e.Since)
+	}
+	fmt.Fprintf(w, "\ngroups: %s\n", strings.Join(e.Groups, " "))
+	for _, a := range on {
+		var ways []string
+		if nr, ok := e.Numbers[a.String()]; ok {
+			s := fmt.Sprint(nr)
+			if a == abi.X32 {
+				s = fmt.Sprintf("%d (%#x)", nr, nr)
+			}
+			ways = append(ways, s)
+		}
+		if m, ok := e.Mux[a.String()]; ok {
+			ways = append(ways, m)
+		}
+		if ways == nil {
+			ways = []string{"-"}
+		}
+		fmt.Fprintf(w, "  %-12s %s\n", a, strings.Join(ways, ", "))
+	}
+}
+
+// listCalls prints one line a call.
+func listCalls(w io.Writer, entries []entry, native abi.Arch) {
+	for _, e := range entries {
+		nr := "-"
+		if n, ok := e.Numbers[native.String()]; ok {
+			nr = fmt.Sprint(n)
+		}
+		fmt.Fprintf(w, "%-28s %-6s %s\n", e.Name, nr, strings.Join(e.Args, ", "))
+	}
+}

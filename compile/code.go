@@ -1,0 +1,103 @@
+package compile
+
+import (
+	"monban/bpf"
+	"monban/verdict"
+)
+
+// A ref is one piece of code: an instruction and what follows it. Equal code is one ref, so that code is shared wherever it can be.
+type ref int32
+
+// none follows a ret.
+const none ref = -1
+
+type op uint8
+
+const (
+	ret  op = iota // answer k
+	load           // A = word k, then yes
+	and            // A &= k, then yes
+	jeq            // A == k: yes, else no
+	jge            // A >= k: yes, else no
+	jset           // A & k != 0: yes, else no
+)
+
+type code struct {
+	op      op
+	k       uint32
+	yes, no ref
+}
+
+// A pool holds code while a program is put together; most of it is never used.
+type pool struct {
+	codes []code
+	refs  map[code]ref
+	memo  map[want]ref
+	sizes map[ref]int
+
+	shared uint32 // a number from which on several architectures agree, or 0
+}
+
+// want is code that is asked for: to decide node while A holds word (or nothing).
+type want struct {
+	node verdict.Node
+	word verdict.Word
+}
+
+// noWord says that A holds nothing of use.
+const noWord verdict.Word = 255
+
+func newPool() *pool {
+	return &pool{refs: map[code]ref{}, memo: map[want]ref{}, sizes: map[ref]int{}}
+}
+
+func (p *pool) add(c code) ref {
+	if c.op >= jeq && c.yes == c.no {
+		return c.yes
+	}
+	r, ok := p.refs[c]
+	if !ok {
+		r = ref(len(p.codes))
+		p.codes = append(p.codes, c)
+		p.refs[c] = r
+	}
+	return r
+}
+
+func (p *pool) ret(a bpf.Action) ref           { return p.add(code{ret, uint32(a), none, none}) }
+func (p *pool) load(w verdict.Word, r ref) ref { return p.add(code{load, uint32(w), r, none}) }
+func (p *pool) and(k uint32, r ref) ref        { return p.add(code{and, k, r, none}) }
+func (p *pool) jump(o op, k uint32, yes, no ref) ref {
+	return p.add(code{o, k, yes, no})
+}
+
+// size is the number of instructions reachable from r, each counted once.
+func (p *pool) size(r ref) int {
+	if n, ok := p.sizes[r]; ok {
+		return n
+	}
+	seen := make(map[ref]bool, 64)
+	stack := []ref{r}
+	for len(stack) > 0 {
+		r := stack[len(stack)-1]
+		stack = stack[:len(stack)-1]
+		if r == none || seen[r] {
+			continue
+		}
+		seen[r] = true
+		stack = append(stack, p.codes[r].yes, p.codes[r].no)
+	}
+	p.sizes[r] = len(seen)
+	return len(seen)
+}
+
+// smallest is the shortest of several codes for the same thing; of equals the first.
+func (p *pool) smallest(rs ...ref) ref {
+	best := rs[0]
+	for _, r := range rs[1:] {
+		if p.size(r) < p.size(best) {
+			best = r
+		}
+	}
+	return best
+}

@@ -1,0 +1,12 @@
+// Package compile turns the meaning of a policy into the classic BPF program that the kernel runs, and proves that it did:
+// every program is lifted back into a verdict before anyone gets it, and a difference is an error.
+//
+//	space := verdict.NewSpace(verdict.DefaultBudget)
+//	v, err := policy.Verdict(space)
+//	program, err := compile.Program(v, binary.LittleEndian)
+//
+// Programs are small first, then short on the paths that are really run. The kernel (5.11 and later) finds out by itself which
+// calls are always allowed and never runs the filter for them, provided that nothing but loads of arch and nr, jumps and AND
+// with constants lies on their path; so the paths of calls that are plainly allowed cost nothing, and only the calls whose
+// arguments matter, and denials, are worth shortening.
+package compile

@@ -1,0 +1,117 @@
+package compile
+
+import (
+	"slices"
+
+	"monban/bpf"
+	"monban/verdict"
+)
+
+// x32Bit sets the numbers of x32 apart from those of x86_64, which share an architecture token.
+const x32Bit uint32 = 0x40000000
+
+// numbers is code that decides by the call's number, in A.
+func (p *pool) numbers(v verdict.Verdict) ref {
+	spans, ok := p.spans(v, verdict.Nr, 0, 0xffffffff, maxSpans)
+	if !ok {
+		return p.bits(v, verdict.Nr)
+	}
+	weigh(p, spans)
+	best := p.cut(spans)
+	if folded, ok := p.folded(spans); ok {
+		best = p.smallest(best, folded)
+	}
+	return best
+}
+
+// cut builds the tree over spans, apart from p.shared, a number from which on several architectures agree: what is above it then
+// is the same code for all of them.
+func (p *pool) cut(spans []span) ref {
+	at := slices.IndexFunc(spans, func(s span) bool { return s.hi >= p.shared })
+	if p.shared == 0 || at < 0 || spans[at].lo == 0 && spans[at].hi == 0xffffffff {
+		return p.ranges(spans)
+	}
+	low := slices.Clone(spans[:at+1])
+	high := slices.Clone(spans[at:])
+	if low[at].lo >= p.shared {
+		low = low[:at]
+	} else {
+		low[at].hi = p.shared - 1
+	}
+	high[0].lo = p.shared
+	if len(low) == 0 || len(high) < 2 {
+		return p.ranges(spans)
+	}
+	return p.jump(jge, p.shared, p.ranges(high), p.ranges(low))
+}
+
+// weigh says how much the path to each span matters: the kernel answers a plain allow from its cache, so what counts is calls
+// whose arguments are looked at, then denials.
+func weigh(p *pool, spans []span) {
+	for i := range spans {
+		s := &spans[i]
+		calls := float64(min(s.hi-s.lo, 1000) + 1)
+		c := p.codes[s.then]
+		switch {
+		case c.op != ret:
+			s.weight = 10 * calls
+		case bpf.Action(c.k) == bpf.Allow:
+			s.weight = 0.01 * calls
+		default:
+			s.weight = 0.05 * min(calls, 20)
+		}
+	}
+}
+
+// folded decides x86_64 and x32 in one tree: it takes bit 30 out of the number and asks for it only where the two differ.
+func (p *pool) folded(spans []span) (ref, bool) {
+	x32 := clip(spans, x32Bit, 2*x32Bit-1)
+	if len(x32) < 3 {
+		return 0, false // x32 is not treated call by call
+	}
+	pairs := p.pair(clip(spans, 0, x32Bit-1), x32)
+	pairs = append(pairs, p.pair(clip(spans, 2*x32Bit, 3*x32Bit-1), clip(spans, 3*x32Bit, 0xffffffff))...)
+	merged := pairs[:1]
+	for _, s := range pairs[1:] {
+		if last := &merged[len(merged)-1]; last.then == s.then && last.hi+1 == s.lo {
+			last.hi = s.hi
+			last.weight += s.weight
+		} else {
+			merged = append(merged, s)
+		}
+	}
+	return p.and(^x32Bit, p.cut(merged)), true
+}
+
+// clip cuts spans to lo..hi.
+func clip(spans []span, lo, hi uint32) []span {
+	var out []span
+	for _, s := range spans {
+		if s.hi >= lo && s.lo <= hi {
+			s.lo, s.hi = max(s.lo, lo), min(s.hi, hi)
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+// pair lays the spans with bit 30 over those without it.
+func (p *pool) pair(clear, set []span) []span {
+	var out []span
+	for i, j := 0, 0; i < len(clear) && j < len(set); {
+		a, b := clear[i], set[j]
+		bLo, bHi := b.lo&^x32Bit, b.hi&^x32Bit
+		s := span{max(a.lo, bLo), min(a.hi, bHi), a.then, a.weight + b.weight}
+		if a.then != b.then {
+			s.then = p.load(verdict.Nr, p.jump(jge, x32Bit, b.then, a.then))
+		}
+		out = append(out, s)
+		if a.hi <= bHi {
+			i++
+		}
+		if bHi <= a.hi {
+			j++
+		}
+	}
+	return out
+}

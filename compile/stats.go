@@ -1,0 +1,81 @@
+package compile
+
+import (
+	"encoding/binary"
+
+	"monban/abi"
+	"monban/bpf"
+	"monban/verdict"
+)
+
+// Stats describe a program by what it costs. Counts of executed instructions are over the known calls of the architectures that
+// it was measured for, arguments zero unless said.
+type Stats struct {
+	Length       int     // instructions
+	Longest      int     // instructions on the longest path
+	Mean         float64 // executed a call
+	MeanCached   float64 // the same, calls that the kernel's cache answers counted as 0
+	MeanUncached float64 // executed a call, over the calls that are allowed depending on arguments
+	Uncached     int     // how many those are
+	Allowed      int     // calls that are allowed whatever their arguments
+	Cacheable    int     // how many of those the kernel's cache answers
+}
+
+// Measure counts what a program with the meaning v costs on some architectures.
+func Measure(p bpf.Program, v verdict.Verdict, archs []abi.Arch, order binary.ByteOrder) Stats {
+	s := Stats{Length: len(p), Longest: longest(p)}
+	var calls, sum, cached, uncached int
+	for _, a := range archs {
+		own := v.Restrict(verdict.Arch, a.Token())
+		for nr := range a.Calls() {
+			d := bpf.Data{Arch: a.Token(), Nr: nr}
+			n := p.Executed(&d, order)
+			calls++
+			sum += n
+			leaf := own.Restrict(verdict.Nr, nr)
+			do, constant := leaf.Constant()
+			switch {
+			case constant && do == bpf.Allow:
+				s.Allowed++
+				if p.CachesAllow(a.Token(), nr) {
+					s.Cacheable++
+					continue
+				}
+			case !constant:
+				if d, ok := leaf.Witness(func(x bpf.Action) bool { return x == bpf.Allow }); ok {
+					d.Arch, d.Nr = a.Token(), nr
+					uncached += p.Executed(&d, order)
+					s.Uncached++
+				}
+			}
+			cached += n
+		}
+	}
+	mean := func(sum, n int) float64 {
+		if n == 0 {
+			return 0
+		}
+		return float64(sum) / float64(n)
+	}
+	s.Mean, s.MeanCached, s.MeanUncached = mean(sum, calls), mean(cached, calls), mean(uncached, s.Uncached)
+	return s
+}
+
+// longest is the length of the longest path; programs only jump forward.
+func longest(p bpf.Program) int {
+	from := make([]int, len(p)+1)
+	for pc := len(p) - 1; pc >= 0; pc-- {
+		in := p[pc]
+		next := from[pc+1]
+		switch {
+		case in.Code&7 == bpf.RET:
+			next = 0
+		case in.Code&7 == bpf.JMP && in.Code&0xf0 == bpf.JA:
+			next = from[pc+1+int(in.K)]
+		case in.Code&7 == bpf.JMP:
+			next = max(from[pc+1+int(in.Jt)], from[pc+1+int(in.Jf)])
+		}
+		from[pc] = 1 + next
+	}
+	return from[0]
+}

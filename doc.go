@@ -1,0 +1,17 @@
+// Package monban is the front door for Go programs that want to give up system calls.
+//
+//	policy, err := monban.Parse(`
+//		include @go-runtime        # what the Go runtime itself needs
+//		allow read write close
+//		allow openat(flags & (O_WRONLY|O_RDWR) == 0)
+//	`)
+//	if err != nil {
+//		log.Fatal(err)
+//	}
+//	if err := monban.Enforce(policy); err != nil {
+//		log.Fatal(err)
+//	}
+//
+// From then on every thread of the program, and everything that it starts, is bound; there is no way back. The policy language is
+// described in docs/language.md. Programs that are not written in Go are put behind a gate by package sandbox, or by monban run.
+package monban

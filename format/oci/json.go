@@ -1,0 +1,266 @@
+package oci
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"monban/abi"
+	"monban/policy"
+)
+
+const (
+	maxSource = 16 << 20 // bytes; Docker's default profile has 18 thousand
+	maxDepth  = 32       // of nesting; a config.json has fewer than ten
+)
+
+// A value is a JSON value that knows its place.
+type value struct {
+	off     int // of its first byte
+	text    string
+	kind    kind
+	items   []*value
+	members []member
+}
+
+type member struct {
+	key string
+	off int
+	val *value
+}
+
+type kind uint8
+
+const (
+	null kind = iota
+	boolean
+	number
+	text
+	array
+	object
+)
+
+func (k kind) String() string {
+	return [...]string{"null", "a boolean", "a number", "a string", "an array", "an object"}[k]
+}
+
+// A source is a file's text, for errors that point.
+type source struct {
+	name  string
+	src   []byte
+	lines []int // where each starts
+	runes []int // how many there are before each block
+}
+
+// block is how many bytes share an entry of source.runes: it keeps places cheap in a long file of one line.
+const block = 1024
+
+func newSource(name string, src []byte) *source {
+	s := &source{name: name, src: src, lines: []int{0}}
+	n := 0
+	for i, b := range src {
+		if i%block == 0 {
+			s.runes = append(s.runes, n)
+		}
+		if b == '\n' {
+			s.lines = append(s.lines, i+1)
+		}
+		if utf8.RuneStart(b) {
+			n++
+		}
+	}
+	s.runes = append(s.runes, n)
+	return s
+}
+
+// runesBefore counts the runes that start before off.
+func (s *source) runesBefore(off int) int {
+	n := s.runes[off/block]
+	for _, b := range s.src[off/block*block : off] {
+		if utf8.RuneStart(b) {
+			n++
+		}
+	}
+	return n
+}
+
+func (s *source) pos(off int) policy.Pos {
+	off = min(off, len(s.src))
+	line, exact := slices.BinarySearch(s.lines, off)
+	if exact {
+		line++
+	}
+	return policy.Pos{File: s.name, Line: line, Col: s.runesBefore(off) - s.runesBefore(s.lines[line-1]) + 1}
+}
+
+func (s *source) errorf(off int, format string, args ...any) error {
+	return &policy.Error{Pos: s.pos(off), Msg: fmt.Sprintf(format, args...)}
+}
+
+// tree reads the one JSON value of the source. Unlike encoding/json it refuses duplicate keys and bytes that are not
+// UTF-8.
+func (s *source) tree() (*value, error) {
+	switch {
+	case len(bytes.TrimSpace(s.src)) == 0:
+		return nil, &policy.Error{Pos: policy.Pos{File: s.name}, Msg: "the file is empty (a seccomp profile is a JSON object)"}
+	case !utf8.Valid(s.src):
+		off := 0
+		for r, n := utf8.DecodeRune(s.src); r != utf8.RuneError || n > 1; r, n = utf8.DecodeRune(s.src[off:]) {
+			off += n
+		}
+		return nil, s.errorf(off, "byte 0x%02x is not UTF-8 (JSON is UTF-8 text)", s.src[off])
+	}
+	t := &treeReader{source: s, dec: json.NewDecoder(bytes.NewReader(s.src))}
+	t.dec.UseNumber()
+	v, err := t.value(0)
+	if err != nil {
+		return nil, err
+	}
+	if off := t.next(); off < len(s.src) {
+		return nil, s.errorf(off, "unexpected text after the end of the profile (remove it)")
+	}
+	return v, nil
+}
+
+type treeReader struct {
+	*source
+	dec *json.Decoder
+}
+
+// next is where the next token starts: after blanks and the punctuation that the decoder swallows.
+func (t *treeReader) next() int {
+	off := int(t.dec.InputOffset())
+	for off < len(t.src) && strings.IndexByte(" \t\r\n,:", t.src[off]) >= 0 {
+		off++
+	}
+	return off
+}
+
+func (t *treeReader) token() (off int, tok json.Token, err error) {
+	off = t.next()
+	tok, err = t.dec.Token()
+	if err == nil {
+		return off, tok, nil
+	}
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return 0, nil, t.errorf(len(t.src), "the file ends in the middle of a value (is it truncated?)")
+	}
+	what := err.Error()
+	if syntax, ok := errors.AsType[*json.SyntaxError](err); ok {
+		off, what = max(int(syntax.Offset)-1, 0), syntax.Error()
+		// The decoder counts from the start of the token in some cases, from that of the input in others.
+		if off < int(t.dec.InputOffset()) {
+			off = t.next()
+		}
+	}
+	return 0, nil, t.errorf(off, "not JSON: %s (check the commas and quotes before this place)", what)
+}
+
+func (t *treeReader) value(depth int) (*value, error) {
+	off, tok, err := t.token()
+	if err != nil {
+		return nil, err
+	}
+	v := &value{off: off}
+	switch tok := tok.(type) {
+	case nil:
+	case bool:
+		v.kind = boolean
+	case json.Number:
+		v.kind, v.text = number, tok.String()
+	case string:
+		v.kind, v.text = text, tok
+	case json.Delim:
+		if depth == maxDepth {
+			return nil, t.errorf(off, "nested more than %d deep (a profile needs six)", maxDepth)
+		}
+		v.kind = array
+		if tok == '{' {
+			v.kind = object
+		}
+		keys := map[string]int{} // of the object, with their places
+		for t.dec.More() {
+			if err := t.element(v, keys, depth); err != nil {
+				return nil, err
+			}
+		}
+		if _, _, err := t.token(); err != nil { // the closing bracket
+			return nil, err
+		}
+	}
+	return v, nil
+}
+
+// element reads one item or one member of v.
+func (t *treeReader) element(v *value, keys map[string]int, depth int) error {
+	if v.kind == array {
+		item, err := t.value(depth + 1)
+		v.items = append(v.items, item)
+		return err
+	}
+	off, tok, err := t.token()
+	if err != nil {
+		return err
+	}
+	key, ok := tok.(string)
+	if !ok {
+		return t.errorf(off, "an object's key must be a string")
+	}
+	if first, dup := keys[key]; dup {
+		return t.errorf(off, "duplicate key %q (first in line %d: remove one)", key, t.pos(first).Line)
+	}
+	keys[key] = off
+	val, err := t.value(depth + 1)
+	v.members = append(v.members, member{key, off, val})
+	return err
+}
+
+func (v *value) member(key string) *member {
+	i := slices.IndexFunc(v.members, func(m member) bool { return m.key == key })
+	if i < 0 {
+		return nil
+	}
+	return &v.members[i]
+}
+
+// did is " (did you mean X?)" for the nearest of the names, or else the given hint.
+func did(word string, among []string, otherwise string) string {
+	if near := abi.Suggest(word, slices.Values(among)); near != "" {
+		return " (did you mean " + near + "?)"
+	}
+	return otherwise
+}
+
+// Sniff reports whether src looks like a seccomp profile of a container or a whole OCI config.json, damaged ones
+// included.
+func Sniff(src []byte) bool {
+	dec := json.NewDecoder(bytes.NewReader(src[:min(len(src), maxSource)]))
+	if open, err := dec.Token(); err != nil || open != json.Delim('{') {
+		return false
+	}
+	for dec.More() {
+		key, err := dec.Token()
+		if err != nil {
+			return false
+		}
+		switch key {
+		case "defaultAction", "archMap", "defaultErrnoRet", "ociVersion":
+			return true
+		case "apiVersion", "kind": // Kubernetes' SeccompProfile holds the same words
+			return false
+		}
+		var skipped json.RawMessage
+		if dec.Decode(&skipped) != nil {
+			return key == "syscalls"
+		}
+		if key == "syscalls" {
+			return true
+		}
+	}
+	return false
+}

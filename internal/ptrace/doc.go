@@ -1,0 +1,18 @@
+// Package ptrace is the only ptrace(2) code of Monban: stop a thread, read its registers and memory, and make it perform
+// a system call of our choice. It knows nothing of gates; packages sandbox and seccomp decide what to inject and why.
+//
+// ptrace ties a tracee to one thread of the tracer, so everything here runs inside [OwnThread]:
+//
+//	ptrace.OwnThread(func() {
+//		ptrace.Seize(pid, 0)
+//		ptrace.Interrupt(pid)
+//		ev, _ := ptrace.Wait(pid, 0)     // stopped now
+//		regs, _ := ptrace.GetRegs(pid)
+//		call := regs.Data()              // number and arguments, as a seccomp filter sees them
+//		ptrace.Detach(pid, ev.Signal())
+//	})
+//
+// Injection ([Image], [Injection]) works on linux/amd64 (64-bit and i386 tracees) and linux/arm64 (64-bit tracees). It
+// runs a system call instruction that is already mapped, the vDSO's as a rule, and never patches text; elsewhere it
+// returns errors.ErrUnsupported.
+package ptrace

@@ -1,0 +1,167 @@
+package ptrace
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"monban/bpf"
+)
+
+// A Call is a system call's number in the program's own calling convention.
+type Call struct {
+	Name         string
+	Native, I386 uint64
+}
+
+// An EndedError says that the program didn't survive, or didn't get through, an injected call.
+type EndedError struct {
+	Call  Call
+	Event Event
+}
+
+func (e *EndedError) Error() string {
+	return fmt.Sprintf("at the injected %s(2), %v", e.Call.Name, e.Event)
+}
+
+// An Injection makes a stopped thread perform calls. Between NewInjection and End the thread's registers and signal mask
+// are ours; End puts them back.
+type Injection struct {
+	im    *Image
+	saved Regs
+	mask  uint64
+	stops []syscall.Signal // SIGSTOPs that came meanwhile: they can't be blocked
+}
+
+// NewInjection begins work on a thread in a ptrace stop. All signals that can be are blocked until End, so that no
+// handler runs in the middle. PTRACE_O_TRACESYSGOOD must be on.
+func NewInjection(im *Image) (*Injection, error) {
+	in := &Injection{im: im}
+	var err error
+	if in.saved, err = GetRegs(im.TID); err != nil {
+		return nil, fmt.Errorf("reading registers: %w", err)
+	}
+	if in.mask, err = GetSigMask(im.TID); err != nil {
+		return nil, fmt.Errorf("reading the signal mask: %w", err)
+	}
+	if err := SetSigMask(im.TID, ^uint64(0)); err != nil {
+		return nil, fmt.Errorf("blocking signals: %w", err)
+	}
+	return in, nil
+}
+
+// SetMask says which signals the program shall block after End; without it those that it blocked before.
+func (in *Injection) SetMask(mask uint64) { in.mask = mask }
+
+// End restores registers and mask. The thread is still stopped.
+func (in *Injection) End() error {
+	if err := SetRegs(in.im.TID, &in.saved); err != nil {
+		return fmt.Errorf("restoring registers: %w", err)
+	}
+	if err := SetSigMask(in.im.TID, in.mask); err != nil {
+		return fmt.Errorf("restoring the signal mask: %w", err)
+	}
+	for _, s := range in.stops {
+		// Held back by Call; the thread gets it when it is let run.
+		if err := unix.Kill(in.im.TID, s); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Call makes the thread perform c and returns what the call returned; a failed call is its Errno, a thread that ended
+// instead an *EndedError.
+func (in *Injection) Call(c Call, args ...uint64) (uint64, error) {
+	tid := in.im.TID
+	regs := in.saved
+	regs.setCall(in.im.site, c, args)
+	if err := SetRegs(tid, &regs); err != nil {
+		return 0, fmt.Errorf("setting registers for %s(2): %w", c.Name, err)
+	}
+	for stop := 0; stop < 2; { // on the way into the call, and out of it
+		if err := ToSyscall(tid, 0); err != nil {
+			return 0, fmt.Errorf("resuming for %s(2): %w", c.Name, err)
+		}
+		ev, err := Wait(tid, 0)
+		switch {
+		case err != nil:
+			return 0, err
+		case ev.Syscall():
+			stop++
+		case ev.Dead():
+			return 0, &EndedError{c, ev}
+		case ev.Signal() == unix.SIGSTOP:
+			in.stops = append(in.stops, unix.SIGSTOP)
+		case ev.Signal() == unix.SIGTRAP && stop == 0, ev.Cause() == unix.PTRACE_EVENT_STOP:
+			// A trap that was pending when we began, or a job control stop.
+		default:
+			return 0, &EndedError{c, ev} // SIGSYS or SIGSEGV: the kernel forces these through the mask
+		}
+	}
+	regs, err := GetRegs(tid)
+	if err != nil {
+		return 0, fmt.Errorf("reading the result of %s(2): %w", c.Name, err)
+	}
+	return regs.result()
+}
+
+// Do is Call for calls that return 0. Anything else means that the call did not take place: a seccomp filter that traps or
+// kills has undone it, and the SIGSYS is still to come.
+func (in *Injection) Do(c Call, args ...uint64) error {
+	result, err := in.Call(c, args...)
+	if err == nil && result != 0 {
+		const stopped = 0x7f // the low byte of a wait status, the signal above it
+		return &EndedError{c, Event{TID: in.im.TID, Status: unix.WaitStatus(stopped | unix.SIGSYS<<8)}}
+	}
+	return err
+}
+
+// ProbeSeccomp finds out whether seccomp(2) gets through to the kernel: a filter without an address is EFAULT there. A nil
+// answer would be that of an earlier filter that pretends success.
+func (in *Injection) ProbeSeccomp(flags uint32) error {
+	switch err := in.Do(Seccomp, unix.SECCOMP_SET_MODE_FILTER, uint64(flags), 0); {
+	case err == nil:
+		return errors.New("a filter pretends that seccomp(2) succeeds")
+	case !errors.Is(err, unix.EFAULT):
+		return err
+	}
+	return nil
+}
+
+// redZone is what the x86-64 ABI lets a leaf function use below the stack pointer.
+const redZone = 128
+
+// InstallFilter makes the thread call seccomp(SECCOMP_SET_MODE_FILTER, flags, p). The program is written below its stack
+// pointer, where nothing is kept. The error is the kernel's errno or an *EndedError.
+func (in *Injection) InstallFilter(p bpf.Program, flags uint32) error {
+	if len(p) == 0 || len(p) > bpf.MaxInstructions {
+		return fmt.Errorf("a filter has 1 to %d instructions, this one has %d: %w", bpf.MaxInstructions, len(p), unix.EINVAL)
+	}
+	order := binary.NativeEndian
+	const fprogSize = 16 // struct sock_fprog: a length and a pointer, 8 bytes on i386
+	buf := make([]byte, fprogSize, fprogSize+8*len(p))
+	at := (in.saved.SP() - redZone - uint64(cap(buf))) &^ 15
+	order.PutUint16(buf, uint16(len(p)))
+	if in.im.Wide {
+		order.PutUint64(buf[8:], at+fprogSize)
+	} else {
+		order.PutUint32(buf[4:], uint32(at+fprogSize))
+	}
+	for _, ins := range p {
+		buf = order.AppendUint16(buf, ins.Code)
+		buf = append(buf, ins.Jt, ins.Jf)
+		buf = order.AppendUint32(buf, ins.K)
+	}
+	if err := Write(in.im.TID, at, buf); err != nil {
+		if errors.Is(err, unix.EFAULT) || errors.Is(err, unix.EIO) {
+			return fmt.Errorf("writing %d bytes below the stack pointer (is the stack limit, ulimit -s, too small?): %w",
+				len(buf), err)
+		}
+		return fmt.Errorf("writing the filter to the program's stack: %w", err)
+	}
+	return in.Do(Seccomp, unix.SECCOMP_SET_MODE_FILTER, uint64(flags), at)
+}

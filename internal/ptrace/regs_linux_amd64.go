@@ -1,0 +1,112 @@
+package ptrace
+
+import (
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"monban/bpf"
+)
+
+// Calls that Monban injects (arch/x86/entry/syscalls/syscall_64.tbl and syscall_32.tbl).
+var (
+	Seccomp = Call{"seccomp", 317, 354}
+	Prctl   = Call{"prctl", 157, 172}
+	Getpid  = Call{"getpid", 39, 20}
+	Unshare = Call{"unshare", 272, 310}
+)
+
+// user32CS is the code segment of 32-bit programs (arch/x86/include/asm/segment.h, __USER32_CS).
+const user32CS = 0x23
+
+// Regs are a thread's general registers: the 64-bit set, whatever the thread runs.
+type Regs struct{ unix.PtraceRegs }
+
+// GetRegs reads the registers of a stopped tracee. PTRACE_GETREGS, not the regset: that one shrinks for i386 programs.
+func GetRegs(tid int) (Regs, error) {
+	var r Regs
+	err := requestPtr(unix.PTRACE_GETREGS, tid, 0, unsafe.Pointer(&r))
+	return r, err
+}
+
+// SetRegs sets the registers of a stopped tracee.
+func SetRegs(tid int, r *Regs) error {
+	return requestPtr(unix.PTRACE_SETREGS, tid, 0, unsafe.Pointer(r))
+}
+
+// Wide says that the thread runs 64-bit code.
+func (r *Regs) Wide() bool { return r.Cs != user32CS }
+
+// PC is the instruction pointer.
+func (r *Regs) PC() uint64 { return r.Rip }
+
+// SetPC sets the instruction pointer.
+func (r *Regs) SetPC(pc uint64) { r.Rip = pc }
+
+// SP is the stack pointer.
+func (r *Regs) SP() uint64 { return r.Rsp }
+
+// RolledBack says that the kernel has undone the entry into a call, as it does when seccomp kills a whole process or
+// sends SIGSYS (syscall_rollback): then rax is the call's number again instead of -ENOSYS or a result.
+func (r *Regs) RolledBack() bool { return r.Rax == r.Orig_rax }
+
+// Data is the call that the thread is in, as a seccomp filter for arch sees it. The registers hold it until the call
+// returns, and still when the thread dies inside.
+func (r *Regs) Data(arch uint32) bpf.Data {
+	d := bpf.Data{Nr: uint32(r.Orig_rax), Arch: arch, IP: r.Rip}
+	if arch == unix.AUDIT_ARCH_I386 {
+		d.IP = uint64(uint32(r.Rip))
+		for i, v := range []uint64{r.Rbx, r.Rcx, r.Rdx, r.Rsi, r.Rdi, r.Rbp} {
+			d.Args[i] = uint64(uint32(v))
+		}
+		return d
+	}
+	d.Args = [6]uint64{r.Rdi, r.Rsi, r.Rdx, r.R10, r.R8, r.R9}
+	return d
+}
+
+// CallArch is the AUDIT_ARCH_* of the call that a stopped thread is in.
+func CallArch(tid int, r *Regs) uint32 {
+	if arch, err := AuditArch(tid); err == nil && arch != 0 {
+		return arch
+	}
+	if r.Wide() { // before Linux 5.3: blind to an int 0x80 in 64-bit code
+		return unix.AUDIT_ARCH_X86_64
+	}
+	return unix.AUDIT_ARCH_I386
+}
+
+func (r *Regs) setCall(site uint64, c Call, args []uint64) {
+	r.Rip = site
+	r.Orig_rax = ^uint64(0) // no call is in progress that the kernel should restart
+	var a [6]uint64
+	copy(a[:], args)
+	if r.Wide() {
+		r.Rax = c.Native
+		r.Rdi, r.Rsi, r.Rdx, r.R10, r.R8, r.R9 = a[0], a[1], a[2], a[3], a[4], a[5]
+		return
+	}
+	r.Rax = c.I386
+	r.Rbx, r.Rcx, r.Rdx, r.Rsi, r.Rdi, r.Rbp = a[0], a[1], a[2], a[3], a[4], a[5]
+}
+
+func (r *Regs) result() (uint64, error) {
+	if r.Wide() {
+		return errnoOf(r.Rax)
+	}
+	return errnoOf(uint64(int64(int32(r.Rax))))
+}
+
+// callInstruction is syscall in 64-bit code and int 0x80 in 32-bit code.
+func callInstruction(wide bool) []byte {
+	if wide {
+		return []byte{0x0f, 0x05}
+	}
+	return []byte{0xcd, 0x80}
+}
+
+// Breakpoint is the instruction int3; the trap leaves the instruction pointer behind it.
+var Breakpoint = []byte{0xcc}
+
+// BreakpointAdvance is how far past a breakpoint the instruction pointer is when it has trapped.
+const BreakpointAdvance = 1

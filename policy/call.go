@@ -1,0 +1,194 @@
+package policy
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	"monban/abi"
+	"monban/bpf"
+)
+
+// A Call is one system call to ask about: some of its arguments may be left open.
+type Call struct {
+	Arch abi.Arch
+	Name string // "" where the number has none
+	Data bpf.Data
+	Open [6]bool // the registers that may hold anything
+}
+
+// ParseCall reads a call as a person writes it: socket(AF_INET, SOCK_STREAM, 0), socket(AF_INET), socket, 41, or 41(2, _).
+// Arguments that are missing or _ are left open. Errors name the place in the text and the mend.
+func ParseCall(arch abi.Arch, text string) (Call, error) {
+	c := Call{Arch: arch, Data: bpf.Data{Arch: arch.Token()}, Open: [6]bool{true, true, true, true, true, true}}
+	const here = "call"
+	tokens, err := lex(here, []byte(text))
+	if err != nil {
+		return c, err
+	}
+	p := &parser{tokens: tokens, depth: 1}
+	err = p.catch(func() { p.call(&c) })
+	return c, err
+}
+
+// catch turns a syntax error into an error.
+func (p *parser) catch(parse func()) (err error) {
+	defer func() {
+		switch e := recover().(type) {
+		case nil:
+		case syntaxError:
+			err = e.err
+		default:
+			panic(e)
+		}
+	}()
+	parse()
+	return nil
+}
+
+func (p *parser) call(c *Call) {
+	t := p.next()
+	switch t.kind {
+	case word:
+		nr, ok := c.Arch.Number(t.text)
+		if !ok {
+			if m, muxed := c.Arch.Mux(t.text); muxed {
+				p.fail(t.pos, "%s has no number of its own on %s: ask about %s(%d)", t.text, c.Arch, m.Call, m.Sub)
+			}
+			if abi.Known(t.text) {
+				p.fail(t.pos, "%s has no system call %s: try --arch, and monban syscalls %s", c.Arch, t.text, t.text)
+			}
+			p.fail(t.pos, "unknown system call %s%s", t.text, suggest(t.text, abi.Calls()))
+		}
+		c.Name, c.Data.Nr = t.text, nr
+	case number:
+		n, err := strconv.ParseUint(t.text, 0, 32)
+		if err != nil {
+			p.fail(t.pos, "%s is no call number: it must fit 32 bits", t.text)
+		}
+		c.Data.Nr = uint32(n)
+		c.Name, _ = c.Arch.Name(c.Data.Nr)
+	default:
+		p.fail(t.pos, "expected a system call such as socket(AF_INET, SOCK_STREAM, 0), found %s", t.describe())
+	}
+	if p.accept("(") {
+		p.arguments(c)
+	}
+	if t := p.peek(); t.kind != end {
+		p.fail(t.pos, "unexpected %s after the call", t.describe())
+	}
+}
+
+func (p *parser) arguments(c *Call) {
+	b := binder{arch: c.Arch, call: c.Name}
+	args, known := c.Arch.Args(c.Name)
+	for i := 0; !p.accept(")"); i++ {
+		t := p.peek()
+		if i > 0 {
+			p.expect(",")
+			t = p.peek()
+		}
+		if i == 6 || known && i >= len(args) {
+			p.fail(t.pos, "%s takes %d arguments", c.describe(), min(i, 6))
+		}
+		if t.kind == word && t.text == "_" {
+			p.i++
+			continue
+		}
+		value, err := b.value(p.constant(), t.pos)
+		if err != nil {
+			panic(syntaxError{err})
+		}
+		arg := abi.Arg{Index: i, Bits: c.Arch.Bits(), High: -1}
+		if known {
+			arg = args[i]
+		}
+		c.put(arg, value)
+	}
+}
+
+// put lays a value into its registers as the calling convention does.
+func (c *Call) put(arg abi.Arg, v uint64) {
+	c.Open[arg.Index] = false
+	switch {
+	case arg.High >= 0:
+		c.Open[arg.High] = false
+		c.Data.Args[arg.Index], c.Data.Args[arg.High] = v&0xffffffff, v>>32
+	case c.Arch.Bits() == 32:
+		c.Data.Args[arg.Index] = v & 0xffffffff
+	case arg.Bits < 64:
+		// What a program passes in an int register: its low bits, the rest as compilers leave it, zero.
+		c.Data.Args[arg.Index] = v & (1<<arg.Bits - 1)
+		if v>>arg.Bits != 0 && v>>arg.Bits != ^uint64(0)>>arg.Bits {
+			c.Data.Args[arg.Index] = v
+		}
+	default:
+		c.Data.Args[arg.Index] = v
+	}
+}
+
+func (c *Call) describe() string {
+	if c.Name != "" {
+		return c.Name
+	}
+	return fmt.Sprintf("call %d", c.Data.Nr)
+}
+
+// String writes the call as ParseCall reads it, open arguments as _.
+func (c Call) String() string {
+	return formatCall(c.Arch, &c.Data, func(i int) bool { return c.Open[i] })
+}
+
+// FormatCall writes a call with its arguments' names and constants: socket(family=AF_INET, type=SOCK_STREAM, protocol=0).
+func FormatCall(arch abi.Arch, d *bpf.Data) string {
+	return formatCall(arch, d, func(int) bool { return false })
+}
+
+func formatCall(arch abi.Arch, d *bpf.Data, open func(int) bool) string {
+	name, ok := arch.Name(d.Nr)
+	if !ok {
+		name = fmt.Sprint(d.Nr)
+		if d.Nr >= abi.X32Bit {
+			name = fmt.Sprintf("%#x", d.Nr)
+		}
+	}
+	args, known := arch.Args(name)
+	if !known {
+		for i := range 6 {
+			args = append(args, abi.Arg{Index: i, Bits: arch.Bits(), High: -1, Pointer: true})
+		}
+	}
+	var parts []string
+	for _, a := range args {
+		value := "_"
+		if !open(a.Index) {
+			value = argumentValue(arch, name, a, d)
+		}
+		if a.Name != "" {
+			value = a.Name + "=" + value
+		}
+		parts = append(parts, value)
+	}
+	return name + "(" + strings.Join(parts, ", ") + ")"
+}
+
+func argumentValue(arch abi.Arch, call string, a abi.Arg, d *bpf.Data) string {
+	v := d.Args[a.Index]
+	if a.High >= 0 {
+		v = v&0xffffffff | d.Args[a.High]<<32
+	} else if a.Bits < 64 {
+		v &= 1<<a.Bits - 1
+	}
+	if a.High < 0 {
+		if s := arch.ConstantName(call, a.Index, v); s != "" {
+			return s
+		}
+	}
+	if a.Pointer && v != 0 {
+		return fmt.Sprintf("%#x", v)
+	}
+	if a.Signed && a.Bits < 64 && v>>(a.Bits-1) == 1 {
+		return fmt.Sprint(int64(v | ^uint64(0)<<a.Bits))
+	}
+	return printNum(v)
+}

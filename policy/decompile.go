@@ -1,0 +1,395 @@
+package policy
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"monban/abi"
+	"monban/bpf"
+	"monban/verdict"
+)
+
+// ErrNotPolicy says that a filter's meaning has no form in the policy language.
+var ErrNotPolicy = errors.New("this filter has no exact form in the policy language")
+
+// maxRanges is how many ranges of numbers, or alternatives of a condition, are still worth writing down.
+const maxRanges = 4096
+
+// FromVerdict writes a meaning down as a policy that means exactly the same; this is proven before it is returned.
+// The second result names what a policy cannot say but the filter does: architectures that it does not check. The policy is then
+// exact on the architectures that it names.
+func FromVerdict(file string, v verdict.Verdict, native abi.Arch) (*Policy, []string, error) {
+	d := &decompiler{v: v, p: &Policy{Name: file}, rules: map[string]*Rule{}}
+	notes := d.archs(native)
+	d.headers()
+	for _, a := range d.p.Archs {
+		if err := d.arch(a); err != nil {
+			return nil, nil, fmt.Errorf("%s: %w", file, err)
+		}
+	}
+	d.p.Rules = d.sorted()
+	return d.p, notes, d.prove(len(notes) == 0)
+}
+
+type decompiler struct {
+	v     verdict.Verdict
+	p     *Policy
+	on    map[abi.Arch]verdict.Verdict // what each architecture's numbers get
+	plain map[abi.Arch]bool            // architectures of which no call passes: a few ranges of numbers say it all
+	rules map[string]*Rule             // by what they print as
+	order []string
+}
+
+// archs finds the architectures that the filter tells apart and its answer to all others.
+func (d *decompiler) archs(native abi.Arch) (notes []string) {
+	d.on = map[abi.Arch]verdict.Verdict{}
+	// The answer to tokens that no architecture has is the answer to bad ones.
+	tokens := map[uint32]bool{}
+	for _, a := range abi.Archs() {
+		tokens[a.Token()] = true
+	}
+	free := uint32(0)
+	for tokens[free] {
+		free++
+	}
+	other := d.v.Restrict(verdict.Arch, free)
+	bad, checked := other.Constant()
+	if !checked {
+		notes = append(notes, fmt.Sprintf("it does not check the architecture: calls of architectures other than %s are judged as if they were %s's", native, native))
+		d.p.Archs = []abi.Arch{native}
+		d.on[native] = d.v.Restrict(verdict.Arch, native.Token())
+		d.p.BadArch = Action{Kind: bpf.KillProcess}
+		if native == abi.X86_64 {
+			d.p.Archs = append(d.p.Archs, abi.X32)
+			d.on[abi.X32] = d.on[native]
+		}
+		return notes
+	}
+	for _, a := range slices.SortedFunc(slices.Values(abi.Archs()), func(a, b abi.Arch) int {
+		// The native architecture first, then the others of its family, then the rest.
+		rank := func(x abi.Arch) int {
+			if i := slices.Index(native.Family(), x); i >= 0 {
+				return i
+			}
+			return 100 + int(x)
+		}
+		return cmp.Compare(rank(a), rank(b))
+	}) {
+		sub := d.v.Restrict(verdict.Arch, a.Token())
+		if a == abi.X86_64 || a == abi.X32 {
+			sub = half(sub, a == abi.X32)
+		}
+		if sub != other || a == abi.X86_64 && half(d.v.Restrict(verdict.Arch, a.Token()), true) != other {
+			d.p.Archs = append(d.p.Archs, a)
+			d.on[a] = sub
+		}
+	}
+	first := native
+	if len(d.p.Archs) > 0 {
+		first = d.p.Archs[0]
+	} else {
+		d.p.Archs = []abi.Arch{native}
+		d.on[native] = other
+	}
+	d.p.BadArch = numeric(first, bad)
+	return notes
+}
+
+// half is the verdict on the numbers of x32, or on those that are not x32's.
+func half(v verdict.Verdict, x32 bool) verdict.Verdict {
+	s := v.Space()
+	in := x32Numbers(s)
+	// The other half repeats a number of this one, so that it adds nothing.
+	if x32 {
+		return s.Verdict(s.If(in, v.Node(), v.Restrict(verdict.Nr, 0xffffffff).Node()))
+	}
+	return s.Verdict(s.If(in, v.Restrict(verdict.Nr, abi.X32Bit-1).Node(), v.Node()))
+}
+
+// numeric is the language's action, with errno values by name where the name means the same on every architecture of use.
+func numeric(a abi.Arch, do bpf.Action) Action { return ActionOn(a, do) }
+
+// headers takes the commonest answers as default and unknown.
+func (d *decompiler) headers() {
+	known, unknown := map[Action]int{}, map[Action]int{}
+	d.plain = map[abi.Arch]bool{}
+	for _, a := range d.p.Archs {
+		d.plain[a] = len(d.p.Archs) > 1 && d.isPlain(a)
+	}
+	for _, a := range d.p.Archs {
+		if d.plain[a] {
+			continue
+		}
+		for nr := range a.Calls() {
+			if do, ok := d.on[a].Restrict(verdict.Nr, nr).Constant(); ok && do != bpf.Allow {
+				known[numeric(a, do)]++
+			}
+		}
+		top := uint32(x32Top)
+		if a == abi.X32 {
+			top = 0xffffffff
+		}
+		if do, ok := d.on[a].Restrict(verdict.Nr, top).Constant(); ok {
+			unknown[numeric(a, do)]++
+		}
+	}
+	d.p.Default = commonest(known, Action{Kind: bpf.KillProcess})
+	if len(known) == 0 {
+		d.p.Default = commonest(unknown, d.p.Default)
+	}
+	d.p.Unknown = commonest(unknown, d.p.Default)
+	if d.p.Unknown.Kind == bpf.Allow {
+		d.p.Default = d.p.Unknown // a list of what is denied
+	}
+}
+
+// isPlain says that nothing passes on an architecture, and that it takes few ranges to say what happens instead.
+func (d *decompiler) isPlain(a abi.Arch) bool {
+	n := 0
+	for s := range d.on[a].Spans(verdict.Nr) {
+		do, ok := s.Then.Constant()
+		if n++; n > 4 || !ok || do == bpf.Allow || do == bpf.Log {
+			return false
+		}
+	}
+	return true
+}
+
+// x32Top is a number that no architecture uses, below x32's.
+const x32Top = abi.X32Bit - 1
+
+func commonest(counts map[Action]int, otherwise Action) Action {
+	best, n := otherwise, 0
+	for _, a := range slices.SortedFunc(maps.Keys(counts), func(a, b Action) int { return cmp.Compare(a.String(), b.String()) }) {
+		if counts[a] > n {
+			best, n = a, counts[a]
+		}
+	}
+	return best
+}
+
+// arch writes the rules of one architecture.
+func (d *decompiler) arch(a abi.Arch) error {
+	known := map[uint32]bool{}
+	if d.plain[a] {
+		return d.numbers(a, known, true)
+	}
+	for nr, call := range a.Calls() {
+		known[nr] = true
+		if (a == abi.X32) != (nr >= abi.X32Bit) && (a == abi.X32 || a == abi.X86_64) {
+			continue
+		}
+		leaf := d.on[a].Restrict(verdict.Nr, nr)
+		// A multiplexer is always spelled out: rules for its members would reach through it.
+		whole := call == "socketcall" || call == "ipc"
+		if err := d.leaf(a, call, nil, leaf, d.p.Default, whole); err != nil {
+			return err
+		}
+	}
+	return d.numbers(a, known, false)
+}
+
+// numbers writes rules for numbers that have no name; all of them where every is true, else those that are not answered as unknown.
+func (d *decompiler) numbers(a abi.Arch, known map[uint32]bool, every bool) error {
+	unknown, err := d.p.Unknown.on(a, Pos{File: d.p.Name})
+	if err != nil {
+		return err
+	}
+	lo, hi := uint32(0), uint32(0xffffffff)
+	switch a {
+	case abi.X86_64:
+		hi = x32Top
+	case abi.X32:
+		lo = abi.X32Bit
+	}
+	sets := map[verdict.Node][]Range{}
+	var order []verdict.Verdict
+	n := 0
+	for s := range d.on[a].Spans(verdict.Nr) {
+		if n++; n > maxRanges {
+			return fmt.Errorf("%w: it tells more than %d ranges of call numbers apart", ErrNotPolicy, maxRanges)
+		}
+		if do, ok := s.Then.Constant(); ok && !every && do == unknown.Canonical() || s.Hi < lo || s.Lo > hi {
+			continue
+		}
+		for _, r := range without(known, max(s.Lo, lo), min(s.Hi, hi)) {
+			if len(sets[s.Then.Node()]) == 0 {
+				order = append(order, s.Then)
+			}
+			sets[s.Then.Node()] = append(sets[s.Then.Node()], r)
+		}
+	}
+	for _, leaf := range order {
+		among := In{Operand{Name: "nr"}, sets[leaf.Node()]}
+		if err := d.leaf(a, "", among, leaf, d.p.Unknown, every); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// without lists lo..hi without the known numbers.
+func without(known map[uint32]bool, lo, hi uint32) []Range {
+	var out []Range
+	add := func(lo, hi uint32) {
+		if lo <= hi {
+			r := Range{Lo: Num(lo)}
+			if hi != lo {
+				r.Hi = Num(hi)
+			}
+			out = append(out, r)
+		}
+	}
+	start := lo
+	for _, nr := range slices.Sorted(maps.Keys(known)) {
+		if nr < start || nr > hi {
+			continue
+		}
+		if nr > start {
+			add(start, nr-1)
+		}
+		if start = nr + 1; start == 0 {
+			return out
+		}
+	}
+	add(start, hi)
+	return out
+}
+
+// leaf writes the rules for one call, or for the numbers under a condition: one for each action but otherwise.
+func (d *decompiler) leaf(a abi.Arch, call string, among Expr, leaf verdict.Verdict, otherwise Action, whole bool) error {
+	els, err := otherwise.on(a, Pos{File: d.p.Name})
+	if err != nil {
+		return err
+	}
+	actions := slices.SortedFunc(leaf.Actions(), func(x, y bpf.Action) int { return cmp.Compare(int32(y), int32(x)) })
+	last := els.Canonical()
+	if !slices.Contains(actions, last) {
+		last = actions[len(actions)-1]
+	}
+	var rules []Rule
+	for _, do := range actions {
+		if do == last {
+			continue
+		}
+		cond, err := d.condition(a, call, leaf.Space(), leaf.Space().When(leaf, do))
+		if err != nil {
+			return err
+		}
+		if among != nil {
+			cond = And{among, cond}
+		}
+		rules = append(rules, Rule{Action: numeric(a, do), Call: call, Cond: cond})
+	}
+	if last != els.Canonical() || whole {
+		rules = append(rules, Rule{Action: numeric(a, last), Call: call, Cond: among})
+	}
+	if len(rules) > 0 {
+		d.add(a, rules)
+	}
+	return nil
+}
+
+// add records a call's rules on one architecture; the same rules on several become one entry.
+func (d *decompiler) add(a abi.Arch, rules []Rule) {
+	for i, r := range rules {
+		key := fmt.Sprintf("%s %04d %s %s", r.Call, i, r.Action, printItem(&r, false))
+		if len(rules) > 1 {
+			// Rules that belong together stay together: the key holds them all.
+			for _, o := range rules {
+				key += printItem(&o, false) + o.Action.String()
+			}
+		}
+		if old, ok := d.rules[key]; ok {
+			old.Archs = append(old.Archs, a)
+			continue
+		}
+		r.Archs = []abi.Arch{a}
+		d.rules[key] = &r
+		d.order = append(d.order, key)
+	}
+}
+
+// sorted puts the rules into reading order: multiplexers and conditions first, where they must be, then plain lists by action.
+func (d *decompiler) sorted() []Rule {
+	slices.Sort(d.order)
+	// A call with conditions keeps all of its rules together and in order.
+	conditional := map[string]bool{}
+	for _, k := range d.order {
+		if r := d.rules[k]; r.Cond != nil || r.Call == "socketcall" || r.Call == "ipc" {
+			conditional[r.Call] = true
+		}
+	}
+	rank := func(r *Rule) int {
+		switch {
+		case r.Call == "" && d.plain[r.Archs[0]]:
+			return -1
+		case r.Call == "socketcall", r.Call == "ipc":
+			return 0
+		case conditional[r.Call] && r.Call != "":
+			return 1
+		case r.Call != "":
+			return 2
+		}
+		return 3
+	}
+	slices.SortStableFunc(d.order, func(x, y string) int {
+		a, b := d.rules[x], d.rules[y]
+		if c := cmp.Compare(rank(a), rank(b)); c != 0 {
+			return c
+		}
+		if rank(a) != 2 {
+			return 0
+		}
+		return cmp.Or(-cmp.Compare(int32(a.Action.Kind), int32(b.Action.Kind)), cmp.Compare(a.Action.String(), b.Action.String()),
+			-cmp.Compare(len(a.Archs), len(b.Archs)), cmp.Compare(fmtArchs(a.Archs), fmtArchs(b.Archs)), strings.Compare(a.Call, b.Call))
+	})
+	var rules []Rule
+	for _, k := range d.order {
+		r := *d.rules[k]
+		if d.everywhere(&r) {
+			r.Archs = nil
+		}
+		rules = append(rules, r)
+	}
+	return rules
+}
+
+// everywhere says that a rule holds on all of the policy's architectures that have its call's number.
+func (d *decompiler) everywhere(r *Rule) bool {
+	for _, a := range d.p.Archs {
+		if slices.Contains(r.Archs, a) || d.plain[a] && !d.plain[r.Archs[0]] {
+			continue
+		}
+		if _, ok := a.Number(r.Call); ok || r.Call == "" {
+			return false
+		}
+	}
+	return true
+}
+
+// prove compares the policy with what it was made from.
+func (d *decompiler) prove(whole bool) error {
+	if err := d.p.Check(); err != nil {
+		return err
+	}
+	got, err := d.p.Verdict(d.v.Space())
+	if err != nil {
+		return err
+	}
+	want := d.v
+	if !whole {
+		// Only the architectures that the policy names were claimed.
+		token := d.p.Archs[0].Token()
+		got, want = got.Restrict(verdict.Arch, token), want.Restrict(verdict.Arch, token)
+	}
+	if got != want {
+		w := verdict.Differences(want, got)[0]
+		return fmt.Errorf("%w: %s became %s for arch %#x nr %d args %#x", ErrNotPolicy, w.A, w.B, w.Data.Arch, w.Data.Nr, w.Data.Args)
+	}
+	return nil
+}

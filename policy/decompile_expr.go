@@ -1,0 +1,304 @@
+package policy
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"monban/abi"
+	"monban/verdict"
+)
+
+// condition writes a condition on one call's arguments as an expression.
+func (d *decompiler) condition(a abi.Arch, call string, s *verdict.Space, n verdict.Node) (Expr, error) {
+	switch n {
+	case verdict.True:
+		return And{}, nil
+	case verdict.False:
+		return Or{}, nil
+	}
+	v := s.Verdict(n)
+	w, _ := v.First()
+	hi := w &^ 1 // words come in pairs, high before low
+	var or Or
+	always := verdict.False
+	parts := s.Parts(v, hi+1)
+	for _, p := range parts {
+		if p.Then.Node() == verdict.True {
+			always = p.Cond
+		}
+	}
+	if always != verdict.False {
+		e, err := d.register(a, call, s, always, hi)
+		if err != nil {
+			return nil, err
+		}
+		or = append(or, e)
+	}
+	for _, p := range parts {
+		if p.Then.Node() == verdict.True || p.Then.Node() == verdict.False {
+			continue
+		}
+		rest, err := d.condition(a, call, s, p.Then.Node())
+		if err != nil {
+			return nil, err
+		}
+		// What holds anyway need not be excluded here.
+		if s.Or(p.Cond, always) == verdict.True {
+			or = append(or, rest)
+			continue
+		}
+		e, err := d.register(a, call, s, p.Cond, hi)
+		if err != nil {
+			return nil, err
+		}
+		or = append(or, And{e, rest})
+	}
+	if len(or) == 1 {
+		return or[0], nil
+	}
+	return or, nil
+}
+
+// A shape is how a register's value is looked at: which operand, how wide, and with which constants' names.
+type shape struct {
+	x      Operand
+	bits   int
+	signed bool
+	name   func(uint64) Const
+}
+
+// register writes a condition on one register: by ranges or by masks, whichever is shorter.
+func (d *decompiler) register(a abi.Arch, call string, s *verdict.Space, n verdict.Node, hi verdict.Word) (Expr, error) {
+	v := s.Verdict(n)
+	sh, ok := d.shape(a, call, v, hi)
+	if !ok {
+		return nil, fmt.Errorf("%w: on %s, %s is judged by bits that its registers do not have", ErrNotPolicy, a, call)
+	}
+	const plenty = 64
+	ranges, byRange := valueRanges(v, hi, sh.bits, maxRanges)
+	if byRange && sh.signed {
+		ranges = signedRanges(ranges, sh.bits)
+	}
+	if byRange && len(ranges) <= 2 {
+		return sh.ranges(ranges), nil
+	}
+	cubes, byMask := s.Cubes(n, hi, plenty)
+	others, byOther := s.Cubes(s.Not(n), hi, plenty)
+	switch {
+	case byMask && len(cubes) <= 2*len(others) && (!byRange || 3*len(cubes) < len(ranges)):
+		return sh.cubes(cubes), nil
+	case byOther && (!byRange || 3*len(others) < len(ranges)):
+		if len(others) == 1 {
+			c := sh.cubes(others).(Compare)
+			c.Op = NE
+			return c, nil
+		}
+		return Not{sh.cubes(others)}, nil
+	case byRange:
+		return sh.ranges(ranges), nil
+	}
+	return nil, fmt.Errorf("%w: a condition of %s has more than %d alternatives", ErrNotPolicy, call, maxRanges)
+}
+
+// shape finds the narrowest operand that sees all that the condition looks at.
+func (d *decompiler) shape(a abi.Arch, call string, v verdict.Verdict, hi verdict.Word) (shape, bool) {
+	number := func(x uint64) Const { return Num(x) }
+	if hi == verdict.IPHi {
+		return shape{Operand{Name: "ip"}, 64, false, number}, true
+	}
+	i := int(hi-verdict.ArgHi(0)) / 2
+	sh := shape{Operand{Arg: i}, a.Bits(), false, number}
+	args, _ := a.Args(call)
+	for _, arg := range args {
+		if arg.Index == i && arg.High < 0 {
+			sh.bits, sh.signed, sh.x.Name = arg.Bits, arg.Signed, arg.Name
+		}
+	}
+	upper, lower := v.Support(hi), v.Support(hi+1)
+	if upper != 0 && a.Bits() == 32 {
+		return shape{}, false
+	}
+	switch {
+	case sh.bits == 64:
+		sh.x.Wide = false
+		if upper == 0 {
+			sh.x.Mask, sh.bits, sh.signed = Num(0xffffffff), 32, false
+		}
+	case upper != 0 || sh.bits == 16 && lower>>16 != 0:
+		sh.x.Wide, sh.bits, sh.signed = true, 64, false
+		if upper == 0 {
+			sh.x.Mask, sh.bits = Num(0xffffffff), 32
+		}
+	}
+	if call != "" {
+		mask := ^uint64(0) >> (64 - sh.bits)
+		sh.name = func(x uint64) Const { return named(a, call, i, x, mask) }
+	}
+	return sh, true
+}
+
+// named is a value by its name, where it has one that means exactly this.
+func named(a abi.Arch, call string, arg int, x, mask uint64) Const {
+	s := a.ConstantName(call, arg, x)
+	var c Const
+	var sum uint64
+	for part := range strings.SplitSeq(s, "|") {
+		v, ok := a.Constant(part)
+		if !ok || !isConstantName(part) {
+			return Num(x)
+		}
+		sum |= v
+		c = orConst(c, Sym{Name: part})
+	}
+	if sum&mask != x {
+		return Num(x)
+	}
+	return c
+}
+
+func orConst(a, b Const) Const {
+	if a == nil {
+		return b
+	}
+	return Binary{'|', a, b}
+}
+
+// valueRanges lists the values of a register, its low bits wide, that a condition holds for.
+func valueRanges(v verdict.Verdict, hi verdict.Word, bits, limit int) (out [][2]uint64, ok bool) {
+	add := func(lo, hi uint64) bool {
+		if n := len(out); n > 0 && out[n-1][1]+1 == lo {
+			out[n-1][1] = hi
+			return true
+		}
+		out = append(out, [2]uint64{lo, hi})
+		return len(out) <= limit
+	}
+	low := func(v verdict.Verdict, base uint64, top uint32) bool {
+		for s := range v.Spans(hi + 1) {
+			if yes, _ := s.Then.Constant(); yes == 1 && s.Lo <= top && !add(base|uint64(s.Lo), base|uint64(min(s.Hi, top))) {
+				return false
+			}
+		}
+		return true
+	}
+	if bits < 64 {
+		return out, low(v, 0, uint32(1<<bits-1))
+	}
+	for s := range v.Spans(hi) {
+		yes, constant := s.Then.Constant()
+		switch {
+		case constant && yes == 0:
+		case constant:
+			if !add(uint64(s.Lo)<<32, uint64(s.Hi)<<32|0xffffffff) {
+				return nil, false
+			}
+		case s.Lo != s.Hi || !low(s.Then, uint64(s.Lo)<<32, 0xffffffff):
+			return nil, false // the low half decides under many high halves: ranges without end
+		}
+	}
+	return out, true
+}
+
+// signedRanges reorders ranges as signed numbers: the negative ones first.
+func signedRanges(ranges [][2]uint64, bits int) [][2]uint64 {
+	sign := uint64(1) << (bits - 1)
+	var negative, positive [][2]uint64
+	for _, r := range ranges {
+		if r[0] < sign {
+			positive = append(positive, [2]uint64{r[0], min(r[1], sign-1)})
+		}
+		if r[1] >= sign {
+			negative = append(negative, [2]uint64{max(r[0], sign), r[1]})
+		}
+	}
+	out := negative
+	for _, r := range positive {
+		// -1 and 0 are neighbours.
+		if n := len(out); n > 0 && (out[n-1][1]+1)&(sign<<1-1) == r[0] {
+			out[n-1][1] = r[1]
+			continue
+		}
+		out = append(out, r)
+	}
+	return out
+}
+
+// value is a number of the shape as a constant: by name, or signed where the operand is.
+func (sh *shape) value(x uint64) Const {
+	if c := sh.name(x); c != Const(Num(x)) {
+		return c
+	}
+	if sh.signed && sh.bits < 64 && x>>(sh.bits-1) == 1 {
+		return Num(x | ^uint64(0)<<sh.bits)
+	}
+	return Num(x)
+}
+
+func (sh *shape) ranges(ranges [][2]uint64) Expr {
+	lowest, highest := uint64(0), ^uint64(0)>>(64-sh.bits)
+	if sh.signed {
+		lowest, highest = 1<<(sh.bits-1), highest>>1
+	}
+	compare := func(op Op, x uint64) Expr { return Compare{sh.x, op, sh.value(x)} }
+	if len(ranges) == 2 && ranges[0][0] == lowest && ranges[1][1] == highest && (ranges[0][1]+2)&(^uint64(0)>>(64-sh.bits)) == ranges[1][0] {
+		return compare(NE, ranges[1][0]-1)
+	}
+	if len(ranges) == 1 {
+		switch r := ranges[0]; {
+		case r[0] == r[1]:
+			return compare(EQ, r[0])
+		case r[0] == lowest:
+			return compare(LE, r[1])
+		case r[1] == highest:
+			return compare(GE, r[0])
+		}
+	}
+	in := In{X: sh.x}
+	for _, r := range ranges {
+		if names := sh.names(r); names != nil {
+			in.Set = append(in.Set, names...)
+			continue
+		}
+		e := Range{Lo: sh.value(r[0])}
+		if r[0] != r[1] {
+			e.Hi = sh.value(r[1])
+		}
+		in.Set = append(in.Set, e)
+	}
+	return in
+}
+
+// names lists a short range value by value, where all of its values have names.
+func (sh *shape) names(r [2]uint64) []Range {
+	const short = 16
+	if r[1]-r[0] >= short {
+		return nil
+	}
+	var out []Range
+	for x := r[0]; ; x++ {
+		c := sh.value(x)
+		if _, ok := c.(Sym); !ok {
+			return nil
+		}
+		if out = append(out, Range{Lo: c}); x == r[1] {
+			return out
+		}
+	}
+}
+
+func (sh *shape) cubes(cubes []verdict.Cube) Expr {
+	var or Or
+	full := ^uint64(0) >> (64 - sh.bits)
+	for _, c := range slices.Clone(cubes) {
+		x := sh.x
+		if c.Mask != full || x.Mask != nil {
+			x.Mask = sh.name(c.Mask)
+		}
+		or = append(or, Compare{x, EQ, sh.value(c.Want)})
+	}
+	if len(or) == 1 {
+		return or[0]
+	}
+	return or
+}

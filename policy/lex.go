@@ -1,0 +1,157 @@
+package policy
+
+import (
+	"fmt"
+	"strings"
+	"unicode/utf8"
+)
+
+// An Error is one thing wrong with a policy's text: where, what, and the mend.
+type Error struct {
+	Pos Pos
+	Msg string
+}
+
+func (e *Error) Error() string { return e.Pos.String() + ": " + e.Msg }
+
+// String is file:line:column, or what of it is known.
+func (p Pos) String() string {
+	switch {
+	case p.Line == 0:
+		return p.File
+	case p.Col == 0:
+		return fmt.Sprintf("%s:%d", p.File, p.Line)
+	}
+	return fmt.Sprintf("%s:%d:%d", p.File, p.Line, p.Col)
+}
+
+func errorf(pos Pos, format string, args ...any) error {
+	return &Error{pos, fmt.Sprintf(format, args...)}
+}
+
+type kind uint8
+
+const (
+	word    kind = iota // read, AF_UNIX, x86_64
+	number              // 12, 0x1f, 6.12
+	name                // @basic-io
+	quoted              // "base.gate"
+	symbol              // ( ) { } , : .. == && …
+	comment             // # to the end of the line
+	newline
+	end
+)
+
+type token struct {
+	kind kind
+	text string // as written; of a quoted token, what is between the quotes
+	pos  Pos
+}
+
+func (t token) is(text string) bool { return t.kind == symbol && t.text == text }
+
+// describe names the token in an error.
+func (t token) describe() string {
+	switch t.kind {
+	case newline, comment:
+		return "the end of the line"
+	case end:
+		return "the end of the file"
+	case quoted:
+		return fmt.Sprintf("%q", t.text)
+	}
+	return t.text
+}
+
+// maxSource is the longest policy text that is read, in bytes: far more than anybody writes, far less than memory.
+const maxSource = 4 << 20
+
+var symbols = []string{"..", "==", "!=", "<=", ">=", "&&", "||", "<", ">", "&", "|", "^", "~", "!", "(", ")", "{", "}", ",", ":", "-", "/"}
+
+// lex splits a policy's text into tokens; newlines inside brackets are kept, the parser passes over them.
+func lex(file string, src []byte) ([]token, error) {
+	if len(src) > maxSource {
+		return nil, errorf(Pos{File: file}, "a policy of %d bytes: the limit is %d", len(src), maxSource)
+	}
+	var tokens []token
+	line, start := 1, 0
+	for i := 0; i < len(src); {
+		c := src[i]
+		pos := Pos{file, line, utf8.RuneCount(src[start:i]) + 1}
+		add := func(k kind, n int) {
+			tokens = append(tokens, token{k, string(src[i : i+n]), pos})
+			i += n
+		}
+		rest := src[i:]
+		switch {
+		case c == '\n':
+			add(newline, 1)
+			line, start = line+1, i
+		case c == ' ' || c == '\t' || c == '\r':
+			i++
+		case c == '#':
+			n := strings.IndexByte(string(rest), '\n')
+			if n < 0 {
+				n = len(rest)
+			}
+			add(comment, n)
+			last := &tokens[len(tokens)-1]
+			last.text = strings.TrimRight(last.text, " \t\r")
+		case c == '"':
+			n := 1
+			for n < len(rest) && rest[n] != '"' && rest[n] != '\n' {
+				n++
+			}
+			if n == len(rest) || rest[n] == '\n' {
+				return nil, errorf(pos, `this string does not end: write a closing "`)
+			}
+			add(quoted, n+1)
+			last := &tokens[len(tokens)-1]
+			last.text = last.text[1 : len(last.text)-1]
+		case c == '@':
+			add(name, 1+span(rest[1:], "-_."))
+		case c >= '0' && c <= '9':
+			n := span(rest, "_")
+			// A version has a dot, a range has two.
+			for n+1 < len(rest) && rest[n] == '.' && rest[n+1] >= '0' && rest[n+1] <= '9' {
+				n += 1 + span(rest[n+1:], "_")
+			}
+			add(number, n)
+		case isWord(c):
+			add(word, span(rest, "_"))
+		default:
+			found := false
+			for _, s := range symbols {
+				if strings.HasPrefix(string(rest[:min(2, len(rest))]), s) {
+					add(symbol, len(s))
+					found = true
+					break
+				}
+			}
+			if !found {
+				r, _ := utf8.DecodeRune(rest)
+				if r == utf8.RuneError || c < ' ' {
+					return nil, errorf(pos, "a byte 0x%02x is not policy text: is this a .gate file?", c)
+				}
+				hint := ""
+				if c == '=' {
+					hint = " (did you mean ==?)"
+				}
+				return nil, errorf(pos, "unexpected %q%s", r, hint)
+			}
+		}
+	}
+	return append(tokens, token{end, "", Pos{file, line, utf8.RuneCount(src[start:]) + 1}}), nil
+}
+
+func isWord(c byte) bool {
+	return c == '_' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9'
+}
+
+func span(b []byte, also string) int {
+	n := 0
+	for n < len(b) && (isWord(b[n]) || strings.IndexByte(also, b[n]) >= 0) {
+		n++
+	}
+	return n
+}

@@ -1,0 +1,365 @@
+package policy
+
+import (
+	"errors"
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+
+	"monban/abi"
+	"monban/bpf"
+)
+
+// Options say how a policy's text becomes a policy.
+type Options struct {
+	// Archs overrides the arch header. Nil: the header decides, and without one the native architecture.
+	Archs []abi.Arch
+	// Native is what "native" and "compat" in an arch header refer to; zero value: the running machine's (use &arch to set it).
+	Native *abi.Arch
+	// ReadFile reads included files, named relative to the file that includes them. Nil: includes of files are refused.
+	ReadFile func(name string) ([]byte, error)
+}
+
+// Load parses a policy's text, takes in what it includes, and checks every name on every architecture that it speaks for.
+func Load(file string, src []byte, o Options) (*Policy, error) {
+	f, err := Parse(file, src)
+	if err != nil {
+		return nil, err
+	}
+	return f.Resolve(o)
+}
+
+// Resolve turns a parsed file into a policy.
+func (f *File) Resolve(o Options) (*Policy, error) {
+	native := abi.Native()
+	if o.Native != nil {
+		native = *o.Native
+	}
+	l := &loader{o: o, native: native, p: &Policy{Name: f.Name}}
+	l.file(f)
+	p := l.p
+	if !l.has("default") {
+		p.Default = Action{Kind: bpf.KillProcess}
+	}
+	if !l.has("unknown") {
+		p.Unknown = Action{Kind: bpf.Errno, Errno: "ENOSYS"}
+	}
+	if !l.has("badarch") {
+		p.BadArch = Action{Kind: bpf.KillProcess}
+	}
+	switch {
+	case o.Archs != nil:
+		p.Archs = slices.Clone(o.Archs)
+	case len(p.Archs) == 0:
+		p.Archs = []abi.Arch{native}
+	}
+	if len(l.errs) == 0 {
+		l.rules()
+	}
+	if len(l.errs) == 0 {
+		if err := p.Check(); err != nil {
+			return nil, err
+		}
+	}
+	return p, errors.Join(l.errs[:min(len(l.errs), maxErrors)]...)
+}
+
+type loader struct {
+	o       Options
+	native  abi.Arch
+	p       *Policy
+	seen    map[string]header // the header that was set, and where
+	stack   []string          // files being included
+	pending []pending
+	errs    []error
+}
+
+type header struct {
+	text string
+	pos  Pos
+}
+
+// A pending line is resolved once all headers are known: groups depend on kernel, existence on arch.
+type pending struct {
+	line Line
+	wide bool
+}
+
+func (l *loader) has(word string) bool { _, ok := l.seen[word]; return ok }
+
+func (l *loader) errorf(pos Pos, format string, args ...any) {
+	l.errs = append(l.errs, errorf(pos, format, args...))
+}
+
+// set records a header; two that say different things are an error. It says whether this is the first.
+func (l *loader) set(word, text string, pos Pos) bool {
+	if old, ok := l.seen[word]; ok {
+		if old.text != text {
+			l.errorf(pos, "%s %s contradicts %s %s at %s: leave one of them out", word, text, word, old.text, old.pos)
+		}
+		return false
+	}
+	if l.seen == nil {
+		l.seen = map[string]header{}
+	}
+	l.seen[word] = header{text, pos}
+	return true
+}
+
+func (l *loader) file(f *File) {
+	l.stack = append(l.stack, f.Name)
+	defer func() { l.stack = l.stack[:len(l.stack)-1] }()
+	wide := false
+	for _, line := range f.Lines {
+		if line.Word == "compare" {
+			if line.Args[0].Text != "64" {
+				l.errorf(line.Args[0].Pos, "compare %s: the one value is 64 (without the header, arguments are compared at their real width)", line.Args[0].Text)
+			}
+			wide = true
+		}
+	}
+	for _, line := range f.Lines {
+		l.line(line, wide)
+	}
+}
+
+func (l *loader) line(line Line, wide bool) {
+	if l.p.Compare64 = l.p.Compare64 || wide; len(l.errs) >= maxErrors {
+		return
+	}
+	switch line.Word {
+	case "":
+		l.pending = append(l.pending, pending{line, wide})
+	case "kernel":
+		v, err := abi.ParseVersion(line.Args[0].Text)
+		if err != nil {
+			l.errorf(line.Args[0].Pos, "kernel %s is no kernel version: write one such as 6.12", line.Args[0].Text)
+		} else if l.set("kernel", v.String(), line.Pos) {
+			l.p.Kernel = v
+		}
+	case "arch":
+		l.arch(line)
+	case "default":
+		if l.set("default", line.Do.String(), line.Pos) {
+			l.p.Default = line.Do
+		}
+	case "unknown":
+		if l.set("unknown", line.Do.String(), line.Pos) {
+			l.p.Unknown = line.Do
+		}
+	case "badarch":
+		if l.set("badarch", line.Do.String(), line.Pos) {
+			l.p.BadArch = line.Do
+		}
+	case "include":
+		for _, a := range line.Args {
+			l.include(a)
+		}
+	}
+}
+
+func (l *loader) arch(line Line) {
+	archs := l.archs(line.Args)
+	sorted := slices.Sorted(slices.Values(archs))
+	if l.set("arch", fmt.Sprint(sorted), line.Pos) {
+		l.p.Archs = archs
+	}
+}
+
+// archs reads architecture names; native and compat stand for the machine's own and for what it also runs.
+func (l *loader) archs(args []Arg) []abi.Arch {
+	var archs []abi.Arch
+	add := func(more ...abi.Arch) {
+		for _, a := range more {
+			if !slices.Contains(archs, a) {
+				archs = append(archs, a)
+			}
+		}
+	}
+	for _, a := range args {
+		switch a.Text {
+		case "native":
+			add(l.native)
+		case "compat":
+			add(l.native.Family()[1:]...)
+		default:
+			arch, err := abi.ParseArch(a.Text)
+			if err != nil {
+				l.errorf(a.Pos, "%v", err)
+				continue
+			}
+			add(arch)
+		}
+	}
+	return archs
+}
+
+// maxIncludes bounds how deep includes nest.
+const maxIncludes = 16
+
+func (l *loader) include(a Arg) {
+	if !a.Quoted {
+		src, err := presetSource(a.Text)
+		if err != nil {
+			l.errorf(a.Pos, "%v", err)
+			return
+		}
+		l.nested(a, a.Text, src)
+		return
+	}
+	if l.o.ReadFile == nil {
+		l.errorf(a.Pos, "%q cannot be included here: only presets can", a.Text)
+		return
+	}
+	file := a.Text
+	if from := l.stack[len(l.stack)-1]; !path.IsAbs(file) && strings.Contains(from, "/") {
+		file = path.Join(path.Dir(from), file)
+	}
+	src, err := l.o.ReadFile(file)
+	if err != nil {
+		l.errorf(a.Pos, "cannot include %s: %v", file, err)
+		return
+	}
+	l.nested(a, file, src)
+}
+
+func (l *loader) nested(a Arg, file string, src []byte) {
+	if slices.Contains(l.stack, file) {
+		l.errorf(a.Pos, "%s includes itself: %s", file, strings.Join(append(l.stack, file), " -> "))
+		return
+	}
+	if len(l.stack) >= maxIncludes {
+		l.errorf(a.Pos, "includes nest more than %d deep", maxIncludes)
+		return
+	}
+	f, err := Parse(file, src)
+	if err != nil {
+		l.errs = append(l.errs, err)
+		return
+	}
+	l.file(f)
+}
+
+// rules spells out groups: one rule a call.
+func (l *loader) rules() {
+	allWide := true
+	for _, p := range l.pending {
+		on := l.archs(p.line.On)
+		for _, it := range p.line.Items {
+			r := Rule{Action: p.line.Do, Call: it.Name, Cond: it.Cond, Archs: on, Optional: it.Optional, Pos: it.Pos}
+			if r.Cond != nil {
+				allWide = allWide && p.wide
+			}
+			if p.wide {
+				r.Cond = widened(r.Cond)
+			}
+			switch {
+			case strings.HasPrefix(it.Name, "@"):
+				names, ok := abi.Group(it.Name, l.p.Kernel)
+				if !ok {
+					l.errorf(it.Pos, "%s", unknownGroup(it.Name))
+					continue
+				}
+				r.Optional = true
+				for _, n := range names {
+					r.Call = n
+					l.p.Rules = append(l.p.Rules, r)
+				}
+				continue
+			case it.Name == anyCall:
+				r.Call = ""
+			case !abi.Known(it.Name):
+				l.errorf(it.Pos, "unknown system call %s%s", it.Name, suggest(it.Name, append(abi.Calls(), anyCall)))
+				continue
+			case !r.Optional:
+				l.exists(r)
+			}
+			l.p.Rules = append(l.p.Rules, r)
+		}
+	}
+	l.p.Compare64 = l.p.Compare64 && allWide
+}
+
+func unknownGroup(name string) string {
+	if _, err := presetSource(name); err == nil {
+		return fmt.Sprintf("%s is a preset, not a group: write include %s", name, name)
+	}
+	return fmt.Sprintf("unknown group %s%s", name, suggest(name, abi.Groups()))
+}
+
+// exists reports a rule for a call that none of the policy's architectures has.
+func (l *loader) exists(r Rule) {
+	archs := l.p.archsOf(r)
+	for _, a := range archs {
+		if hasCall(a, r.Call) {
+			return
+		}
+	}
+	if len(archs) == 0 && len(r.Archs) > 0 {
+		return // a line for architectures that this policy, or this machine, is not about
+	}
+	var on []string
+	for _, a := range abi.Archs() {
+		if hasCall(a, r.Call) {
+			on = append(on, a.String())
+		}
+	}
+	if len(on) > 4 {
+		on = append(on[:4], "…")
+	}
+	l.errorf(r.Pos, "%s does not exist on %s, only on %s: write optional %s to pass over it", r.Call, fmtArchs(archs), joinWords(on), r.Call)
+}
+
+func hasCall(a abi.Arch, call string) bool {
+	if _, ok := a.Number(call); ok {
+		return true
+	}
+	_, ok := a.Mux(call)
+	return ok
+}
+
+// archsOf is where a rule applies.
+func (p *Policy) archsOf(r Rule) []abi.Arch {
+	if len(r.Archs) == 0 {
+		return p.Archs
+	}
+	return slices.DeleteFunc(slices.Clone(p.Archs), func(a abi.Arch) bool { return !slices.Contains(r.Archs, a) })
+}
+
+// widened is the condition with every comparison at full register width.
+func widened(e Expr) Expr {
+	switch e := e.(type) {
+	case And:
+		return And(widenAll(e))
+	case Or:
+		return Or(widenAll(e))
+	case Not:
+		return Not{widened(e.X)}
+	case Compare:
+		e.X.Wide = true
+		return e
+	case In:
+		e.X.Wide = true
+		return e
+	}
+	return e
+}
+
+func widenAll(es []Expr) []Expr {
+	out := make([]Expr, len(es))
+	for i, e := range es {
+		out[i] = widened(e)
+	}
+	return out
+}
+
+func joinWords(words []string) string { return strings.Join(words, ", ") }
+
+func fmtArchs(archs []abi.Arch) string {
+	var s []string
+	for _, a := range archs {
+		s = append(s, a.String())
+	}
+	return joinWords(s)
+}

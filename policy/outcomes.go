@@ -1,0 +1,41 @@
+package policy
+
+import (
+	"cmp"
+	"slices"
+
+	"monban/abi"
+	"monban/bpf"
+	"monban/verdict"
+)
+
+// An Outcome is one of the answers that a call can get, and when.
+type Outcome struct {
+	Action Action
+	Cond   Expr
+}
+
+// Outcomes lists what can happen to one call, given what its arguments leave open, the most permissive answer first. The
+// conditions exclude each other and together always hold.
+func Outcomes(a abi.Arch, call string, left verdict.Verdict) ([]Outcome, error) {
+	d := &decompiler{p: &Policy{Name: call}}
+	var out []Outcome
+	actions := slices.SortedFunc(left.Actions(), func(x, y bpf.Action) int { return cmp.Compare(int32(y), int32(x)) })
+	for _, do := range actions {
+		cond, err := d.condition(a, call, left.Space(), left.Space().When(left, do))
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, Outcome{numeric(a, do), cond})
+	}
+	return out, nil
+}
+
+// String is the rule as a line of the language.
+func (r *Rule) String() string {
+	s := r.Action.String() + " " + printItem(r, false)
+	if len(r.Archs) > 0 {
+		s = "on " + fmtArchs(r.Archs) + ": " + s
+	}
+	return s
+}

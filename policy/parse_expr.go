@@ -1,0 +1,298 @@
+package policy
+
+import (
+	"strconv"
+	"strings"
+)
+
+// maxDepth bounds how deep conditions nest.
+const maxDepth = 200
+
+// condition parses ||, which binds weakest, then && and !, as in Go.
+func (p *parser) condition() Expr {
+	p.nest(p.peek())
+	defer func() { p.depth-- }()
+	or := Or{p.conjunction()}
+	for p.accept("||") {
+		or = append(or, p.conjunction())
+	}
+	if len(or) == 1 {
+		return or[0]
+	}
+	return or
+}
+
+func (p *parser) nest(t token) {
+	p.depth++
+	if p.depth > maxDepth {
+		p.fail(t.pos, "conditions nest more than %d deep", maxDepth)
+	}
+}
+
+func (p *parser) conjunction() Expr {
+	and := And{p.negation()}
+	for p.accept("&&") {
+		and = append(and, p.negation())
+	}
+	if len(and) == 1 {
+		return and[0]
+	}
+	return and
+}
+
+func (p *parser) negation() Expr {
+	t := p.peek()
+	switch {
+	case t.is("!"):
+		p.nest(t)
+		defer func() { p.depth-- }()
+		p.i++
+		return Not{p.negation()}
+	case t.is("(") && p.conditionInside():
+		p.i++
+		e := p.condition()
+		p.expect(")")
+		return e
+	}
+	return p.comparison()
+}
+
+// conditionInside tells a condition in parentheses from a value in parentheses: only the first has a relation inside.
+func (p *parser) conditionInside() bool {
+	level := 0
+	for _, t := range p.tokens[p.i:] {
+		switch {
+		case t.is("(") || t.is("{"):
+			level++
+		case t.is(")") || t.is("}"):
+			if level--; level == 0 {
+				return false
+			}
+		case t.kind == end:
+			return false
+		case t.is("==") || t.is("!=") || t.is("<") || t.is("<=") || t.is(">") || t.is(">=") || t.is("!") || t.is("&&") || t.is("||"),
+			t.kind == word && t.text == "in":
+			return true
+		}
+	}
+	return false
+}
+
+var relations = map[string]Op{"==": EQ, "!=": NE, "<": LT, "<=": LE, ">": GT, ">=": GE}
+
+// mirrored is the relation with its sides exchanged.
+var mirrored = map[Op]Op{EQ: EQ, NE: NE, LT: GT, LE: GE, GT: LT, GE: LE}
+
+func (p *parser) comparison() Expr {
+	left := p.value()
+	t := p.peek()
+	if t.kind == word && t.text == "in" {
+		p.i++
+		x := p.operandOf(left, t.pos)
+		return In{x, p.set()}
+	}
+	op, ok := relations[t.text]
+	if t.kind != symbol || !ok {
+		hint := ""
+		if left.operand != nil {
+			hint = " (a value alone is no condition: write != 0 after it)"
+		}
+		p.fail(t.pos, "expected a comparison (== != < <= > >= in), found %s%s", t.describe(), hint)
+	}
+	p.i++
+	right := p.value()
+	if again := p.peek(); again.kind == symbol {
+		if _, ok := relations[again.text]; ok {
+			p.fail(again.pos, "comparisons do not chain: join them with &&")
+		}
+	}
+	switch {
+	case left.operand != nil && right.operand != nil:
+		p.fail(t.pos, "a filter can compare an argument with constants only, not with another argument")
+	case left.operand == nil && right.operand == nil:
+		p.fail(t.pos, "this compares two constants: one side must be an argument")
+	case left.operand != nil:
+		return Compare{*left.operand, op, right.constant}
+	}
+	return Compare{*right.operand, mirrored[op], left.constant}
+}
+
+func (p *parser) operandOf(v value, pos Pos) Operand {
+	if v.operand == nil {
+		p.fail(pos, "the left side of in must be an argument")
+	}
+	return *v.operand
+}
+
+func (p *parser) set() []Range {
+	if !p.peek().is("{") {
+		return []Range{p.span()}
+	}
+	p.i++
+	p.depth++
+	defer func() { p.depth-- }()
+	var set []Range
+	for !p.peek().is("}") {
+		set = append(set, p.span())
+		if !p.accept(",") {
+			break
+		}
+	}
+	p.expect("}")
+	if len(set) == 0 {
+		p.fail(p.tokens[p.i-1].pos, "an empty set: nothing is in it")
+	}
+	return set
+}
+
+func (p *parser) span() Range {
+	r := Range{Lo: p.constant()}
+	if p.accept("..") {
+		r.Hi = p.constant()
+	}
+	return r
+}
+
+func (p *parser) constant() Const {
+	t := p.peek()
+	v := p.value()
+	if v.operand != nil {
+		p.fail(t.pos, "%s is not a constant", t.describe())
+	}
+	return v.constant
+}
+
+// A value is an operand or a constant, whichever is not nil.
+type value struct {
+	operand  *Operand
+	constant Const
+}
+
+// value parses | and ^, then &, then ~ and -, binding as in Go.
+func (p *parser) value() value {
+	v := p.product()
+	for t := p.peek(); t.is("|") || t.is("^"); t = p.peek() {
+		p.i++
+		v = p.combine(t, v, p.product())
+	}
+	return v
+}
+
+func (p *parser) product() value {
+	v := p.unary()
+	for t := p.peek(); t.is("&"); t = p.peek() {
+		p.i++
+		v = p.combine(t, v, p.unary())
+	}
+	return v
+}
+
+// combine applies a bit operation. On an argument it must come out as (argument & mask) ^ constant.
+func (p *parser) combine(op token, a, b value) value {
+	switch {
+	case a.operand != nil && b.operand != nil:
+		p.fail(op.pos, "%s between two arguments: a filter can combine an argument with constants only", op.text)
+	case a.operand == nil && b.operand == nil:
+		return value{constant: Binary{op.text[0], a.constant, b.constant}}
+	case a.operand == nil:
+		a, b = b, a
+	}
+	x := *a.operand
+	switch op.text {
+	case "&":
+		x.Mask = both('&', x.Mask, b.constant)
+		if x.Xor != nil {
+			x.Xor = Binary{'&', x.Xor, b.constant}
+		}
+	case "^":
+		x.Xor = both('^', x.Xor, b.constant)
+	case "|":
+		// (x & m ^ c) | k: the bits of k are 1 whatever x is.
+		x.Mask = both('&', x.Mask, Unary{'~', b.constant})
+		if x.Xor == nil {
+			x.Xor = b.constant
+		} else {
+			x.Xor = Binary{'|', x.Xor, b.constant}
+		}
+	}
+	return value{operand: &x}
+}
+
+func both(op byte, a, b Const) Const {
+	if a == nil {
+		return b
+	}
+	return Binary{op, a, b}
+}
+
+func (p *parser) unary() value {
+	t := p.peek()
+	switch {
+	case t.is("~") || t.is("-"):
+		p.nest(t)
+		defer func() { p.depth-- }()
+		p.i++
+		v := p.unary()
+		if v.operand == nil {
+			if n, ok := v.constant.(Num); ok && t.is("-") {
+				return value{constant: -n}
+			}
+			return value{constant: Unary{t.text[0], v.constant}}
+		}
+		if t.is("-") {
+			p.fail(t.pos, "a filter cannot negate an argument: compare it with a negative constant instead")
+		}
+		x := *v.operand
+		x.Xor = both('^', x.Xor, Unary{'~', Num(0)})
+		return value{operand: &x}
+	case t.is("("):
+		p.nest(t)
+		defer func() { p.depth-- }()
+		p.i++
+		v := p.value()
+		p.expect(")")
+		return v
+	case t.kind == number:
+		p.i++
+		n, err := strconv.ParseUint(t.text, 0, 64)
+		if err != nil {
+			p.fail(t.pos, "%s is not a number that fits 64 bits", t.text)
+		}
+		return value{constant: Num(n)}
+	case t.kind == word && t.text != "in":
+		p.i++
+		if t.text == "u64" && p.peek().is("(") {
+			return p.wide()
+		}
+		if isConstantName(t.text) {
+			return value{constant: Sym{t.text, t.pos}}
+		}
+		return value{operand: operandNamed(t)}
+	}
+	p.fail(t.pos, "expected an argument or a constant, found %s", t.describe())
+	return value{}
+}
+
+func (p *parser) wide() value {
+	open := p.next()
+	v := p.value()
+	p.expect(")")
+	if v.operand == nil {
+		p.fail(open.pos, "u64() takes an argument")
+	}
+	v.operand.Wide = true
+	return v
+}
+
+// isConstantName tells constants from arguments: constants are in capitals.
+func isConstantName(s string) bool {
+	return strings.ToUpper(s) == s && strings.ContainsFunc(s, func(r rune) bool { return 'A' <= r && r <= 'Z' })
+}
+
+// operandNamed is the argument that a word names: argN is a position.
+func operandNamed(t token) *Operand {
+	if n, ok := strings.CutPrefix(t.text, "arg"); ok && len(n) == 1 && n[0] >= '0' && n[0] <= '9' {
+		return &Operand{Arg: int(n[0] - '0'), Pos: t.pos}
+	}
+	return &Operand{Name: t.text, Pos: t.pos}
+}

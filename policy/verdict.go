@@ -1,0 +1,247 @@
+package policy
+
+import (
+	"cmp"
+	"encoding/binary"
+	"errors"
+	"maps"
+	"slices"
+
+	"monban/abi"
+	"monban/bpf"
+	"monban/verdict"
+)
+
+// Check resolves every name of the policy on every architecture that it speaks for. Errors are of type *Error, joined.
+func (p *Policy) Check() error {
+	var errs []error
+	if len(p.Archs) == 0 {
+		errs = append(errs, errorf(Pos{File: p.Name}, "a policy must speak for at least one architecture"))
+	}
+	for _, a := range p.Archs {
+		if _, err := p.on(a); err != nil {
+			errs = append(errs, err)
+		}
+	}
+	return firstOf(errs)
+}
+
+// firstOf joins errors, each text once: the same mistake shows on every architecture.
+func firstOf(errs []error) error {
+	seen := map[string]bool{}
+	return errors.Join(slices.DeleteFunc(errs, func(e error) bool {
+		dup := seen[e.Error()]
+		seen[e.Error()] = true
+		return dup
+	})...)
+}
+
+// ByteOrder is the one byte order of the policy's architectures.
+func (p *Policy) ByteOrder() (binary.ByteOrder, error) {
+	order := p.Archs[0].ByteOrder()
+	for _, a := range p.Archs[1:] {
+		if a.ByteOrder() != order {
+			return nil, errorf(Pos{File: p.Name}, "%s and %s differ in byte order: one program cannot serve both, compile one file for each (--arch)", p.Archs[0], a)
+		}
+	}
+	return order, nil
+}
+
+// A clause is a rule on one architecture: the number that it is about, or any, and its condition.
+type clause struct {
+	nr   uint32
+	any  bool
+	cond bound
+	do   bpf.Action
+	rule int // index into Policy.Rules
+}
+
+// on resolves the rules for one architecture, in order.
+func (p *Policy) on(a abi.Arch) ([]clause, error) {
+	var clauses []clause
+	var errs []error
+	for i := range p.Rules {
+		r := &p.Rules[i]
+		if len(r.Archs) > 0 && !slices.Contains(r.Archs, a) {
+			continue
+		}
+		nr, direct := a.Number(r.Call)
+		mux, muxed := a.Mux(r.Call)
+		if r.Call != "" && !direct && !muxed {
+			continue
+		}
+		do, err := r.Action.on(a, r.Pos)
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		b := binder{arch: a, call: r.Call, rule: r, wide: p.Compare64}
+		cond, err := b.bind(r.Cond)
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		if direct || r.Call == "" {
+			clauses = append(clauses, clause{nr, r.Call == "", cond, do, i})
+		}
+		if muxed && r.Cond == nil {
+			nr, _ := a.Number(mux.Call)
+			clauses = append(clauses, clause{nr, false, muxCondition(mux), do, i})
+		}
+	}
+	return clauses, firstOf(errs)
+}
+
+// muxCondition is "this is that member of the multiplexer". ipc takes a version in the upper half of its first argument and
+// ignores it here (ipc/syscall.c).
+func muxCondition(m abi.Mux) bound {
+	f := verdict.Field{Lo: verdict.ArgLo(0), Bits: 32, Mask: 0xffffffff}
+	if m.Call == "ipc" {
+		f.Mask = 0xffff
+	}
+	return bound{kind: boundCompare, field: f, op: verdict.EQ, c: uint64(m.Sub), word: func(d *bpf.Data) uint64 { return d.Args[0] }}
+}
+
+// on is the action's number on one architecture.
+func (a Action) on(arch abi.Arch, pos Pos) (bpf.Action, error) {
+	if a.Errno == "" {
+		return a.Kind | bpf.Action(a.Data), nil
+	}
+	n, ok := arch.Errno(a.Errno)
+	if !ok {
+		return 0, errorf(pos, "errno %s is not known on %s", a.Errno, arch)
+	}
+	return a.Kind | bpf.Action(n), nil
+}
+
+// Verdict is the exact meaning of the policy.
+func (p *Policy) Verdict(s *verdict.Space) (verdict.Verdict, error) {
+	byToken := map[uint32]verdict.Node{}
+	for _, a := range p.Archs {
+		n, err := p.node(s, a)
+		if err != nil {
+			return verdict.Verdict{}, err
+		}
+		bad, err := p.BadArch.on(a, Pos{File: p.Name})
+		if err != nil {
+			return verdict.Verdict{}, err
+		}
+		other, ok := byToken[a.Token()]
+		if !ok {
+			other = s.Action(bad)
+		}
+		switch a {
+		case abi.X32:
+			n = s.If(x32Numbers(s), n, other)
+		case abi.X86_64:
+			n = s.If(x32Numbers(s), other, n)
+		}
+		byToken[a.Token()] = n
+	}
+	var cases []verdict.Case
+	for _, token := range slices.Sorted(maps.Keys(byToken)) {
+		cases = append(cases, verdict.Case{Lo: token, Hi: token, Then: byToken[token]})
+	}
+	bad, err := p.BadArch.on(p.Archs[0], Pos{File: p.Name})
+	if err != nil {
+		return verdict.Verdict{}, err
+	}
+	v := s.Verdict(s.Patch(verdict.Arch, cases, s.Action(bad)))
+	return v, s.Err()
+}
+
+// x32Numbers are the numbers of x32, which shares the token of x86_64: all that are not below bit 30, negative ones included.
+func x32Numbers(s *verdict.Space) verdict.Node {
+	return s.Compare(verdict.Single(verdict.Nr), verdict.GE, false, abi.X32Bit)
+}
+
+// node is the policy's answer to the calls of one architecture, built from the last rule to the first.
+func (p *Policy) node(s *verdict.Space, a abi.Arch) (verdict.Node, error) {
+	clauses, err := p.on(a)
+	if err != nil {
+		return verdict.False, err
+	}
+	n, err := p.base(s, a)
+	if err != nil {
+		return verdict.False, err
+	}
+	for end := len(clauses); end > 0; {
+		if c := &clauses[end-1]; c.any {
+			n = s.If(c.cond.node(s), s.Action(c.do), n)
+			end--
+			continue
+		}
+		start := end - 1
+		for start > 0 && !clauses[start-1].any {
+			start--
+		}
+		n = block(s, clauses[start:end], n)
+		end = start
+	}
+	return n, s.Err()
+}
+
+// block puts a run of clauses about single calls before what follows them.
+func block(s *verdict.Space, clauses []clause, after verdict.Node) verdict.Node {
+	sorted := slices.Clone(clauses)
+	slices.SortStableFunc(sorted, func(x, y clause) int { return cmp.Compare(x.nr, y.nr) })
+	var cases []verdict.Case
+	for i := 0; i < len(sorted); {
+		j := i
+		for j < len(sorted) && sorted[j].nr == sorted[i].nr {
+			j++
+		}
+		nr := sorted[i].nr
+		n := s.Verdict(after).Restrict(verdict.Nr, nr).Node()
+		for _, c := range slices.Backward(sorted[i:j]) {
+			n = s.If(c.cond.node(s), s.Action(c.do), n)
+		}
+		cases = append(cases, verdict.Case{Lo: nr, Hi: nr, Then: n})
+		i = j
+	}
+	return s.Patch(verdict.Nr, cases, after)
+}
+
+// base is the answer where no rule matches: default for the calls of the policy's table, unknown for all other numbers.
+func (p *Policy) base(s *verdict.Space, a abi.Arch) (verdict.Node, error) {
+	def, err := p.Default.on(a, Pos{File: p.Name})
+	if err != nil {
+		return verdict.False, err
+	}
+	unknown, err := p.Unknown.on(a, Pos{File: p.Name})
+	if err != nil {
+		return verdict.False, err
+	}
+	var cases []verdict.Case
+	for nr, call := range a.Calls() {
+		if !p.knows(a, call) {
+			continue
+		}
+		if n := len(cases); n > 0 && cases[n-1].Hi+1 == nr {
+			cases[n-1].Hi = nr
+			continue
+		}
+		cases = append(cases, verdict.Case{Lo: nr, Hi: nr, Then: s.Action(def)})
+	}
+	return s.Patch(verdict.Nr, cases, s.Action(unknown)), nil
+}
+
+// knows says whether the table that the policy was written against has the call.
+func (p *Policy) knows(a abi.Arch, call string) bool {
+	if p.Kernel.IsZero() {
+		return true
+	}
+	since, ok := a.Since(call)
+	return !ok || since.Compare(p.Kernel) <= 0
+}
+
+// For is the policy cut down to the architectures that a machine's kernel can run: on others no call can come.
+func (p *Policy) For(native abi.Arch) (*Policy, error) {
+	family := native.Family()
+	q := *p
+	q.Archs = slices.DeleteFunc(slices.Clone(p.Archs), func(a abi.Arch) bool { return !slices.Contains(family, a) })
+	if !slices.Contains(q.Archs, native) {
+		return nil, errorf(Pos{File: p.Name}, "the gate speaks for %s, and this machine is %s: add it to the arch header", fmtArchs(p.Archs), native)
+	}
+	return &q, nil
+}

@@ -1,0 +1,262 @@
+package sandbox
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"monban/internal/ptrace"
+	"monban/seccomp"
+)
+
+// Run runs the program and returns when it has ended; what it started and left behind goes on, behind the gate. An error
+// means that the program was not run, or was killed before its first instruction; the kinds of errors are
+// [ErrNotFound], [ErrNotExecutable], [ErrPtraceRefused] and [ErrUnsupported]. Ending ctx kills the program.
+//
+// The program has no_new_privs (set-user-id bits give it nothing) and a SIGKILL as its parent-death signal. Signals that
+// this process is sent are passed on while it runs, except those that the terminal has sent to the program too, and when
+// the program stops in the terminal's foreground this process stops as well; see KeepSignals.
+//
+// Strict mode begins at main where that can be found: in a dynamic program with a symbol table; in a stripped one at its
+// entry point, in a static one at its first instruction. The C library's way out of main, exit_group, isn't allowed in
+// strict mode: a program lives if it ends in syscall(SYS_exit, n).
+func (c *Command) Run(ctx context.Context) (*Result, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	if err := c.check(); err != nil {
+		return nil, err
+	}
+	if err := c.checkDir(); err != nil {
+		return nil, err
+	}
+	path, err := c.resolve()
+	if err != nil {
+		return nil, err
+	}
+	r := &run{Command: c, ctx: ctx, path: path, jobs: newJobs(c.KeepSignals)}
+	defer r.jobs.close()
+	// The thread is the program's parent and tracer, and has no_new_privs: it must live until the program has ended and
+	// never serve another goroutine.
+	ptrace.OwnThread(func() { err = r.do() })
+	if err != nil {
+		return nil, err
+	}
+	return &r.result, nil
+}
+
+// A run is one start of a Command.
+type run struct {
+	*Command
+	ctx    context.Context
+	path   string
+	jobs   *jobs
+	pid    int
+	result Result
+}
+
+// step, in tests, is told of each step of a start.
+var step func(done string)
+
+func (r *run) did(done string) {
+	if step != nil {
+		step(done)
+	}
+}
+
+func (r *run) do() error {
+	if err := seccomp.NoNewPrivs(); err != nil {
+		return err
+	}
+	r.did("no_new_privs")
+	if r.AllowExec {
+		return r.doInside()
+	}
+	p, pidfd, err := r.startTraced()
+	if err != nil {
+		return err
+	}
+	r.pid = p.PID
+	r.did("started")
+	// A terminal's signal would have reached both of us; from here on others are passed on too.
+	r.jobs.start(r.ctx, p.PID, pidfd)
+	if ev, err := r.gate(p); err != nil || ev.Dead() {
+		if err != nil {
+			p.Kill()
+			return err
+		}
+		r.ended(ev) // on its way to main
+		return nil
+	}
+	r.did("gated")
+	if r.Detach || !r.Watch {
+		if err := ptrace.Detach(p.PID, 0); err != nil && !errors.Is(err, unix.ESRCH) {
+			p.Kill()
+			return fmt.Errorf("letting the program go: %w", err)
+		}
+		r.did("released")
+		return r.wait()
+	}
+	ev, err := p.Reseize(watchOptions)
+	if err != nil {
+		p.Kill()
+		return r.refused(err)
+	}
+	r.did("released")
+	if ev.Dead() {
+		r.ended(ev)
+		return nil
+	}
+	return r.watch()
+}
+
+// procAttr is what the program inherits.
+func (r *run) procAttr() *syscall.ProcAttr {
+	attr := &syscall.ProcAttr{Dir: r.Dir, Env: r.environ()}
+	for i, f := range []*os.File{r.Stdin, r.Stdout, r.Stderr} {
+		fd := uintptr(i)
+		if f != nil {
+			fd = f.Fd()
+		} else if _, err := unix.FcntlInt(fd, unix.F_GETFD, 0); err != nil {
+			fd = ^uintptr(0) // closed, and it stays closed
+		}
+		attr.Files = append(attr.Files, fd)
+	}
+	return attr
+}
+
+func (r *run) argv() []string {
+	if len(r.Args) == 0 {
+		return []string{r.Path}
+	}
+	return r.Args
+}
+
+func (r *run) startTraced() (*ptrace.Process, int, error) {
+	pidfd := -1
+	p, err := ptrace.Start(r.path, r.argv(), r.procAttr(), syscall.SysProcAttr{PidFD: &pidfd})
+	if err == nil {
+		return p, pidfd, nil
+	}
+	if pidfd >= 0 {
+		unix.Close(pidfd)
+	}
+	var errno syscall.Errno
+	if refused := (*ptrace.RefusedError)(nil); !errors.As(err, &refused) && errors.As(err, &errno) {
+		return nil, -1, r.execError(r.path, errno)
+	}
+	return nil, -1, r.refused(err)
+}
+
+// refused explains why ptrace doesn't work here, as far as can be seen.
+func (r *run) refused(err error) error {
+	var refused *ptrace.RefusedError
+	if !errors.As(err, &refused) {
+		return err
+	}
+	if errors.Is(err, errors.ErrUnsupported) && !errors.Is(err, unix.ENOSYS) {
+		return &startError{ErrUnsupported,
+			fmt.Sprintf("%s: %v; --allow-exec installs the gate before the exec instead", r.path, err), err}
+	}
+	cause := "an LSM or a container denies it"
+	yama, _ := os.ReadFile("/proc/sys/kernel/yama/ptrace_scope")
+	scope, _ := strconv.Atoi(strings.TrimSpace(string(yama)))
+	mode, _ := unix.PrctlRetInt(unix.PR_GET_SECCOMP, 0, 0, 0, 0)
+	switch {
+	case scope >= 2:
+		cause = fmt.Sprintf("Yama denies it: kernel.yama.ptrace_scope is %d", scope)
+	case readTask(unix.Getpid()).tracer != 0:
+		cause = "this process is traced itself, and so is all that it starts (strace -f, a debugger)"
+	case mode != 0:
+		cause = "an outer seccomp sandbox denies it"
+	case unix.Access(r.path, unix.R_OK) != nil:
+		cause = "its file can be executed but not read, and the kernel keeps such a program's memory from us"
+	}
+	return &startError{ErrPtraceRefused, fmt.Sprintf("%s was not started: tracing it is refused (%v): %s; "+
+		"--allow-exec installs the gate before the exec instead, and needs a gate that allows execve", r.path, err, cause), err}
+}
+
+// gate puts the gates, or strict mode, on the stopped program. A dead event means that the program ended on its way to main.
+func (r *run) gate(p *ptrace.Process) (ptrace.Event, error) {
+	in, err := ptrace.NewInjection(p.Image)
+	if err != nil {
+		return ptrace.Event{}, r.refused(&ptrace.RefusedError{While: "controlling the program", Err: err})
+	}
+	in.SetMask(p.Mask)
+	if r.Strict {
+		if err := in.End(); err != nil {
+			return ptrace.Event{}, err
+		}
+		return r.strict(p)
+	}
+	outer, err := unix.PrctlRetInt(unix.PR_GET_SECCOMP, 0, 0, 0, 0)
+	filtered := err != nil || outer != 0
+	for i, gate := range r.Gates {
+		if filtered || i > 0 {
+			if err := in.ProbeSeccomp(uint32(r.Flags)); err != nil {
+				return ptrace.Event{}, r.gateError(i, err)
+			}
+		}
+		if err := in.InstallFilter(gate, uint32(r.Flags)); err != nil {
+			return ptrace.Event{}, r.gateError(i, err)
+		}
+		r.did(fmt.Sprintf("gate %d", i+1))
+	}
+	return ptrace.Event{}, in.End()
+}
+
+func (r *run) gateError(i int, err error) error {
+	ended := (*ptrace.EndedError)(nil)
+	what := fmt.Sprintf("%s was not started: gate %d of %d could not be installed", r.path, i+1, len(r.Gates))
+	switch {
+	case errors.As(err, &ended) && i > 0:
+		return fmt.Errorf("%s: gate %d, or another before it, kills seccomp(2), and each installation goes through "+
+			"the gates before it; compose the gates into one: %w", what, i, err)
+	case errors.As(err, &ended):
+		return fmt.Errorf("%s: an outer sandbox kills seccomp(2): %w", what, err)
+	case errors.Is(err, unix.EINVAL):
+		return fmt.Errorf("%s: the kernel does not admit it, or doesn't know a flag (%v): %w", what, r.Flags, err)
+	case errors.Is(err, unix.ENOMEM):
+		return fmt.Errorf("%s: out of memory, or more than 32768 instructions in all gates together: %w", what, err)
+	case errors.Is(err, unix.EIO), errors.Is(err, unix.EFAULT):
+		return r.refused(&ptrace.RefusedError{While: fmt.Sprintf("gate %d", i+1), Err: err})
+	case i > 0:
+		return fmt.Errorf("%s: %w; gate %d, or another before it, may deny seccomp(2), and each installation goes through "+
+			"the gates before it; compose the gates into one", what, err, i)
+	}
+	return fmt.Errorf("%s: %w (an outer sandbox may deny seccomp(2))", what, err)
+}
+
+// ended takes the program's status over into the result.
+func (r *run) ended(ev ptrace.Event) {
+	if ev.Status.Signaled() {
+		r.result.Signal = ev.Status.Signal()
+		r.result.CoreDump = ev.Status.CoreDump()
+		return
+	}
+	r.result.ExitCode = ev.Status.ExitStatus()
+}
+
+// wait waits for a program that is not traced.
+func (r *run) wait() error {
+	for {
+		ev, err := ptrace.Wait(r.pid, unix.WUNTRACED|unix.WCONTINUED)
+		switch {
+		case err != nil:
+			return fmt.Errorf("waiting for the program: %w", err)
+		case ev.Dead():
+			r.ended(ev)
+			return nil
+		case ev.Status.Continued():
+			r.jobs.continued()
+		case ev.Status.Stopped():
+			r.jobs.stopped(ev.Status.StopSignal())
+		}
+	}
+}

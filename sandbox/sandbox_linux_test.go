@@ -1,0 +1,215 @@
+package sandbox
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"monban/bpf"
+	"monban/seccomp"
+)
+
+// A plan is a Command for a launcher process of its own: signals, SIGKILL and outer sandboxes must not meet the tests'.
+type plan struct {
+	Command
+	Outer []bpf.Program // installed on the launcher first
+	UID   int           // the launcher's, if not 0
+	DieAt string        // SIGKILL the launcher after this step
+}
+
+// outcome is what a launcher reports on its descriptor 3.
+type outcome struct {
+	Result *Result
+	Err    string
+	Status int
+	Kinds  []string
+}
+
+// launcherEnv names the file with a launcher's plan.
+const launcherEnv = "MONBAN_TEST_LAUNCHER"
+
+func TestMain(m *testing.M) {
+	if raw := os.Getenv(launcherEnv); raw != "" {
+		launch(raw)
+	}
+	code := m.Run()
+	os.RemoveAll(buildDir)
+	os.Exit(code)
+}
+
+// launch is the life of a launcher process.
+func launch(raw string) {
+	os.Unsetenv(launcherEnv)
+	var p plan
+	data, err := os.ReadFile(raw)
+	if err == nil {
+		err = json.Unmarshal(data, &p)
+	}
+	if err != nil {
+		panic(err)
+	}
+	report := os.NewFile(3, "report")
+	unix.CloseOnExec(3)
+	if p.UID != 0 {
+		for _, err := range []error{syscall.Setgroups(nil), syscall.Setgid(p.UID), syscall.Setuid(p.UID)} {
+			if err != nil {
+				panic(err)
+			}
+		}
+	}
+	for _, g := range p.Outer {
+		if _, _, errno := syscall.AllThreadsSyscall6(unix.SYS_PRCTL, unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0, 0); errno != 0 {
+			panic(errno)
+		}
+		if err := seccomp.Install(g, seccomp.TSYNC); err != nil {
+			panic(err)
+		}
+	}
+	step = func(done string) {
+		if done == p.DieAt {
+			unix.Kill(unix.Getpid(), unix.SIGKILL)
+			select {}
+		}
+	}
+	res, err := p.Run(context.Background())
+	out := outcome{Result: res}
+	if err != nil {
+		out.Err, out.Status = err.Error(), ExitStatus(err)
+		for name, kind := range map[string]error{"notfound": ErrNotFound, "notexecutable": ErrNotExecutable,
+			"refused": ErrPtraceRefused, "unsupported": ErrUnsupported} {
+			if errors.Is(err, kind) {
+				out.Kinds = append(out.Kinds, name)
+			}
+		}
+	}
+	json.NewEncoder(report).Encode(out)
+	os.Exit(0)
+}
+
+// command makes the launcher of p; the report arrives on the returned file.
+func (p *plan) command(t testing.TB) (*exec.Cmd, *os.File) {
+	t.Helper()
+	raw, err := json.Marshal(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "plan") // it may be too long for the environment
+	if err := os.WriteFile(file, raw, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command("/proc/self/exe")
+	cmd.Env = append(os.Environ(), launcherEnv+"="+file)
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd.ExtraFiles = []*os.File{w}
+	t.Cleanup(func() { r.Close() })
+	return cmd, r
+}
+
+// run starts the launcher of p and returns its report and the program's output.
+func (p *plan) run(t *testing.T) (outcome, string) {
+	t.Helper()
+	cmd, r := p.command(t)
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	err := cmd.Run()
+	cmd.ExtraFiles[0].Close()
+	var o outcome
+	if derr := json.NewDecoder(r).Decode(&o); derr != nil {
+		t.Fatalf("launcher: %v, report: %v, output: %s", err, derr, out.String())
+	}
+	return o, out.String()
+}
+
+var (
+	buildLock sync.Mutex
+	buildDir  string
+	built     = map[string]string{}
+)
+
+// build compiles testdata/NAME.c. The compiler is gcc or musl-gcc.
+func build(t testing.TB, compiler, name string, flags ...string) string {
+	t.Helper()
+	if _, err := exec.LookPath(compiler); err != nil {
+		t.Skip("needs " + compiler)
+	}
+	buildLock.Lock()
+	defer buildLock.Unlock()
+	key := strings.Join(append([]string{compiler, name}, flags...), " ")
+	if path := built[key]; path != "" {
+		return path
+	}
+	if buildDir == "" {
+		dir, err := os.MkdirTemp("", "monban-sandbox-*")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chmod(dir, 0o755); err != nil { // for the tests as an ordinary user
+			t.Fatal(err)
+		}
+		buildDir = dir
+	}
+	path := filepath.Join(buildDir, fmt.Sprintf("%s-%d", name, len(built)))
+	args := append([]string{"-O1", "-w", "-o", path, filepath.Join("testdata", name+".c")}, flags...)
+	if out, err := exec.Command(compiler, args...).CombinedOutput(); err != nil {
+		if bytes.Contains(out, []byte("-m32")) || bytes.Contains(out, []byte("cannot find")) ||
+			bytes.Contains(out, []byte("No such file")) {
+			t.Skipf("needs %s %s: %s", compiler, strings.Join(flags, " "), bytes.TrimSpace(out))
+		}
+		t.Fatalf("%s: %v\n%s", key, err, out)
+	}
+	built[key] = path
+	return path
+}
+
+// answer is one rule of a test gate: a call of an architecture by number.
+type answer struct {
+	arch   uint32
+	nr     uint32
+	action bpf.Action
+}
+
+// gate makes a filter that answers as told, and else allows.
+func gate(answers ...answer) bpf.Program {
+	var p bpf.Program
+	for _, a := range answers {
+		p = append(p,
+			bpf.Instruction{Code: bpf.LD | bpf.W | bpf.ABS, K: bpf.OffsetArch},
+			bpf.Instruction{Code: bpf.JMP | bpf.JEQ | bpf.K, Jf: 3, K: a.arch},
+			bpf.Instruction{Code: bpf.LD | bpf.W | bpf.ABS, K: bpf.OffsetNr},
+			bpf.Instruction{Code: bpf.JMP | bpf.JEQ | bpf.K, Jf: 1, K: a.nr},
+			bpf.Instruction{Code: bpf.RET | bpf.K, K: uint32(a.action)})
+	}
+	return append(p, bpf.Instruction{Code: bpf.RET | bpf.K, K: uint32(bpf.Allow)})
+}
+
+func (o outcome) String() string {
+	b, _ := json.Marshal(o)
+	return string(b)
+}
+
+// eventually is what a file holds once it holds anything, "" if that takes too long.
+func eventually(t *testing.T, path string) string {
+	t.Helper()
+	for range 300 {
+		if b, err := os.ReadFile(path); err == nil && len(b) > 0 {
+			return string(b)
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	return ""
+}

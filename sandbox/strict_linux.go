@@ -1,0 +1,114 @@
+package sandbox
+
+import (
+	"debug/elf"
+	"errors"
+	"fmt"
+
+	"golang.org/x/sys/unix"
+
+	"monban/internal/ptrace"
+)
+
+// strict runs the stopped program up to main and puts it into strict mode there.
+func (r *run) strict(p *ptrace.Process) (ptrace.Event, error) {
+	addr, err := strictPoint(p)
+	if err != nil {
+		return ptrace.Event{}, fmt.Errorf("%s was not started in strict mode: %w", r.path, err)
+	}
+	if ev, err := runTo(p.PID, addr); err != nil || ev.Dead() {
+		return ev, err
+	}
+	r.did("at main")
+	if n := readTask(p.PID).threads; n > 1 {
+		return ptrace.Event{}, fmt.Errorf("%s has %d threads before it reaches main; strict mode would bind one of them only",
+			r.path, n)
+	}
+	in, err := ptrace.NewInjection(p.Image)
+	if err != nil {
+		return ptrace.Event{}, err
+	}
+	if err := in.Do(ptrace.Prctl, unix.PR_SET_SECCOMP, unix.SECCOMP_MODE_STRICT); err != nil {
+		if errors.Is(err, unix.EINVAL) {
+			return ptrace.Event{}, fmt.Errorf("%s could not be put into strict mode: it is behind a filter already, "+
+				"or the kernel lacks CONFIG_SECCOMP: %w", r.path, err)
+		}
+		return ptrace.Event{}, fmt.Errorf("%s could not be put into strict mode: %w", r.path, err)
+	}
+	if mode := readTask(p.PID).seccomp; mode != modeStrict {
+		return ptrace.Event{}, fmt.Errorf("%s could not be put into strict mode: an outer sandbox answers in the kernel's place", r.path)
+	}
+	return ptrace.Event{}, in.End()
+}
+
+// strictPoint is the address of main in a dynamic program with a symbol table, else of the program's entry point; it is
+// the current instruction in a static program.
+func strictPoint(p *ptrace.Process) (uint64, error) {
+	entry := p.Image.Auxv[ptrace.AtEntry]
+	f, err := elf.Open(fmt.Sprintf("/proc/%d/exe", p.PID))
+	if err != nil {
+		return 0, fmt.Errorf("finding main: %w", err)
+	}
+	defer f.Close()
+	dynamic := false
+	for _, ph := range f.Progs {
+		dynamic = dynamic || ph.Type == elf.PT_INTERP
+	}
+	if !dynamic {
+		return entry, nil
+	}
+	symbols, err := f.Symbols()
+	if err != nil && !errors.Is(err, elf.ErrNoSymbols) {
+		return 0, fmt.Errorf("finding main: %w", err)
+	}
+	for _, s := range symbols {
+		if s.Name == "main" && elf.ST_TYPE(s.Info) == elf.STT_FUNC && s.Section != elf.SHN_UNDEF {
+			return s.Value + entry - f.Entry, nil // the load bias of a position-independent program
+		}
+	}
+	return entry, nil
+}
+
+// runTo lets a stopped program run until it is about to execute the instruction at addr. The breakpoint is in the
+// process's private copy of the page, and gone again when runTo returns.
+func runTo(pid int, addr uint64) (ptrace.Event, error) {
+	regs, err := ptrace.GetRegs(pid)
+	if err != nil {
+		return ptrace.Event{}, err
+	}
+	if regs.PC() == addr {
+		return ptrace.Event{}, nil
+	}
+	text := make([]byte, len(ptrace.Breakpoint))
+	if err := ptrace.Read(pid, addr, text); err != nil {
+		return ptrace.Event{}, fmt.Errorf("reading main's first instruction: %w", err)
+	}
+	if err := ptrace.Write(pid, addr, ptrace.Breakpoint); err != nil {
+		return ptrace.Event{}, fmt.Errorf("setting a breakpoint at main: %w", err)
+	}
+	// At first the stop is that of the exec, whose SIGTRAP is not the program's.
+	for sig := unix.Signal(0); ; {
+		if err := ptrace.Cont(pid, sig); err != nil && !errors.Is(err, unix.ESRCH) {
+			return ptrace.Event{}, err
+		}
+		ev, err := ptrace.Wait(pid, 0)
+		if err != nil || ev.Dead() {
+			return ev, err
+		}
+		sig = ev.Signal()
+		if sig != unix.SIGTRAP {
+			continue
+		}
+		if regs, err = ptrace.GetRegs(pid); err != nil {
+			return ptrace.Event{}, err
+		}
+		if regs.PC()-ptrace.BreakpointAdvance == addr {
+			break
+		}
+	}
+	if err := ptrace.Write(pid, addr, text); err != nil {
+		return ptrace.Event{}, fmt.Errorf("removing the breakpoint at main: %w", err)
+	}
+	regs.SetPC(addr)
+	return ptrace.Event{}, ptrace.SetRegs(pid, &regs)
+}

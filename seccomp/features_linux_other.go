@@ -1,0 +1,6 @@
+//go:build linux && !amd64
+
+package seccomp
+
+// foreignCalls is empty: a process of this architecture has one calling convention.
+func foreignCalls() []Feature { return nil }

@@ -1,0 +1,116 @@
+package seccomp
+
+import (
+	"errors"
+	"fmt"
+	"runtime"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"monban/bpf"
+)
+
+// NoNewPrivs sets no_new_privs on the calling thread: no exec will ever grant it, or its children, more privileges than it
+// has. Without CAP_SYS_ADMIN that is the price of a filter. Other threads keep their state until [Install] with [TSYNC]
+// gives it to them, so a Go program calls both between runtime.LockOSThread and UnlockOSThread.
+func NoNewPrivs() error {
+	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
+		return fmt.Errorf("setting no_new_privs (Linux 3.5): %w", err)
+	}
+	// A filter around us may answer in the kernel's place.
+	if n, err := unix.PrctlRetInt(unix.PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0); err != nil || n != 1 {
+		return fmt.Errorf("setting no_new_privs had no effect: an outer sandbox forbids it: %w", unix.EPERM)
+	}
+	return nil
+}
+
+// Install installs p on the calling thread or, with TSYNC, on every thread of the process. The filter binds from the next
+// system call on, for good, and all children inherit it. Without TSYNC a Go program should not come here except on a
+// locked thread: its goroutines move between threads.
+//
+// Errors carry the kernel's errno: EACCES without no_new_privs or CAP_SYS_ADMIN, EINVAL for an inadmissible program or an
+// unknown flag, ENOMEM for too many instructions in all filters together, ESRCH if TSYNC met a thread with another filter.
+// NewListener is refused with EINVAL: [InstallListener] returns its descriptor.
+func Install(p bpf.Program, f Flags) error {
+	if f&NewListener != 0 {
+		return fmt.Errorf("flag NEW_LISTENER: use InstallListener, which returns the descriptor: %w", unix.EINVAL)
+	}
+	_, err := install(p, f)
+	return err
+}
+
+// InstallListener is [Install] with NewListener. It returns the descriptor, close-on-exec, on which the notify actions of
+// p arrive; only one filter of a thread can have one (EBUSY).
+func InstallListener(p bpf.Program, f Flags) (fd int, err error) {
+	return install(p, f|NewListener)
+}
+
+func install(p bpf.Program, f Flags) (int, error) {
+	if len(p) == 0 || len(p) > bpf.MaxInstructions {
+		return -1, fmt.Errorf("a filter has 1 to %d instructions, this one has %d: %w", bpf.MaxInstructions, len(p), unix.EINVAL)
+	}
+	raw := make([]unix.SockFilter, len(p))
+	for i, in := range p {
+		raw[i] = unix.SockFilter{Code: in.Code, Jt: in.Jt, Jf: in.Jf, K: in.K}
+	}
+	prog := unix.SockFprog{Len: uint16(len(raw)), Filter: &raw[0]}
+
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	n, _, errno := unix.Syscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, uintptr(f), uintptr(unsafe.Pointer(&prog)))
+	runtime.KeepAlive(raw)
+	if errno != 0 {
+		return -1, explainInstall(errno, f)
+	}
+	if n > 0 && f&NewListener == 0 {
+		// TSYNC names the first thread that it could not bind.
+		return -1, fmt.Errorf("installing a filter on all threads: thread %d has a filter of its own or is in strict mode, "+
+			"so nothing was installed: %w", n, unix.ESRCH)
+	}
+	return int(n), nil
+}
+
+// explainInstall adds what an errno of seccomp(2) means. Sources: kernel/seccomp.c and seccomp(2).
+func explainInstall(errno unix.Errno, f Flags) error {
+	var why string
+	switch errno {
+	case unix.EACCES:
+		why = "set no_new_privs on this thread first, or have CAP_SYS_ADMIN"
+	case unix.EINVAL:
+		why = fmt.Sprintf("the kernel does not admit this program, doesn't know a flag (%v), or the thread is in strict mode", f)
+	case unix.ESRCH:
+		why = "a thread of the process could not be given the filter, so nothing was installed"
+	case unix.ENOMEM:
+		why = "out of memory, or more than 32768 instructions in all filters of the thread together (each counts 4 more)"
+	case unix.EBUSY:
+		why = "a filter of this thread has a listener already"
+	case unix.EFAULT:
+		why = "the program's address is invalid"
+	case unix.ENOSYS:
+		why = "this kernel has no seccomp(2): it needs Linux 3.17 and CONFIG_SECCOMP_FILTER"
+	case unix.EPERM:
+		why = "an outer sandbox denies seccomp(2)"
+	default:
+		return fmt.Errorf("installing a filter: %w", errno)
+	}
+	return fmt.Errorf("installing a filter: %w (%s)", errno, why)
+}
+
+// Strict puts the calling thread into the kernel's strict mode (SECCOMP_SET_MODE_STRICT): from now on it may read, write,
+// exit (the thread, not exit_group) and return from a signal handler; any other call is SIGKILL.
+//
+// Don't do this to a Go program. The runtime needs futex, mmap, sigaltstack, clone and more on every thread: soon
+// after, the kernel kills this one thread (only it: the kill is silent and the process goes on), whatever goroutine or
+// lock it held is lost, and the rest of the program hangs, typically at the next garbage collection. It is right only in a
+// locked thread that does nothing but RawSyscall reads and writes and then SYS_EXIT. To run another program in strict mode
+// use sandbox.Command.
+func Strict() error {
+	if _, _, errno := unix.RawSyscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_STRICT, 0, 0); errno != 0 {
+		if errors.Is(errno, unix.EINVAL) {
+			return fmt.Errorf("entering strict mode: %w (the thread has a filter already, or the kernel lacks CONFIG_SECCOMP)", errno)
+		}
+		return fmt.Errorf("entering strict mode: %w", errno)
+	}
+	return nil
+}

@@ -1,0 +1,205 @@
+package verdict
+
+import (
+	"errors"
+	"fmt"
+
+	"monban/bpf"
+)
+
+// DefaultBudget is the number of nodes a space may hold unless told otherwise: about 60 MB with its tables.
+const DefaultBudget = 2_000_000
+
+// ErrTooComplex says that a meaning does not fit the space's budget. It is never an approximation's excuse: nothing is returned with it.
+var ErrTooComplex = errors.New("too complex to decide exactly")
+
+// A Node is one function from struct seccomp_data to a number, held by a Space. Equal functions are equal nodes.
+// Conditions are nodes too, with the values False and True.
+type Node uint32
+
+const (
+	// False and True are the two constant conditions.
+	False Node = terminal | 0
+	True  Node = terminal | 1
+
+	terminal Node = 1 << 31
+)
+
+// stepsPerNode bounds the work of a space in units of its budget: operations can run long without making nodes.
+const stepsPerNode = 16
+
+type node struct {
+	level  uint32 // which bit is tested: 32*Word + distance from the most significant bit
+	lo, hi Node   // where a 0 and where a 1 lead
+}
+
+const endLevel = words * 32 // below every tested bit: the level of a terminal
+
+// A Space holds nodes. It is not safe for concurrent use. When its budget is spent, its operations return False at once and
+// Err says so: check Err before using what was built.
+type Space struct {
+	nodes    []node
+	index    []uint32 // open addressing: node number + 1
+	values   []uint32
+	valueOf  map[uint32]Node
+	cache    []iteEntry
+	budget   int
+	steps    int
+	maxSteps int
+	err      error
+}
+
+type iteEntry struct{ f, g, h, r Node }
+
+// NewSpace returns an empty space that holds at most budget nodes.
+func NewSpace(budget int) *Space {
+	s := &Space{budget: budget, maxSteps: stepsPerNode * budget}
+	s.nodes = make([]node, 0, 1<<10)
+	s.index = make([]uint32, 1<<11)
+	s.cache = make([]iteEntry, 1<<11)
+	s.values = []uint32{0, 1}
+	s.valueOf = map[uint32]Node{0: False, 1: True}
+	return s
+}
+
+// Err is nil, or ErrTooComplex once the budget is spent.
+func (s *Space) Err() error { return s.err }
+
+// Len is the number of nodes held.
+func (s *Space) Len() int { return len(s.nodes) }
+
+func (s *Space) exhaust(what string) {
+	if s.err == nil {
+		s.err = fmt.Errorf("%w within %d %s", ErrTooComplex, s.budget, what)
+	}
+}
+
+// Action is the function that always answers a, in canonical form.
+func (s *Space) Action(a bpf.Action) Node { return s.value(uint32(a.Canonical())) }
+
+func (s *Space) value(v uint32) Node {
+	n, ok := s.valueOf[v]
+	if !ok {
+		n = terminal | Node(len(s.values))
+		s.values = append(s.values, v)
+		s.valueOf[v] = n
+	}
+	return n
+}
+
+func (n Node) isTerminal() bool { return n&terminal != 0 }
+
+func (s *Space) valueAt(n Node) uint32 { return s.values[n&^terminal] }
+
+func (s *Space) level(n Node) uint32 {
+	if n.isTerminal() {
+		return endLevel
+	}
+	return s.nodes[n].level
+}
+
+// cofactors are what n becomes with the bit at level 0 and 1.
+func (s *Space) cofactors(n Node, level uint32) (lo, hi Node) {
+	if n.isTerminal() || s.nodes[n].level != level {
+		return n, n
+	}
+	d := &s.nodes[n]
+	return d.lo, d.hi
+}
+
+func hash3(a, b, c uint32) uint32 {
+	h := a*0x9e3779b1 ^ b*0x85ebca6b ^ c*0xc2b2ae35
+	h ^= h >> 15
+	h *= 0x2c1b3c6d
+	return h ^ h>>13
+}
+
+// mk is the node that tests level; it exists once.
+func (s *Space) mk(level uint32, lo, hi Node) Node {
+	if lo == hi {
+		return lo
+	}
+	mask := uint32(len(s.index) - 1)
+	i := hash3(level, uint32(lo), uint32(hi)) & mask
+	for s.index[i] != 0 {
+		n := s.index[i] - 1
+		if d := &s.nodes[n]; d.level == level && d.lo == lo && d.hi == hi {
+			return Node(n)
+		}
+		i = (i + 1) & mask
+	}
+	if s.err != nil || len(s.nodes) >= s.budget {
+		s.exhaust("nodes")
+		return False
+	}
+	s.nodes = append(s.nodes, node{level, lo, hi})
+	s.index[i] = uint32(len(s.nodes))
+	if 2*len(s.nodes) > len(s.index) {
+		s.grow()
+	}
+	return Node(len(s.nodes) - 1)
+}
+
+// grow doubles the tables.
+func (s *Space) grow() {
+	s.index = make([]uint32, 2*len(s.index))
+	mask := uint32(len(s.index) - 1)
+	for n, d := range s.nodes {
+		i := hash3(d.level, uint32(d.lo), uint32(d.hi)) & mask
+		for s.index[i] != 0 {
+			i = (i + 1) & mask
+		}
+		s.index[i] = uint32(n) + 1
+	}
+	if len(s.cache) < 1<<18 {
+		s.cache = make([]iteEntry, 2*len(s.cache))
+	}
+}
+
+// step counts one unit of work and says whether there is budget left.
+func (s *Space) step() bool {
+	s.steps++
+	if s.steps > s.maxSteps {
+		s.exhaust("nodes' worth of work")
+	}
+	return s.err == nil
+}
+
+// If is then where cond holds and otherwise els. cond must be a condition.
+func (s *Space) If(cond, then, els Node) Node {
+	switch {
+	case cond == True, then == els:
+		return then
+	case cond == False:
+		return els
+	}
+	if !s.step() {
+		return False
+	}
+	level := s.nodes[cond].level
+	e := &s.cache[hash3(uint32(cond), uint32(then), uint32(els))&uint32(len(s.cache)-1)]
+	if e.f == cond && e.g == then && e.h == els { // an empty entry has g == h
+		return e.r
+	}
+	level = min(level, s.level(then), s.level(els))
+	c0, c1 := s.cofactors(cond, level)
+	t0, t1 := s.cofactors(then, level)
+	e0, e1 := s.cofactors(els, level)
+	lo := s.If(c0, t0, e0)
+	hi := s.If(c1, t1, e1)
+	r := s.mk(level, lo, hi)
+	if s.err == nil {
+		// The tables may have grown meanwhile: find the entry anew.
+		s.cache[hash3(uint32(cond), uint32(then), uint32(els))&uint32(len(s.cache)-1)] = iteEntry{cond, then, els, r}
+	}
+	return r
+}
+
+// And holds where both conditions do.
+func (s *Space) And(a, b Node) Node { return s.If(a, b, False) }
+
+// Or holds where either condition does.
+func (s *Space) Or(a, b Node) Node { return s.If(a, True, b) }
+
+// Not holds where the condition does not.
+func (s *Space) Not(a Node) Node { return s.If(a, False, True) }
