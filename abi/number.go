@@ -159,12 +159,13 @@ var calls = sync.OnceValue(readCalls)
 func readCalls() *callTable {
 	t := &callTable{byName: make(map[string]aCall, 600)}
 	for line := range table("since.txt") {
-		f := strings.Split(line, " ")
+		name, rest, _ := strings.Cut(line, " ")
+		version, exceptions, _ := strings.Cut(rest, " ")
 		var c aCall
-		if len(f) > 1 && f[1] != "-" {
-			c.since, _ = ParseVersion(f[1])
+		if version != "-" {
+			c.since, _ = ParseVersion(version)
 		}
-		for _, word := range f[min(2, len(f)):] {
+		for word := range strings.FieldsSeq(exceptions) {
 			arch, version, _ := strings.Cut(word, "=")
 			a, err := ParseArch(arch)
 			if err != nil {
@@ -175,8 +176,8 @@ func readCalls() *callTable {
 			}
 			c.onArch[a], _ = ParseVersion(version)
 		}
-		t.names = append(t.names, f[0])
-		t.byName[f[0]] = c
+		t.names = append(t.names, name)
+		t.byName[name] = c
 	}
 	return t
 }

@@ -75,7 +75,7 @@ func (d *decompiler) register(a abi.Arch, call string, s *verdict.Space, n verdi
 	if !ok {
 		return nil, fmt.Errorf("%w: on %s, %s is judged by bits that its registers do not have", ErrNotPolicy, a, call)
 	}
-	const plenty = 64
+	const plenty = 1024
 	ranges, byRange := valueRanges(v, hi, sh.bits, maxRanges)
 	if byRange && sh.signed {
 		ranges = signedRanges(ranges, sh.bits)
@@ -86,7 +86,7 @@ func (d *decompiler) register(a abi.Arch, call string, s *verdict.Space, n verdi
 	cubes, byMask := s.Cubes(n, hi, plenty)
 	others, byOther := s.Cubes(s.Not(n), hi, plenty)
 	switch {
-	case byMask && len(cubes) <= 2*len(others) && (!byRange || 3*len(cubes) < len(ranges)):
+	case byMask && (!byOther || len(cubes) <= 2*len(others)) && (!byRange || 3*len(cubes) < len(ranges)):
 		return sh.cubes(cubes), nil
 	case byOther && (!byRange || 3*len(others) < len(ranges)):
 		if len(others) == 1 {
@@ -98,7 +98,61 @@ func (d *decompiler) register(a abi.Arch, call string, s *verdict.Space, n verdi
 	case byRange:
 		return sh.ranges(ranges), nil
 	}
-	return nil, fmt.Errorf("%w: a condition of %s has more than %d alternatives", ErrNotPolicy, call, maxRanges)
+	return d.halves(a, call, s, v, hi)
+}
+
+// halves writes a condition on a whole register half by half: for each thing that can be left of it after the high word, when
+// that is, and what the low word must then be.
+func (d *decompiler) halves(a abi.Arch, call string, s *verdict.Space, v verdict.Verdict, hi verdict.Word) (Expr, error) {
+	var or Or
+	for _, p := range s.Parts(v, hi) {
+		if p.Then.Node() == verdict.False {
+			continue
+		}
+		high, err := d.half(call, s, p.Cond, hi, hi)
+		if err != nil {
+			return nil, err
+		}
+		low, err := d.half(call, s, p.Then.Node(), hi, hi+1)
+		if err != nil {
+			return nil, err
+		}
+		or = append(or, And{high, low})
+	}
+	return or, nil
+}
+
+// half writes a condition on one word of a register.
+func (d *decompiler) half(call string, s *verdict.Space, n verdict.Node, hi, w verdict.Word) (Expr, error) {
+	if n == verdict.True {
+		return And{}, nil
+	}
+	shift := 0
+	if w == hi {
+		shift = 32
+	}
+	sh := shape{x: Operand{Arg: int(hi-verdict.ArgHi(0)) / 2, Wide: true, Mask: Num(0xffffffff << shift)}, bits: 64}
+	if hi == verdict.IPHi {
+		sh.x.Name = "ip"
+	}
+	sh.name = func(x uint64) Const { return Num(x) }
+	var ranges [][2]uint64
+	for span := range s.Verdict(n).Spans(w) {
+		if yes, _ := span.Then.Constant(); yes == 1 {
+			ranges = append(ranges, [2]uint64{uint64(span.Lo) << shift, uint64(span.Hi) << shift})
+		}
+		if len(ranges) > maxRanges {
+			break
+		}
+	}
+	if len(ranges) <= maxRanges {
+		return sh.ranges(ranges), nil
+	}
+	cubes, ok := s.Cubes(n, hi, maxRanges)
+	if !ok {
+		return nil, fmt.Errorf("%w: a condition of %s has more than %d alternatives", ErrNotPolicy, call, maxRanges)
+	}
+	return sh.cubes(cubes), nil
 }
 
 // shape finds the narrowest operand that sees all that the condition looks at.

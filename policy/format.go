@@ -128,6 +128,9 @@ func prefix(before []token) bool {
 	return t.kind == symbol && !closes(t) || t.kind == word && t.text == "in"
 }
 
+// alignUpTo is how wide a line may be for its comment to be aligned with its neighbours'.
+const alignUpTo = 60
+
 // join writes rows: at most one blank line in a row, trailing comments of neighbouring lines aligned.
 func join(rows []row) []byte {
 	var out bytes.Buffer
@@ -145,7 +148,7 @@ func join(rows []row) []byte {
 		blank = false
 		// A block is a run of lines with both code and comment.
 		n, width := i, 0
-		for n < len(rows) && rows[n].code != "" && rows[n].comment != "" {
+		for n < len(rows) && rows[n].code != "" && rows[n].comment != "" && (n == i || utf8.RuneCountInString(rows[n].code) <= alignUpTo && width <= alignUpTo) {
 			width = max(width, utf8.RuneCountInString(rows[n].code))
 			n++
 		}

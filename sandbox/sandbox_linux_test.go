@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"syscall"
@@ -70,12 +71,14 @@ func launch(raw string) {
 		}
 	}
 	for _, g := range p.Outer {
-		if _, _, errno := syscall.AllThreadsSyscall6(unix.SYS_PRCTL, unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0, 0); errno != 0 {
-			panic(errno)
+		runtime.LockOSThread()
+		if err := seccomp.NoNewPrivs(); err != nil {
+			panic(err)
 		}
 		if err := seccomp.Install(g, seccomp.TSYNC); err != nil {
 			panic(err)
 		}
+		runtime.UnlockOSThread()
 	}
 	step = func(done string) {
 		if done == p.DieAt {

@@ -5,7 +5,6 @@ import (
 	"go/constant"
 	"go/parser"
 	"go/token"
-	"maps"
 )
 
 // goConstants are the integer constants of Go files, with which of them are typed as errno or signal.
@@ -95,10 +94,4 @@ func (c *goConstants) eval(expr ast.Expr, iota int) constant.Value {
 		return constant.BinaryOp(x, e.Op, y)
 	}
 	return nil
-}
-
-// merge puts the constants of another set over these.
-func (c *goConstants) merge(other *goConstants) {
-	maps.Copy(c.values, other.values)
-	maps.Copy(c.kind, other.kind)
 }

@@ -61,7 +61,7 @@ func (g *generator) numbers() error {
 	}
 	var b bytes.Buffer
 	members := slices.SortedFunc(maps.Keys(t.muxes), func(a, b string) int {
-		return cmp.Or(strings.Compare(strings.Fields(t.muxes[a])[0], strings.Fields(t.muxes[b])[0]), cmp.Compare(sub(t.muxes[a]), sub(t.muxes[b])))
+		return cmp.Or(strings.Compare(t.muxes[a][:3], t.muxes[b][:3]), cmp.Compare(sub(t.muxes[a]), sub(t.muxes[b])))
 	})
 	for _, call := range members {
 		fmt.Fprintf(&b, "%s %s\n", t.muxes[call], call)

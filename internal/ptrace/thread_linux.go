@@ -7,25 +7,33 @@ import (
 )
 
 // OwnThread runs f on an operating system thread of its own, which ends with f, and returns when f has. What f does to
-// its thread (no_new_privs, filters, signal mask, tracees) therefore touches no other goroutine. The thread is never the
-// process's first one: the Go runtime parks that one instead of ending it, and its tracees would stay attached.
+// its thread (no_new_privs, filters, signal mask, tracees) therefore touches no other goroutine, and the children of the
+// thread are f's. The thread is never the process's first one: the Go runtime parks that one instead of ending it, and its
+// tracees would stay attached.
 func OwnThread(f func()) {
 	done := make(chan struct{})
+	onFreshThread(f, done)
+	<-done
+}
+
+func onFreshThread(f func(), done chan struct{}) {
 	go func() {
-		runtime.LockOSThread() // never unlocked: the thread ends with the goroutine
-		if unix.Gettid() != unix.Getpid() {
+		runtime.LockOSThread()
+		if unix.Gettid() != unix.Getpid() && !hasChildren() {
 			defer close(done)
-			f()
+			f() // never unlocked: the thread ends with the goroutine
 			return
 		}
-		// This goroutine holds the first thread, so the next one must run on another.
-		go func() {
-			runtime.LockOSThread()
-			defer close(done)
-			f()
-		}()
+		// This goroutine holds the unfit thread, so the next one must run on another.
+		onFreshThread(f, done)
 		<-done
 		runtime.UnlockOSThread()
 	}()
-	<-done
+}
+
+// hasChildren says whether the calling thread has forked before: the Go runtime may have run another goroutine's os/exec
+// on it. Such children would show in Wait(-1), and those with PDEATHSIG would die with the thread.
+func hasChildren() bool {
+	err := unix.Waitid(unix.P_ALL, 0, nil, unix.WEXITED|unix.WNOHANG|unix.WNOWAIT|unix.WALL|unix.WNOTHREAD, nil)
+	return err != unix.ECHILD
 }
