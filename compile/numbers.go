@@ -103,7 +103,7 @@ func (p *pool) pair(clear, set []span) []span {
 		bLo, bHi := b.lo&^x32Bit, b.hi&^x32Bit
 		s := span{max(a.lo, bLo), min(a.hi, bHi), a.then, a.weight + b.weight}
 		if a.then != b.then {
-			s.then = p.load(verdict.Nr, p.jump(jge, x32Bit, b.then, a.then))
+			s.then = p.load(verdict.Nr, p.jump(jset, x32Bit, b.then, a.then))
 		}
 		out = append(out, s)
 		if a.hi <= bHi {

@@ -269,47 +269,18 @@ func TestStopAndContinue(t *testing.T) {
 		if !strings.Contains(got, "INT 1\r\n") || !strings.Contains(got, "TERM 1\r\n") {
 			t.Errorf("the program got\n%s", got)
 		}
-		// Each bg and each fg of a stopped job is one SIGCONT from the shell; bg, then fg of the running job another.
-		if n := regexp.MustCompile(`CONT (\d+)`).FindStringSubmatch(got); n == nil || n[1] != continues(t, path) {
-			t.Errorf("the program got\n%s\nwithout Monban it gets CONT %s", got, continues(t, path))
+		// dash sends one SIGCONT for each bg and fg, of which two in three find the job stopped. Close ones may merge.
+		n := -1
+		if m := regexp.MustCompile(`CONT (\d+)`).FindStringSubmatch(got); m != nil {
+			n, _ = strconv.Atoi(m[1])
+		}
+		if n < 6 || n > 9 {
+			t.Errorf("the program got\n%s\nand was sent SIGCONT 9 times", got)
 		}
 		if o := term.result(report); o.Err != "" || o.Result.ExitCode != 0 {
 			t.Error(o)
 		}
 	})
-}
-
-var (
-	continuesOnce  sync.Once
-	continuesCount string
-)
-
-// continues is how many SIGCONTs the program gets from the same doings without Monban.
-func continues(t *testing.T, path string) string {
-	continuesOnce.Do(func() {
-		term := newTerminal(t)
-		term.typ(path + "\r")
-		pid, _ := strconv.Atoi(term.expect(`ready (\d+)`)[1])
-		for range 3 {
-			term.typ("\x1a")
-			term.expect(`Stopped`)
-			term.expect(`\[prompt\]`)
-			term.typ("bg\r")
-			term.expect(`\[prompt\]`)
-			waitState(t, pid, false)
-			term.typ("fg\r")
-			time.Sleep(100 * time.Millisecond)
-			term.typ("\x1a")
-			term.expect(`Stopped`)
-			term.expect(`\[prompt\]`)
-			waitState(t, pid, true)
-			term.typ("fg\r")
-			waitState(t, pid, false)
-		}
-		unix.Kill(pid, unix.SIGTERM)
-		continuesCount = term.expect(`CONT (\d+)`)[1]
-	})
-	return continuesCount
 }
 
 // A program that ends by ^C is reported as ended by SIGINT, and the launcher lives to do so.

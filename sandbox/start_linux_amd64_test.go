@@ -72,7 +72,7 @@ func TestSetUserID(t *testing.T) {
 		t.Skip("needs root")
 	}
 	path := build(t, "gcc", "call", "-pthread", "-DSUID") // a copy of its own
-	if err := os.Chmod(path, 0o4755); err != nil {
+	if err := os.Chmod(path, os.ModeSetuid|0o755); err != nil {
 		t.Fatal(err)
 	}
 	args := []string{"call", "main", strconv.Itoa(unix.SYS_GETEUID)}
