@@ -89,6 +89,9 @@ func (r *run) do() error {
 	if ev, err := r.gate(p); err != nil || ev.Dead() {
 		if err != nil {
 			p.Kill()
+			if cerr := r.ctx.Err(); cerr != nil {
+				return fmt.Errorf("%s was not started: %w", r.path, cerr)
+			}
 			return err
 		}
 		r.ended(ev) // on its way to main
@@ -172,7 +175,7 @@ func (r *run) refused(err error) error {
 	case scope >= 2:
 		cause = fmt.Sprintf("Yama denies it: kernel.yama.ptrace_scope is %d", scope)
 	case readTask(unix.Getpid()).tracer != 0:
-		cause = "this process is traced itself, and so is all that it starts (strace -f, a debugger)"
+		cause = "this process is traced itself, and so is all that it starts (strace -f, a debugger, another monban run that watches)"
 	case mode != 0:
 		cause = "an outer seccomp sandbox denies it"
 	case unix.Access(r.path, unix.R_OK) != nil:

@@ -36,7 +36,8 @@ func (r *run) strict(p *ptrace.Process) (ptrace.Event, error) {
 		return ptrace.Event{}, fmt.Errorf("%s could not be put into strict mode: %w", r.path, err)
 	}
 	if mode := readTask(p.PID).seccomp; mode != modeStrict {
-		return ptrace.Event{}, fmt.Errorf("%s could not be put into strict mode: an outer sandbox answers in the kernel's place", r.path)
+		return ptrace.Event{}, fmt.Errorf("%s could not be put into strict mode: an outer sandbox answers in the kernel's place",
+			r.path)
 	}
 	return ptrace.Event{}, in.End()
 }

@@ -136,9 +136,12 @@ func probeUnprivileged() Feature {
 
 // probeListener asks a listener that has nothing to tell about its operations.
 func probeListener() []Feature {
-	addfd := Feature{Name: "add descriptors", Detail: "SECCOMP_IOCTL_NOTIF_ADDFD: give a supervised process a file", Since: "5.9"}
-	send := Feature{Name: "add and answer", Detail: "SECCOMP_ADDFD_FLAG_SEND: and return its number in one step", Since: "5.14"}
-	wake := Feature{Name: "synchronous wake-up", Detail: "SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP: faster answers", Since: "6.6"}
+	addfd := Feature{Name: "add descriptors", Since: "5.9",
+		Detail: "SECCOMP_IOCTL_NOTIF_ADDFD: give a supervised process a file"}
+	send := Feature{Name: "add and answer", Since: "5.14",
+		Detail: "SECCOMP_ADDFD_FLAG_SEND: and return its number in one step"}
+	wake := Feature{Name: "synchronous wake-up", Since: "6.6",
+		Detail: "SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP: faster answers"}
 	_ = onThread(func() error {
 		fail := func(err error) error {
 			addfd, send, wake = addfd.verdict(err), send.verdict(err), wake.verdict(err)

@@ -108,7 +108,8 @@ func explainInstall(errno unix.Errno, f Flags) error {
 func Strict() error {
 	if _, _, errno := unix.RawSyscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_STRICT, 0, 0); errno != 0 {
 		if errors.Is(errno, unix.EINVAL) {
-			return fmt.Errorf("entering strict mode: %w (the thread has a filter already, or the kernel lacks CONFIG_SECCOMP)", errno)
+			return fmt.Errorf("entering strict mode: %w (the thread has a filter already, or the kernel lacks CONFIG_SECCOMP)",
+				errno)
 		}
 		return fmt.Errorf("entering strict mode: %w", errno)
 	}

@@ -144,21 +144,6 @@ func inWords(a policy.Action) string {
 // comment starts the second line of a comment.
 const comment = "#   "
 
-// wrap breaks a line at 100 columns; what goes on is indented.
-func wrap(line, indent string) string {
-	const width = 100
-	var out []string
-	for len(line) > width {
-		i := strings.LastIndexByte(line[:width], ' ')
-		if i < 10 {
-			break
-		}
-		out = append(out, line[:i])
-		line = indent + line[i+1:]
-	}
-	return strings.Join(append(out, line), "\n")
-}
-
 func explanation(g *format.Gate, p *policy.Policy, v verdict.Verdict, notes []string, findings []lint.Finding) any {
 	type finding struct {
 		Name    string `json:"name"`

@@ -12,7 +12,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"monban/abi"
-	"monban/bpf"
 	"monban/format"
 	"monban/format/oci"
 	"monban/policy"
@@ -27,7 +26,7 @@ type gateFlags struct {
 }
 
 func (f *gateFlags) register(cmd *cobra.Command) {
-	cmd.Flags().StringSliceVar(&f.archs, "arch", nil, "architectures to speak for, instead of the gate's own (x86_64,x86,x32,aarch64,…)")
+	cmd.Flags().StringSliceVar(&f.archs, "arch", nil, "architectures to speak for, instead of the gate's own: x86_64,x86,x32,aarch64,…")
 	cmd.Flags().StringSliceVar(&f.caps, "cap", nil, "capabilities that an OCI profile is read for: names, docker, none or all (default docker)")
 	cmd.Flags().StringVar(&f.kernel, "kernel", "", "kernel version that an OCI profile is read for, such as 6.12 (default the newest)")
 	cmd.Flags().StringVar(&f.runtime, "runtime", "", "add what a container runtime adds to an OCI profile: runc")
@@ -51,12 +50,24 @@ func (f *gateFlags) register(cmd *cobra.Command) {
 	}
 }
 
-// completeGates offers the presets beside files.
+// completeGates offers the presets and the files here; with a first letter, the shell completes file names itself.
 func completeGates(_ *cobra.Command, _ []string, prefix string) ([]string, cobra.ShellCompDirective) {
-	if strings.HasPrefix(prefix, "@") {
+	switch {
+	case strings.HasPrefix(prefix, "@"):
 		return policy.Presets(), cobra.ShellCompDirectiveNoFileComp
+	case prefix != "":
+		return nil, cobra.ShellCompDirectiveDefault
 	}
-	return nil, cobra.ShellCompDirectiveDefault
+	words := policy.Presets()
+	files, _ := os.ReadDir(".")
+	for _, f := range files {
+		if name := f.Name(); f.IsDir() {
+			words = append(words, name+"/")
+		} else if !strings.HasPrefix(name, ".") {
+			words = append(words, name)
+		}
+	}
+	return words, cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveNoSpace
 }
 
 // options turns the flags' words into values.
@@ -115,11 +126,11 @@ func (f *gateFlags) read(ref string) (*format.Gate, error) {
 func dumped(pid string) (*format.Gate, error) {
 	n, err := strconv.Atoi(pid)
 	if err != nil || n <= 0 {
-		return nil, exit{exitUsage, fmt.Errorf("%q is no process id", pid)}
+		return nil, exit{exitUsage, fmt.Errorf("%q is no process id: it is a number, as ps shows it", pid)}
 	}
 	programs, err := seccomp.Dump(n)
 	if err != nil {
-		return nil, exit{exitUsage, fmt.Errorf("process %d: %w", n, err)}
+		return nil, exit{exitUsage, err}
 	}
 	return &format.Gate{Name: "pid:" + pid, Kind: format.BPF, Programs: programs, Order: abi.Native().ByteOrder()}, nil
 }
@@ -170,15 +181,4 @@ func tooComplex(err error) error {
 		return fmt.Errorf("%w (monban disasm still shows it instruction by instruction)", err)
 	}
 	return err
-}
-
-// killers says whether a verdict can end a program of the native architecture with a signal.
-func killers(v verdict.Verdict, native abi.Arch) bool {
-	for a := range v.Restrict(verdict.Arch, native.Token()).Actions() {
-		switch a.Kind() {
-		case bpf.KillProcess, bpf.KillThread, bpf.Trap:
-			return true
-		}
-	}
-	return false
 }

@@ -5,15 +5,19 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"monban/abi"
 )
 
 // Exit codes, as documented in the README; run passes on the status of the program instead.
 const (
-	exitFindings = 1 // findings or differences
-	exitUsage    = 2 // usage or bad input
+	exitFindings = 1   // findings or differences
+	exitUsage    = 2   // usage or bad input
+	exitFailed   = 125 // of run: whatever went wrong before the program started
 )
 
 // An exit ends the command with a status and, if it has one, a message.
@@ -35,17 +39,25 @@ func main() { os.Exit(Main()) }
 
 // Main runs the command and returns its exit status.
 func Main() int {
+	out := newOutput(os.Stdout)
 	root := newRoot()
-	err := root.Execute()
-	var e exit
-	switch {
-	case err == nil:
+	root.SetOut(out)
+	cmd, err := root.ExecuteC()
+	if flushed := out.Flush(); err == nil && flushed != nil {
+		err = fmt.Errorf("cannot write standard output: %w", cause(flushed))
+	}
+	if err == nil {
 		return 0
-	case !errors.As(err, &e):
+	}
+	var e exit
+	if !errors.As(err, &e) {
 		e = exit{exitUsage, err}
 	}
 	if e.err != nil {
 		report(e.err)
+	}
+	if cmd.Name() == "run" && e.code == exitUsage {
+		return exitFailed // 2 could be the program's own
 	}
 	return e.code
 }
@@ -53,8 +65,13 @@ func Main() int {
 // report writes an error, one line each where several are joined.
 func report(err error) {
 	for line := range strings.SplitSeq(err.Error(), "\n") {
-		fmt.Fprintln(os.Stderr, styled(os.Stderr, bold, "monban:"), line)
+		say("%s", line)
 	}
+}
+
+// say writes a line to standard error, marked as ours.
+func say(format string, args ...any) {
+	fmt.Fprintln(os.Stderr, styled(os.Stderr, bold, "monban:"), fmt.Sprintf(format, args...))
 }
 
 func newRoot() *cobra.Command {
@@ -63,9 +80,9 @@ func newRoot() *cobra.Command {
 		Short: "the gatekeeper for Linux system calls",
 		Long: `Monban decides which system calls a program may make, and shows and proves what a gate means.
 
-A gate is any of: a .gate file, a Docker, Podman or OCI seccomp profile, a raw BPF program, a preset such as
-@container, pid:N for the filters of a live process, or - for standard input. What it is is recognised by its
-content; gate:, oci:, bpf: and bpf-be: before the name force it.`,
+A gate is any of: a .gate file; a Docker, Podman or OCI seccomp profile; a raw BPF program; a preset
+such as @container; pid:N, the filters of a live process; or - for standard input. What it is is
+recognised by its content; gate:, oci:, bpf: or bpf-be: before the name force it.`,
 		Example: `  monban run -- ls -l                      run a program behind Docker's default profile
   monban run --gate web.gate -- ./server   run it behind your own
   monban ask docker.json 'mount'           what happens to a call
@@ -73,14 +90,54 @@ content; gate:, oci:, bpf: and bpf-be: before the name force it.`,
   monban diff old.gate new.gate            what two gates disagree on, exactly`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		Args:          cobra.NoArgs,
+		Args:          knownCommand,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
+	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), "Flags.FlagUsages ", "Flags.FlagUsagesWrapped 100 "))
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return exit{exitUsage, fmt.Errorf("%w (try: monban %s --help)", err, cmd.Name())}
+		return exit{exitUsage, fmt.Errorf("%w (try: %s --help)", err, cmd.CommandPath())}
+	})
+	root.SetHelpCommand(&cobra.Command{
+		Use:   "help [COMMAND]",
+		Short: "what a command is for and how to use it",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			about, _, err := root.Find(args)
+			if err != nil || about == root && len(args) > 0 {
+				return exit{exitUsage, knownCommand(root, args)}
+			}
+			return about.Help()
+		},
 	})
 	root.AddCommand(runCommand(), compileCommand(), askCommand(), explainCommand(), diffCommand(), dumpCommand(),
 		disasmCommand(), asmCommand(), fmtCommand(), syscallsCommand(), doctorCommand())
 	return root
+}
+
+// knownCommand is the error for a first word that is no command.
+func knownCommand(root *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	var names []string
+	for _, c := range root.Commands() {
+		names = append(names, c.Name())
+	}
+	if near := abi.Suggest(args[0], slices.Values(names)); near != "" {
+		return fmt.Errorf("unknown command %s (did you mean %s?)", args[0], near)
+	}
+	return fmt.Errorf("unknown command %s (monban --help lists them; to start a program: monban run -- %s)", args[0], args[0])
+}
+
+// takes demands exactly the arguments named.
+func takes(names ...string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		switch {
+		case len(args) < len(names):
+			return fmt.Errorf("%s is missing (usage: %s)", names[len(args)], cmd.UseLine())
+		case len(args) > len(names):
+			return fmt.Errorf("%q is one argument too many (usage: %s)", args[len(names)], cmd.UseLine())
+		}
+		return nil
+	}
 }

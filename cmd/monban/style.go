@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
+	"unicode/utf8"
 
 	"golang.org/x/term"
 
@@ -16,14 +18,17 @@ type style string
 
 const (
 	bold   style = "1"
+	faint  style = "2"
 	red    style = "31"
 	green  style = "32"
 	yellow style = "33"
-	faint  style = "2"
 )
 
 // styled is text in a style where w is a terminal and the user has not set NO_COLOR (https://no-color.org).
 func styled(w io.Writer, s style, text string) string {
+	if o, ok := w.(*output); ok {
+		w = o.file
+	}
 	f, ok := w.(*os.File)
 	if !ok || os.Getenv("NO_COLOR") != "" || os.Getenv("TERM") == "dumb" || !term.IsTerminal(int(f.Fd())) {
 		return text
@@ -56,4 +61,26 @@ func plural(n int, what string) string {
 		return fmt.Sprintf("%d %s", n, what)
 	}
 	return fmt.Sprintf("%d %ss", n, what)
+}
+
+// width is how many columns our output takes at most.
+const width = 100
+
+// wrap breaks a line at 100 columns, between words; what goes on is indented.
+func wrap(line, indent string) string {
+	var out []string
+	for utf8.RuneCountInString(line) > width {
+		end := 0 // in bytes, after width runes
+		for range width + 1 {
+			_, n := utf8.DecodeRuneInString(line[end:])
+			end += n
+		}
+		i := strings.LastIndexByte(line[:end], ' ')
+		if i <= len(indent) {
+			break // one word that is longer than the line
+		}
+		out = append(out, line[:i])
+		line = indent + line[i+1:]
+	}
+	return strings.Join(append(out, line), "\n")
 }

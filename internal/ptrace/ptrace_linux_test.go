@@ -135,6 +135,28 @@ func TestInjection(t *testing.T) {
 	}
 }
 
+// Without a vDSO a system call instruction of the program's own text does.
+func TestSiteInText(t *testing.T) {
+	victim(t, "/proc/self/exe", func(p *Process) {
+		inVDSO := p.Image.site
+		delete(p.Image.Auxv, AtSysinfoEhdr)
+		site, err := p.Image.findSite()
+		if err != nil || site == inVDSO {
+			t.Errorf("%#x, %v; in the vDSO %#x", site, err, inVDSO)
+			return
+		}
+		p.Image.site = site
+		in, err := NewInjection(p.Image)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		if pid, err := in.Call(Getpid); err != nil || int(pid) != p.PID {
+			t.Errorf("getpid: %d, %v, want %d", pid, err, p.PID)
+		}
+	})
+}
+
 // tiny32 builds an i386 program.
 func tiny32(t *testing.T) string {
 	t.Helper()

@@ -1,0 +1,194 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+
+	"monban/abi"
+	"monban/bpf"
+	"monban/format"
+	"monban/policy"
+	"monban/sandbox"
+	"monban/verdict"
+)
+
+// explainKills says on standard error which calls were killed, and what would allow them; st is nil in strict mode.
+func explainKills(r *sandbox.Result, c *sandbox.Command, st *stack) {
+	type call struct{ arch, nr uint32 }
+	times := map[call]int{}
+	var first []sandbox.Killed
+	for _, k := range r.Killed {
+		if id := (call{k.Data.Arch, k.Data.Nr}); times[id] == 0 {
+			first = append(first, k)
+			times[id] = 1
+		} else {
+			times[id]++
+		}
+	}
+	for _, k := range first {
+		more := ""
+		if n := times[call{k.Data.Arch, k.Data.Nr}] - 1; n > 0 {
+			more = fmt.Sprintf(", and %s", plural(n, "more such call"))
+		}
+		explainKill(&k, more, st)
+	}
+	if len(r.Killed) == 0 && r.Signal.String() == "bad system call" {
+		explainUnnamed(c, st)
+	}
+}
+
+func explainKill(k *sandbox.Killed, more string, st *stack) {
+	native := abi.Native()
+	if st != nil {
+		native = st.native
+	}
+	arch := archOfCall(&k.Data, native)
+	call := policy.FormatCall(arch, &k.Data)
+	if arch != native {
+		call += " of " + arch.String()
+	}
+	what := "killed"
+	switch {
+	case k.Thread:
+		what = "thread killed"
+	case k.Trap:
+		what = "ended by SIGSYS"
+	}
+	say("%s: %s by %s (process %d)%s", styled(os.Stderr, red, what), call, k.Comm, k.PID, more)
+	if k.Thread {
+		say("only that thread is dead: the gate says kill_thread, and the process went on without it")
+	}
+	if st == nil || k.Strict {
+		say("strict mode allows read, write, exit and sigreturn only, and returning from main is exit_group;")
+		say("a program for it ends in syscall(SYS_exit, 0)")
+		return
+	}
+	blamed := false
+	for i, v := range st.verdicts {
+		if do := v.At(&k.Data); !passes(do) && do.Kind() != bpf.Errno {
+			blamed = true
+			for _, line := range mend(st.gates[i], arch, native, &k.Data) {
+				say("%s", line)
+			}
+		}
+	}
+	if !blamed {
+		say("no gate given here kills it: it was a sandbox around monban, or the program's own filter")
+	}
+}
+
+// explainUnnamed is for a program that SIGSYS has ended while nobody was attached to see the call.
+func explainUnnamed(c *sandbox.Command, st *stack) {
+	dead := styled(os.Stderr, red, "killed")
+	switch {
+	case st == nil:
+	case !killers(st.all, st.native):
+		var foreign []string
+		for _, a := range st.native.Family() {
+			if a != st.native && killers(st.all, a) {
+				foreign = append(foreign, a.String())
+			}
+		}
+		if len(foreign) == 0 {
+			say("%s: by SIGSYS, but not by a gate given here: it was a sandbox around monban, or the program itself", dead)
+			return
+		}
+		say("%s: a call of %s, for no call of %s is killed here (a 32-bit program?)", dead, strings.Join(foreign, " or "), st.native)
+		for i, v := range st.verdicts {
+			if g := st.gates[i]; killers(v, abi.X86) || killers(v, abi.ARM) {
+				say("%s", addArch(g, st.native.Family()[1]))
+			}
+		}
+	case c.AllowExec:
+		say("%s: by SIGSYS; which call it was cannot be seen with --allow-exec", dead)
+	case c.Detach:
+		say("%s: by SIGSYS; without --detach, run names the call", dead)
+	}
+}
+
+// mend says, line by line, what to change in a gate so that a call passes which it kills.
+func mend(g *format.Gate, arch, native abi.Arch, d *bpf.Data) []string {
+	name, named := arch.Name(d.Nr)
+	allow := "allow " + name
+	if !named {
+		allow = fmt.Sprintf("allow any(nr == %d)", d.Nr)
+	}
+	if g.Policy == nil {
+		return []string{
+			fmt.Sprintf("to allow it, write the program down as a policy: monban explain %s >my.gate", g.Name),
+			"and put before its rules the line:  " + allow,
+		}
+	}
+	decision, err := g.Policy.Decide(d)
+	if err != nil {
+		return nil
+	}
+	if decision.Header == "badarch" && !slices.Contains(g.Policy.Archs, arch) {
+		return []string{addArch(g, arch)}
+	}
+	by := ""
+	if r := decision.Rule; r != nil && r.Pos.Line > 0 {
+		by = r.Pos.String()
+	}
+	switch {
+	case g.Kind == format.OCI:
+		where := g.Name
+		if by != "" {
+			where = by
+		}
+		return []string{fmt.Sprintf(`to allow it, change %s: {"names": [%q], "action": "SCMP_ACT_ALLOW"}`, where, name)}
+	case g.Kind == format.Preset:
+		return []string{
+			fmt.Sprintf("to allow it, write a gate of your own that says, in this order:  %s", allow),
+			"                                                                 include " + g.Name,
+		}
+	case by != "":
+		return []string{fmt.Sprintf("to allow it, put before %s the line:  %s", by, allow)}
+	}
+	return []string{fmt.Sprintf("to allow it, add to %s the line:  %s", g.Name, allow)}
+}
+
+// addArch says how a gate comes to speak for one more architecture.
+func addArch(g *format.Gate, a abi.Arch) string {
+	switch {
+	case g.Policy == nil:
+		return fmt.Sprintf("%s does not let calls of %s through: it takes a program that knows both architectures", g.Name, a)
+	case g.Kind == format.OCI:
+		return fmt.Sprintf("%s does not speak for %s: add SCMP_ARCH_%s to its architectures, or try --arch %s", g.Name, a,
+			strings.ToUpper(a.String()), archList(g.Policy.Archs, a, ","))
+	}
+	return fmt.Sprintf("%s does not speak for %s: give it the header  arch %s", g.Name, a, archList(g.Policy.Archs, a, " "))
+}
+
+func archList(archs []abi.Arch, more abi.Arch, sep string) string {
+	var names []string
+	for _, a := range append(slices.Clone(archs), more) {
+		names = append(names, a.String())
+	}
+	return strings.Join(names, sep)
+}
+
+// archOfCall is the architecture that a call seen by the kernel belongs to.
+func archOfCall(d *bpf.Data, native abi.Arch) abi.Arch {
+	for _, a := range native.Family() {
+		if a.Token() == d.Arch && (a == abi.X32) == (d.Arch == abi.X32.Token() && d.Nr >= abi.X32Bit) {
+			return a
+		}
+	}
+	return native
+}
+
+func passes(a bpf.Action) bool { return a.Kind() == bpf.Allow || a.Kind() == bpf.Log }
+
+// killers says whether a verdict can end a program of an architecture with a signal.
+func killers(v verdict.Verdict, a abi.Arch) bool {
+	for do := range v.Restrict(verdict.Arch, a.Token()).Actions() {
+		switch do.Kind() {
+		case bpf.KillProcess, bpf.KillThread, bpf.Trap:
+			return true
+		}
+	}
+	return false
+}

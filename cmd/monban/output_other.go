@@ -1,0 +1,12 @@
+//go:build !unix
+
+package main
+
+import (
+	"io/fs"
+	"os"
+)
+
+func umask() fs.FileMode { return 0o022 }
+
+func chownLike(*os.File, fs.FileInfo) {}

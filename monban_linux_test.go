@@ -1,0 +1,225 @@
+package monban_test
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"os/signal"
+	"runtime"
+	"runtime/debug"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"monban"
+)
+
+// A filter cannot be taken off again, so each test of one runs this binary anew, with what to do in the environment.
+const childEnv = "MONBAN_TEST_CHILD"
+
+func TestMain(m *testing.M) {
+	if what := os.Getenv(childEnv); what != "" {
+		if err := child(what); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
+	os.Exit(m.Run())
+}
+
+// run runs a child and returns how it ended and what it said.
+func run(t *testing.T, what string, uid int) (syscall.WaitStatus, string) {
+	t.Helper()
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(exe)
+	cmd.Env = append(os.Environ(), childEnv+"="+what)
+	if uid != os.Getuid() {
+		if os.Getuid() != 0 {
+			t.Skip("needs root to become another user")
+		}
+		copied := t.TempDir() + "/test"
+		b, err := os.ReadFile(exe)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(copied, b, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		for dir := copied; strings.Contains(dir, "Test"); dir = dir[:strings.LastIndexByte(dir, '/')] {
+			if err := os.Chmod(dir, 0o755); err != nil {
+				t.Fatal(err)
+			}
+		}
+		cmd.Path = copied
+		cmd.Dir = "/"
+		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(uid), Gid: uint32(uid)}}
+	}
+	out, err := cmd.CombinedOutput()
+	var ended *exec.ExitError
+	if err != nil && !errors.As(err, &ended) {
+		t.Fatal(err)
+	}
+	return cmd.ProcessState.Sys().(syscall.WaitStatus), string(out)
+}
+
+var children = map[string]struct {
+	gate string
+	do   func() error
+}{
+	"runtime":   {"include @go-runtime\nallow @network-io\n", useRuntime},
+	"exec":      {"include @go-exec\n", useExec},
+	"fork":      {"include @go-runtime\nallow write exit exit_group\n", forkNow},
+	"threads":   {"include @go-runtime\nerrno(EXDEV) getppid\n", everyThread},
+	"nnp":       {"include @go-runtime\nallow prctl\n", noNewPrivs},
+	"container": {"include @container\n", useRuntime},
+}
+
+func child(what string) error {
+	c := children[what]
+	p, err := monban.Parse(c.gate)
+	if err != nil {
+		return err
+	}
+	if err := monban.Enforce(p); err != nil {
+		return err
+	}
+	return c.do()
+}
+
+// useRuntime makes the Go runtime do all that it does by itself.
+func useRuntime() error {
+	// Goroutines on many threads, and the collector at work.
+	var wg sync.WaitGroup
+	for range 50 {
+		wg.Go(func() {
+			runtime.LockOSThread() // a thread each: they end with their goroutine
+			garbage := make([][]byte, 0, 100)
+			for range 100 {
+				garbage = append(garbage, make([]byte, 64<<10))
+			}
+			runtime.KeepAlive(garbage)
+		})
+	}
+	wg.Wait()
+	runtime.GC()
+	debug.FreeOSMemory()
+
+	// Timers.
+	ticker := time.NewTicker(time.Millisecond)
+	for range 5 {
+		<-ticker.C
+	}
+	ticker.Stop()
+	time.Sleep(3 * time.Millisecond)
+
+	// Signals.
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, syscall.SIGURG, syscall.SIGUSR1)
+	if err := syscall.Kill(os.Getpid(), syscall.SIGUSR1); err != nil {
+		return fmt.Errorf("kill: %w", err)
+	}
+	for s := <-signals; s != syscall.SIGUSR1; {
+		s = <-signals
+	}
+	signal.Stop(signals)
+
+	// The network poller.
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	defer listener.Close()
+	go func() {
+		if c, err := listener.Accept(); err == nil {
+			time.Sleep(5 * time.Millisecond)
+			fmt.Fprintln(c, "hello")
+			c.Close()
+		}
+	}()
+	conn, err := net.Dial("tcp", listener.Addr().String())
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	if err := conn.SetDeadline(time.Now().Add(10 * time.Second)); err != nil {
+		return err
+	}
+	var word string
+	if _, err := fmt.Fscan(conn, &word); err != nil || word != "hello" {
+		return fmt.Errorf("read %q: %w", word, err)
+	}
+	fmt.Println("done")
+	return nil
+}
+
+func useExec() error {
+	out, err := exec.Command("/bin/sh", "-c", "exit 7").CombinedOutput()
+	var ended *exec.ExitError
+	if errors.As(err, &ended) && (ended.ExitCode() == 7 || ended.Sys().(syscall.WaitStatus).Signaled()) {
+		fmt.Println("done", ended) // it was started, behind the same gate, and waited for
+		return nil
+	}
+	return fmt.Errorf("%s: %w", out, err)
+}
+
+func forkNow() error {
+	fmt.Println("before")
+	syscall.RawSyscall(syscall.SYS_CLONE, uintptr(syscall.SIGCHLD), 0, 0)
+	fmt.Println("after")
+	return nil
+}
+
+// everyThread asks for getppid on threads that were there before the gate and on new ones.
+func everyThread() error {
+	for range 20 {
+		errs := make(chan error)
+		go func() {
+			runtime.LockOSThread()
+			_, _, errno := syscall.RawSyscall(syscall.SYS_GETPPID, 0, 0, 0)
+			errs <- errno
+		}()
+		if err := <-errs; !errors.Is(err, syscall.EXDEV) {
+			return fmt.Errorf("a thread is not behind the gate: %v", err)
+		}
+	}
+	fmt.Println("done")
+	return nil
+}
+
+func noNewPrivs() error {
+	on, err := unix.PrctlRetInt(unix.PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0)
+	if err != nil || on != 1 {
+		return fmt.Errorf("no_new_privs is %d: %v", on, err)
+	}
+	fmt.Println("done")
+	return nil
+}
+
+func TestEnforce(t *testing.T) {
+	for _, uid := range []int{os.Getuid(), 65534} {
+		for _, what := range []string{"runtime", "threads", "nnp", "exec", "container"} {
+			t.Run(fmt.Sprintf("%s/uid%d", what, uid), func(t *testing.T) {
+				if status, out := run(t, what, uid); status.ExitStatus() != 0 || !strings.Contains(out, "done") {
+					t.Errorf("ended with %v (signal %v): %s", status.ExitStatus(), status.Signal(), out)
+				}
+			})
+		}
+	}
+}
+
+func TestDeniedCallKills(t *testing.T) {
+	status, out := run(t, "fork", os.Getuid())
+	if status.Signal() != syscall.SIGSYS || !strings.HasPrefix(out, "before\n") || strings.Contains(out, "after") {
+		t.Errorf("ended with signal %v: %q", status.Signal(), out)
+	}
+}
