@@ -6,14 +6,16 @@ import (
 	"path/filepath"
 	"testing"
 
+	"monban/abi"
 	"monban/bpf"
+	"monban/policy"
 	"monban/verdict"
 )
 
 func corpusProgram(tb testing.TB, name string) bpf.Program {
 	dir := os.Getenv("MONBAN_CORPUS")
 	if dir == "" {
-		tb.Skip("needs MONBAN_CORPUS")
+		tb.Skip("needs MONBAN_CORPUS, the directory of other projects' policies")
 	}
 	b, err := os.ReadFile(filepath.Join(dir, "bpf", name))
 	if err != nil {
@@ -54,5 +56,31 @@ func BenchmarkGenerate(b *testing.B) {
 				}
 			}
 		})
+	}
+}
+
+// BenchmarkContainer is the whole way: from the text of @container to a program, with and without its proof.
+func BenchmarkContainer(b *testing.B) {
+	for _, c := range []struct {
+		name  string
+		archs []abi.Arch
+	}{{"x86_64", []abi.Arch{abi.X86_64}}, {"x86_64+x86+x32", []abi.Arch{abi.X86_64, abi.X86, abi.X32}}} {
+		whole := func(b *testing.B, make func(verdict.Verdict, binary.ByteOrder) (bpf.Program, error)) {
+			for b.Loop() {
+				p, err := policy.LoadPreset("@container", policy.Options{Archs: c.archs, Native: &c.archs[0]})
+				if err != nil {
+					b.Fatal(err)
+				}
+				v, err := p.Verdict(verdict.NewSpace(verdict.DefaultBudget))
+				if err != nil {
+					b.Fatal(err)
+				}
+				if _, err := make(v, binary.LittleEndian); err != nil {
+					b.Fatal(err)
+				}
+			}
+		}
+		b.Run(c.name+"/proven", func(b *testing.B) { whole(b, Program) })
+		b.Run(c.name+"/unproven", func(b *testing.B) { whole(b, generate) })
 	}
 }

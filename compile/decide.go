@@ -38,6 +38,12 @@ func (p *pool) tests(v verdict.Verdict, w verdict.Word) ref {
 		return p.numbers(v)
 	}
 	byBits := p.bits(v, w)
+	if _, ok := cubeOf(v, w); ok {
+		return byBits // one test, or two: there is nothing shorter
+	}
+	if masked, ok := p.masked(v, w); ok {
+		byBits = p.smallest(byBits, masked)
+	}
 	// Each range costs at least half a test: more of them than that cannot beat the bits.
 	if spans, ok := p.spans(v, w, 0, 0xffffffff, 2*p.size(byBits)+2); ok {
 		byRange := p.ranges(spans)
@@ -85,9 +91,6 @@ func (p *pool) bits(v verdict.Verdict, w verdict.Word) ref {
 	} else {
 		_, bit, zero, one := v.Top()
 		r = p.jump(jset, bit, p.bits(one, w), p.bits(zero, w))
-		if m, ok := p.masked(v, w); ok {
-			r = p.smallest(r, m)
-		}
 	}
 	p.memo[key] = r
 	return r

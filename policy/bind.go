@@ -34,14 +34,11 @@ const (
 type binder struct {
 	arch abi.Arch
 	call string // "" for any
-	rule *Rule
-	wide bool // every comparison looks at the whole register
+	wide bool   // every comparison looks at the whole register
 }
 
 func (b *binder) bind(e Expr) (bound, error) {
 	switch e := e.(type) {
-	case nil:
-		return bound{kind: boundAnd}, nil
 	case And:
 		return b.all(boundAnd, e)
 	case Or:
@@ -262,6 +259,9 @@ func (r *bound) order(v uint64) uint64 {
 
 // holds decides the condition for one call, without diagrams: the second judge of what a policy means.
 func (r *bound) holds(d *bpf.Data) bool {
+	if r == nil {
+		return true
+	}
 	switch r.kind {
 	case boundAnd:
 		return !slices.ContainsFunc(r.subs, func(s bound) bool { return !s.holds(d) })
@@ -293,6 +293,9 @@ func (r *bound) holds(d *bpf.Data) bool {
 
 // node is the condition as a diagram.
 func (r *bound) node(s *verdict.Space) verdict.Node {
+	if r == nil {
+		return verdict.True
+	}
 	switch r.kind {
 	case boundAnd:
 		n := verdict.True

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"bytes"
 	"fmt"
 	"strings"
 	"unicode/utf8"
@@ -73,7 +74,7 @@ func lex(file string, src []byte) ([]token, error) {
 	if len(src) > maxSource {
 		return nil, errorf(Pos{File: file}, "a policy of %d bytes: the limit is %d", len(src), maxSource)
 	}
-	var tokens []token
+	tokens := make([]token, 0, len(src)/6)
 	line, start := 1, 0
 	for i := 0; i < len(src); {
 		c := src[i]
@@ -90,7 +91,7 @@ func lex(file string, src []byte) ([]token, error) {
 		case c == ' ' || c == '\t' || c == '\r':
 			i++
 		case c == '#':
-			n := strings.IndexByte(string(rest), '\n')
+			n := bytes.IndexByte(rest, '\n')
 			if n < 0 {
 				n = len(rest)
 			}

@@ -51,14 +51,14 @@ func (p *Policy) ByteOrder() (binary.ByteOrder, error) {
 type clause struct {
 	nr   uint32
 	any  bool
-	cond bound
+	cond *bound // nil: always
 	do   bpf.Action
 	rule int // index into Policy.Rules
 }
 
 // on resolves the rules for one architecture, in order.
 func (p *Policy) on(a abi.Arch) ([]clause, error) {
-	var clauses []clause
+	clauses := make([]clause, 0, len(p.Rules))
 	var errs []error
 	for i := range p.Rules {
 		r := &p.Rules[i]
@@ -75,11 +75,15 @@ func (p *Policy) on(a abi.Arch) ([]clause, error) {
 			errs = append(errs, err)
 			continue
 		}
-		b := binder{arch: a, call: r.Call, rule: r, wide: p.Compare64}
-		cond, err := b.bind(r.Cond)
-		if err != nil {
-			errs = append(errs, err)
-			continue
+		var cond *bound
+		if r.Cond != nil {
+			b := binder{arch: a, call: r.Call, wide: p.Compare64}
+			bound, err := b.bind(r.Cond)
+			if err != nil {
+				errs = append(errs, err)
+				continue
+			}
+			cond = &bound
 		}
 		if direct || r.Call == "" {
 			clauses = append(clauses, clause{nr, r.Call == "", cond, do, i})
@@ -94,12 +98,12 @@ func (p *Policy) on(a abi.Arch) ([]clause, error) {
 
 // muxCondition is "this is that member of the multiplexer". ipc takes a version in the upper half of its first argument and
 // ignores it here (ipc/syscall.c).
-func muxCondition(m abi.Mux) bound {
+func muxCondition(m abi.Mux) *bound {
 	f := verdict.Field{Lo: verdict.ArgLo(0), Bits: 32, Mask: 0xffffffff}
 	if m.Call == "ipc" {
 		f.Mask = 0xffff
 	}
-	return bound{kind: boundCompare, field: f, op: verdict.EQ, c: uint64(m.Sub), word: func(d *bpf.Data) uint64 { return d.Args[0] }}
+	return &bound{kind: boundCompare, field: f, op: verdict.EQ, c: uint64(m.Sub), word: func(d *bpf.Data) uint64 { return d.Args[0] }}
 }
 
 // on is the action's number on one architecture.

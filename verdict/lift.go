@@ -25,6 +25,7 @@ func (s *Space) lift(p bpf.Program, order binary.ByteOrder, end func(bpf.Action)
 	if err := p.Check(); err != nil {
 		return False, err
 	}
+	s.reserve(nodesPerInstruction * len(p))
 	l := &lifter{
 		Space: s, p: p, end: end, big: order == binary.ByteOrder(binary.BigEndian),
 		live:  liveness(p),
@@ -40,6 +41,9 @@ func (s *Space) lift(p bpf.Program, order binary.ByteOrder, end func(bpf.Action)
 	}
 	return n, nil
 }
+
+// nodesPerInstruction is about what real filters take: a comparison is a path of 32 nodes.
+const nodesPerInstruction = 40
 
 type (
 	// A vector is the contents of a register, the least significant bit first.

@@ -3,6 +3,8 @@ package verdict
 import (
 	"errors"
 	"fmt"
+	"math/bits"
+	"slices"
 
 	"monban/bpf"
 )
@@ -54,9 +56,9 @@ type iteEntry struct{ f, g, h, r Node }
 // NewSpace returns an empty space that holds at most budget nodes.
 func NewSpace(budget int) *Space {
 	s := &Space{budget: budget, maxSteps: stepsPerNode * budget}
-	s.nodes = make([]node, 0, 1<<10)
-	s.index = make([]uint32, 1<<11)
-	s.cache = make([]iteEntry, 1<<11)
+	s.nodes = make([]node, 0, 1<<12)
+	s.index = make([]uint32, 1<<13)
+	s.cache = make([]iteEntry, 1<<12)
 	s.values = []uint32{0, 1}
 	s.valueOf = map[uint32]Node{0: False, 1: True}
 	return s
@@ -140,9 +142,20 @@ func (s *Space) mk(level uint32, lo, hi Node) Node {
 	return Node(len(s.nodes) - 1)
 }
 
+// reserve makes room for n more nodes at once.
+func (s *Space) reserve(n int) {
+	n = min(len(s.nodes)+n, s.budget)
+	s.nodes = slices.Grow(s.nodes, n-len(s.nodes))
+	if 2*n > len(s.index) {
+		s.resize(1 << bits.Len(uint(2*n)))
+	}
+}
+
 // grow doubles the tables.
-func (s *Space) grow() {
-	s.index = make([]uint32, 2*len(s.index))
+func (s *Space) grow() { s.resize(2 * len(s.index)) }
+
+func (s *Space) resize(size int) {
+	s.index = make([]uint32, size)
 	mask := uint32(len(s.index) - 1)
 	for n, d := range s.nodes {
 		i := hash3(d.level, uint32(d.lo), uint32(d.hi)) & mask
@@ -151,8 +164,8 @@ func (s *Space) grow() {
 		}
 		s.index[i] = uint32(n) + 1
 	}
-	if len(s.cache) < 1<<18 {
-		s.cache = make([]iteEntry, 2*len(s.cache))
+	if want := min(size/2, 1<<18); len(s.cache) < want {
+		s.cache = make([]iteEntry, want)
 	}
 }
 
