@@ -44,6 +44,9 @@ func (p *pool) tests(v verdict.Verdict, w verdict.Word) ref {
 	if masked, ok := p.masked(v, w); ok {
 		byBits = p.smallest(byBits, masked)
 	}
+	if peeled, ok := p.peeled(v, w); ok {
+		byBits = p.smallest(byBits, peeled)
+	}
 	// Each range costs at least half a test: more of them than that cannot beat the bits.
 	if spans, ok := p.spans(v, w, 0, 0xffffffff, 2*p.size(byBits)+2); ok {
 		byRange := p.ranges(spans)
@@ -176,4 +179,36 @@ func (p *pool) masked(v verdict.Verdict, w verdict.Word) (ref, bool) {
 	}
 	spans[len(spans)-1].hi = 0xffffffff
 	return p.and(mask, p.ranges(spans)), true
+}
+
+// peeled is code that asks for one odd value first, where what is left is a plain question: x & mask == 0 || x == -1.
+func (p *pool) peeled(v verdict.Verdict, w verdict.Word) (ref, bool) {
+	s := v.Space()
+	parts := s.Parts(v, w)
+	if len(parts) != 2 {
+		return 0, false
+	}
+	for i, part := range parts {
+		cubes, ok := s.Cubes(part.Cond, w&^1, 2)
+		if !ok {
+			continue
+		}
+		for _, c := range cubes {
+			mask, value := uint32(c.Mask), uint32(c.Want)
+			if w&1 == 0 {
+				mask, value = uint32(c.Mask>>32), uint32(c.Want>>32)
+			}
+			if mask != 0xffffffff {
+				continue
+			}
+			rest := s.Verdict(s.Patch(w, []verdict.Case{{Lo: value, Hi: value, Then: parts[1-i].Then.Node()}}, v.Node()))
+			if first, ok := rest.First(); !ok || first != w {
+				continue
+			}
+			if _, ok := cubeOf(rest, w); ok {
+				return p.jump(jeq, value, p.decide(part.Then, w), p.bits(rest, w)), true
+			}
+		}
+	}
+	return 0, false
 }
