@@ -1,0 +1,101 @@
+package format
+
+import (
+	"encoding/binary"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"monban/abi"
+	"monban/bpf"
+	"monban/verdict"
+)
+
+var program = bpf.Program{
+	{Code: bpf.LD | bpf.ABS, K: bpf.OffsetNr},
+	{Code: bpf.JMP | bpf.JEQ, K: 1, Jf: 1},
+	{Code: bpf.RET, K: uint32(bpf.Errno) | 1},
+	{Code: bpf.RET, K: uint32(bpf.Allow)},
+}
+
+func TestRead(t *testing.T) {
+	t.Chdir(t.TempDir())
+	const text = "default errno(EPERM)\nallow read\n"
+	const json = `{"defaultAction": "SCMP_ACT_ERRNO", "architectures": ["SCMP_ARCH_X86_64"], "syscalls": [{"names": ["read"], "action": "SCMP_ACT_ALLOW"}]}`
+	little, big := string(program.Encode(binary.LittleEndian)), string(program.Encode(binary.BigEndian))
+	for name, content := range map[string]string{
+		"a.gate": text, "a.json": " \n" + json, "le": little, "be": big, "@container": text, "empty": "",
+		"short": little[:len(little)-3], "bad": little[:8*3-8], "inc.gate": "include \"a.gate\"\nallow write\n",
+		"sub/inc.gate": "include \"../a.gate\"", "odd:name": text,
+	} {
+		if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(name, []byte(content), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	huge, err := os.Create("huge")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := huge.Truncate(4 << 30); err != nil {
+		t.Fatal(err)
+	}
+	huge.Close()
+	for _, c := range []struct {
+		ref, stdin string
+		kind       Kind
+		wrong      string // part of the error
+	}{
+		{"a.gate", "", Text, ""},
+		{"gate:a.gate", "", Text, ""},
+		{"./@container", "", Text, ""},
+		{"odd:name", "", Text, ""},
+		{"inc.gate", "", Text, ""},
+		{"sub/inc.gate", "", Text, ""},
+		{"@container", "", Preset, ""},
+		{"a.json", "", OCI, ""},
+		{"oci:a.json", "", OCI, ""},
+		{"le", "", BPF, ""},
+		{"bpf:le", "", BPF, ""},
+		{"be", "", BPF, ""},
+		{"bpf-be:be", "", BPF, ""},
+		{"-", text, Text, ""},
+		{"-", json, OCI, ""},
+		{"-", big, BPF, ""},
+		{"oci:a.gate", "", "", "a.gate:1:1"},
+		{"bpf:a.gate", "", "", "a.gate: "},
+		{"bpf:be", "", "", "the kernel does not admit"},
+		{"empty", "", "", "empty is empty: a gate says at least what its default is"},
+		{"-", "", "", "standard input is empty"},
+		{"short", "", "", "short: "},
+		{"bad", "", "", "the kernel does not admit"},
+		{"huge", "", "", "huge is larger than 4 MB"},
+		{"sub", "", "", "is a directory"},
+		{"none", "", "", "none: no such file (a preset starts with @"},
+		{"@none", "", "", "unknown preset @none"},
+		{"kafel:x", "", "", "unknown prefix kafel:"},
+	} {
+		g, err := Read(c.ref, strings.NewReader(c.stdin), Options{Native: abi.X86_64})
+		switch {
+		case c.wrong != "":
+			if err == nil || !strings.Contains(err.Error(), c.wrong) || strings.Contains(err.Error(), "\n") {
+				t.Errorf("%s: %v, want one line with …%s…", c.ref, err, c.wrong)
+			}
+		case err != nil:
+			t.Errorf("%s: %v", c.ref, err)
+		case g.Kind != c.kind:
+			t.Errorf("%s is a %s, want %s", c.ref, g.Kind, c.kind)
+		default:
+			v, err := g.Verdict(verdict.NewSpace(verdict.DefaultBudget))
+			order, err2 := g.ByteOrder()
+			if err != nil || err2 != nil {
+				t.Errorf("%s: %v %v", c.ref, err, err2)
+			} else if got := v.At(&bpf.Data{Arch: abi.X86_64.Token(), Nr: 0}); got != bpf.Allow {
+				t.Errorf("%s: read gets %v in %v", c.ref, got, order)
+			}
+		}
+	}
+}
