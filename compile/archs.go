@@ -6,7 +6,7 @@ import "monban/verdict"
 func (p *pool) archs(v verdict.Verdict) ref {
 	best := p.dispatch(v)
 	if p.shared = p.agreement(v); p.shared != 0 {
-		clear(p.memo)
+		clear(p.numbered)
 		best = p.smallest(best, p.dispatch(v))
 	}
 	return best

@@ -33,7 +33,12 @@ type pool struct {
 	codes []code
 	refs  map[code]ref
 	memo  map[want]ref
-	sizes map[ref]int
+
+	numbered map[want]ref // memo, for what goes by architecture or number; it depends on shared
+	sizes    map[ref]int
+
+	costs []float64 // see square
+	roots []int
 
 	shared uint32 // a number from which on several architectures agree, or 0
 }
@@ -48,7 +53,7 @@ type want struct {
 const noWord verdict.Word = 255
 
 func newPool() *pool {
-	return &pool{refs: map[code]ref{}, memo: map[want]ref{}, sizes: map[ref]int{}}
+	return &pool{refs: map[code]ref{}, memo: map[want]ref{}, numbered: map[want]ref{}, sizes: map[ref]int{}}
 }
 
 func (p *pool) add(c code) ref {

@@ -15,8 +15,12 @@ func (p *pool) decide(v verdict.Verdict, cur verdict.Word) ref {
 		return p.ret(a)
 	}
 	w, _ := v.First()
+	memo := p.memo
+	if w <= verdict.Nr {
+		memo = p.numbered
+	}
 	key := want{v.Node(), cur}
-	if r, ok := p.memo[key]; ok {
+	if r, ok := memo[key]; ok {
 		return r
 	}
 	var r ref
@@ -25,7 +29,7 @@ func (p *pool) decide(v verdict.Verdict, cur verdict.Word) ref {
 	} else {
 		r = p.load(w, p.decide(v, w))
 	}
-	p.memo[key] = r
+	memo[key] = r
 	return r
 }
 

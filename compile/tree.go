@@ -135,13 +135,7 @@ func (p *pool) tree(groups []group) ref {
 	for i, g := range groups {
 		sum[i+1] = sum[i] + g.weight + 1e-6
 	}
-	cost := make([][]float64, n)
-	root := make([][]int, n)
-	costs, roots := make([]float64, n*n), make([]int, n*n)
-	for i := range n {
-		cost[i], root[i] = costs[i*n:(i+1)*n], roots[i*n:(i+1)*n]
-		root[i][i] = i
-	}
+	cost, root := p.square(n)
 	for width := 1; width < n; width++ {
 		for i := 0; i+width < n; i++ {
 			j := i + width
@@ -155,6 +149,7 @@ func (p *pool) tree(groups []group) ref {
 			cost[i][j] += sum[j+1] - sum[i]
 		}
 	}
+	// Building calls nobody who needs the square: leaves only jump.
 	var build func(i, j int) ref
 	build = func(i, j int) ref {
 		if i == j {
@@ -164,4 +159,18 @@ func (p *pool) tree(groups []group) ref {
 		return p.jump(jge, groups[k].lo, build(k, j), build(i, k-1))
 	}
 	return build(0, n-1)
+}
+
+// square is room for the costs and splits of all runs of n groups, used again for each tree.
+func (p *pool) square(n int) (cost [][]float64, root [][]int) {
+	if cap(p.costs) < n*n {
+		p.costs, p.roots = make([]float64, n*n), make([]int, n*n)
+	}
+	clear(p.costs[:n*n])
+	cost, root = make([][]float64, n), make([][]int, n)
+	for i := range n {
+		cost[i], root[i] = p.costs[i*n:(i+1)*n], p.roots[i*n:(i+1)*n]
+		root[i][i] = i
+	}
+	return cost, root
 }

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"cmp"
 	"slices"
 
 	"monban/abi"
@@ -314,13 +315,28 @@ func (r *bound) node(s *verdict.Space) verdict.Node {
 	case boundCompare:
 		return s.Compare(r.field, r.op, r.signed, r.c)
 	}
-	n := verdict.False
+	return s.In(r.field, r.unsigned())
+}
+
+// unsigned lists the set as disjoint ascending ranges of unsigned numbers; a signed range across zero is two of them.
+func (r *bound) unsigned() [][2]uint64 {
+	top := ^uint64(0) >> (64 - r.field.Bits)
+	var all [][2]uint64
 	for _, e := range r.set {
-		in := s.Compare(r.field, verdict.EQ, false, e[0])
-		if e[0] != e[1] {
-			in = s.And(s.Compare(r.field, verdict.GE, r.signed, e[0]), s.Compare(r.field, verdict.LE, r.signed, e[1]))
+		if e[0] > e[1] { // from negative to positive
+			all = append(all, [2]uint64{0, e[1]}, [2]uint64{e[0], top})
+			continue
 		}
-		n = s.Or(in, n)
+		all = append(all, e)
 	}
-	return n
+	slices.SortFunc(all, func(a, b [2]uint64) int { return cmp.Compare(a[0], b[0]) })
+	out := all[:0]
+	for _, e := range all {
+		if n := len(out); n > 0 && e[0] <= out[n-1][1] {
+			out[n-1][1] = max(out[n-1][1], e[1])
+			continue
+		}
+		out = append(out, e)
+	}
+	return out
 }

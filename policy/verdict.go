@@ -188,7 +188,7 @@ func (p *Policy) node(s *verdict.Space, a abi.Arch) (verdict.Node, error) {
 // block puts a run of clauses about single calls before what follows them.
 func block(s *verdict.Space, clauses []clause, after verdict.Node) verdict.Node {
 	sorted := slices.Clone(clauses)
-	slices.SortStableFunc(sorted, func(x, y clause) int { return cmp.Compare(x.nr, y.nr) })
+	slices.SortFunc(sorted, func(x, y clause) int { return cmp.Or(cmp.Compare(x.nr, y.nr), cmp.Compare(x.rule, y.rule)) })
 	var cases []verdict.Case
 	for i := 0; i < len(sorted); {
 		j := i

@@ -10,7 +10,7 @@ import (
 
 // startError is a cause in the words of this package with its kind and the system's own error.
 type startError struct {
-	kind error // one of the above
+	kind error // ErrNotFound and the like
 	text string
 	err  error // may be nil
 }

@@ -31,6 +31,7 @@ type jobs struct {
 	signals chan os.Signal      // of passOn
 	stops   chan os.Signal      // of stopSignals
 	reports chan syscall.Signal // the signal that stopped the program, or 0: it goes on
+	ready   chan struct{} // closed once signals arrive in the channels above
 	quit    chan struct{}
 	done    chan struct{}
 	keep    bool
@@ -49,14 +50,18 @@ func newJobs(keep bool) *jobs {
 		signals: make(chan os.Signal, 64),
 		stops:   make(chan os.Signal, 16),
 		reports: make(chan syscall.Signal, 64),
+		ready:   make(chan struct{}),
 		quit:    make(chan struct{}),
 		keep:    keep,
 	}
-	if keep {
-		return j
-	}
-	notify(j.signals, passOn)
-	notify(j.stops, stopSignals)
+	go func() {
+		// A millisecond's work, done while the program is loaded.
+		defer close(j.ready)
+		if !keep {
+			notify(j.signals, passOn)
+			notify(j.stops, stopSignals)
+		}
+	}()
 	return j
 }
 
@@ -72,6 +77,7 @@ func notify(c chan os.Signal, set []syscall.Signal) {
 
 // start begins passing on; the signals since newJobs are passed on now. pidfd may be -1; it is closed in the end.
 func (j *jobs) start(ctx context.Context, pid, pidfd int) {
+	<-j.ready
 	j.ctx, j.pid, j.pidfd = ctx, pid, pidfd
 	j.done = make(chan struct{})
 	j.check = time.NewTimer(time.Hour)
@@ -88,6 +94,7 @@ func (j *jobs) close() {
 			unix.Close(j.pidfd)
 		}
 	}
+	<-j.ready
 	signal.Stop(j.signals)
 	signal.Stop(j.stops)
 }

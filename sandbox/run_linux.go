@@ -16,8 +16,8 @@ import (
 )
 
 // Run runs the program and returns when it has ended; what it started and left behind goes on, behind the gate. An error
-// means that the program was not run, or was killed before its first instruction; the kinds of errors are
-// [ErrNotFound], [ErrNotExecutable], [ErrPtraceRefused] and [ErrUnsupported]. Ending ctx kills the program.
+// means that the program was not run, or was killed before its first instruction (with Strict: before main). The kinds of
+// errors are [ErrNotFound], [ErrNotExecutable], [ErrPtraceRefused] and [ErrUnsupported]. Ending ctx kills the program.
 //
 // The program has no_new_privs (set-user-id bits give it nothing) and a SIGKILL as its parent-death signal. Signals that
 // this process is sent are passed on while it runs, except those that the terminal has sent to the program too, and when
@@ -172,10 +172,11 @@ func (r *run) refused(err error) error {
 	scope, _ := strconv.Atoi(strings.TrimSpace(string(yama)))
 	mode, _ := unix.PrctlRetInt(unix.PR_GET_SECCOMP, 0, 0, 0, 0)
 	switch {
-	case scope >= 2:
+	case scope == 3, scope == 2 && os.Geteuid() != 0:
 		cause = fmt.Sprintf("Yama denies it: kernel.yama.ptrace_scope is %d", scope)
 	case readTask(unix.Getpid()).tracer != 0:
-		cause = "this process is traced itself, and so is all that it starts (strace -f, a debugger, another monban run that watches)"
+		cause = "this process is traced itself, and so is all that it starts (strace -f, a debugger, another monban run " +
+			"that watches)"
 	case mode != 0:
 		cause = "an outer seccomp sandbox denies it"
 	case unix.Access(r.path, unix.R_OK) != nil:

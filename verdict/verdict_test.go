@@ -3,6 +3,7 @@ package verdict_test
 import (
 	"encoding/binary"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"monban/bpf"
@@ -34,6 +35,42 @@ func TestCompare(t *testing.T) {
 			x := d.Args[(f.Lo-3)/2]&f.Mask ^ f.Xor
 			if got, want := v.At(&d) == 1, relation(op, x, c, f.Bits, signed); got != want {
 				t.Fatalf("%#x %v %#x (signed %v, %d bits): %v", x, op, c, signed, f.Bits, got)
+			}
+		}
+	}
+}
+
+func TestIn(t *testing.T) {
+	r := rand.New(rand.NewPCG(13, 14))
+	for range 300 {
+		f := verdict.Register(r.IntN(6))
+		f.Bits = []int{16, 32, 64}[r.IntN(3)]
+		top := ^uint64(0) >> (64 - f.Bits)
+		f.Mask = top
+		if r.IntN(3) == 0 {
+			f.Mask &= uint64(number(r))<<32 | uint64(number(r))
+			f.Xor = uint64(r.IntN(8))
+		}
+		var set [][2]uint64
+		for at := uint64(r.IntN(5)); len(set) < 6 && at <= top; at += 2 + uint64(r.IntN(40)) {
+			set = append(set, [2]uint64{at, min(top, at+uint64(r.IntN(5)))})
+			at = set[len(set)-1][1]
+			if at == top {
+				break
+			}
+		}
+		s := verdict.NewSpace(10_000)
+		v := s.Verdict(s.In(f, set))
+		for range 60 {
+			d := randomData(r)
+			i := (f.Lo - 3) / 2
+			if r.IntN(2) == 0 {
+				d.Args[i] = uint64(r.IntN(100))
+			}
+			x := d.Args[i]&f.Mask ^ f.Xor
+			want := slices.ContainsFunc(set, func(e [2]uint64) bool { return e[0] <= x && x <= e[1] })
+			if got := v.At(&d) == 1; got != want {
+				t.Fatalf("%#x in %#x: %v", x, set, got)
 			}
 		}
 	}

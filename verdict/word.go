@@ -128,6 +128,36 @@ func (s *Space) Compare(f Field, op Op, signed bool, c uint64) Node {
 	return s.equal(f, c)
 }
 
+// In is the condition that f lies in one of the ranges, both ends included, which must be in ascending order and disjoint as
+// unsigned numbers of f.Bits bits.
+func (s *Space) In(f Field, ranges [][2]uint64) Node { return s.in(f, f.Bits, 0, ranges) }
+
+// in decides the lowest n bits of f, where the bits above are those of base.
+func (s *Space) in(f Field, n int, base uint64, ranges [][2]uint64) Node {
+	last := base + (uint64(1)<<n - 1)
+	for len(ranges) > 0 && ranges[0][1] < base {
+		ranges = ranges[1:]
+	}
+	for len(ranges) > 0 && ranges[len(ranges)-1][0] > last {
+		ranges = ranges[:len(ranges)-1]
+	}
+	switch {
+	case len(ranges) == 0:
+		return False
+	case ranges[0][0] <= base && last <= ranges[0][1]:
+		return True
+	}
+	switch bit := s.bit(f, n-1); bit {
+	case False:
+		return s.in(f, n-1, base, ranges)
+	case True:
+		return s.in(f, n-1, base|1<<(n-1), ranges)
+	default:
+		zero := s.in(f, n-1, base, ranges)
+		return s.If(bit, s.in(f, n-1, base|1<<(n-1), ranges), zero)
+	}
+}
+
 func (s *Space) equal(f Field, c uint64) Node {
 	r := True
 	for i := range f.Bits {
