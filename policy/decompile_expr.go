@@ -81,6 +81,13 @@ func (d *decompiler) register(a abi.Arch, call string, s *verdict.Space, n verdi
 		ranges = signedRanges(ranges, sh.bits)
 	}
 	if byRange && len(ranges) <= 2 {
+		rest, ok := valueRanges(s.Verdict(s.Not(n)), hi, sh.bits, 1)
+		if ok && sh.signed {
+			rest = signedRanges(rest, sh.bits)
+		}
+		if ok && len(rest) < len(ranges) && rest[0][0] != rest[0][1] {
+			return Not{sh.ranges(rest)}, nil
+		}
 		return sh.ranges(ranges), nil
 	}
 	cubes, byMask := s.Cubes(n, hi, plenty)
