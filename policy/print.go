@@ -194,7 +194,7 @@ func printOperand(x Operand, wide bool) string {
 		s = "u64(" + s + ")"
 	}
 	if x.Mask != nil {
-		s += " & " + printConst(x.Mask, 3)
+		s += " & " + printMask(x.Mask)
 	}
 	if x.Xor != nil {
 		s += " ^ " + printConst(x.Xor, 2)
@@ -221,6 +221,14 @@ func printConst(c Const, outer int) string {
 		return s
 	}
 	panic("policy: unknown constant")
+}
+
+// printMask writes numbers as bit patterns.
+func printMask(c Const) string {
+	if n, ok := c.(Num); ok && n > 9 && -n > 1<<12 {
+		return fmt.Sprintf("%#x", uint64(n))
+	}
+	return printConst(c, 3)
 }
 
 // printEnd writes the upper end of a range: a bit pattern where a small negative number would stand behind a positive one.
