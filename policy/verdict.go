@@ -16,7 +16,7 @@ import (
 func (p *Policy) Check() error {
 	var errs []error
 	if len(p.Archs) == 0 {
-		errs = append(errs, errorf(Pos{File: p.Name}, "a policy must speak for at least one architecture"))
+		errs = append(errs, errNoArch(p.Name))
 	}
 	for _, a := range p.Archs {
 		if _, err := p.on(a); err != nil {
@@ -24,6 +24,10 @@ func (p *Policy) Check() error {
 		}
 	}
 	return firstOf(errs)
+}
+
+func errNoArch(name string) error {
+	return errorf(Pos{File: name}, "a policy must speak for at least one architecture")
 }
 
 // firstOf joins errors, each text once: the same mistake shows on every architecture.
@@ -38,6 +42,9 @@ func firstOf(errs []error) error {
 
 // ByteOrder is the one byte order of the policy's architectures.
 func (p *Policy) ByteOrder() (binary.ByteOrder, error) {
+	if len(p.Archs) == 0 {
+		return nil, errNoArch(p.Name)
+	}
 	order := p.Archs[0].ByteOrder()
 	for _, a := range p.Archs[1:] {
 		if a.ByteOrder() != order {
@@ -120,6 +127,9 @@ func (a Action) on(arch abi.Arch, pos Pos) (bpf.Action, error) {
 
 // Verdict is the exact meaning of the policy.
 func (p *Policy) Verdict(s *verdict.Space) (verdict.Verdict, error) {
+	if len(p.Archs) == 0 {
+		return verdict.Verdict{}, errNoArch(p.Name)
+	}
 	byToken := map[uint32]verdict.Node{}
 	for _, a := range p.Archs {
 		n, err := p.node(s, a)
