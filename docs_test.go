@@ -1,11 +1,14 @@
 package monban_test
 
 import (
+	"go/parser"
+	"go/token"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -102,24 +105,8 @@ func slug(heading string) string {
 	return strings.ReplaceAll(s, " ", "-")
 }
 
-// The tables are whole: every preset and group, every header and action, every package.
+// The tables are whole: every preset and every group.
 func TestTables(t *testing.T) {
-	var packages []string
-	err := filepath.WalkDir(".", func(path string, e fs.DirEntry, err error) error {
-		switch {
-		case err != nil:
-			return err
-		case e.IsDir() && (path == "examples" || e.Name() == "testdata" || strings.HasPrefix(e.Name(), ".") && path != "."):
-			return fs.SkipDir
-		case filepath.Ext(path) == ".go" && filepath.Dir(path) != ".":
-			packages = append(packages, filepath.ToSlash(filepath.Dir(path)))
-		}
-		return nil
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	slices.Sort(packages)
 	for _, want := range []struct {
 		document string
 		words    []string
@@ -127,12 +114,73 @@ func TestTables(t *testing.T) {
 		{"README.md", policy.Presets()},
 		{"README.ja.md", policy.Presets()},
 		{"docs/language.md", slices.Concat(policy.Presets(), abi.Groups())},
-		{"docs/design.md", slices.Compact(packages)},
 	} {
 		text := read(t, want.document)
 		for _, w := range want.words {
 			if !strings.Contains(text, "`"+w+"`") {
 				t.Errorf("%s does not speak of `%s`", want.document, w)
+			}
+		}
+	}
+}
+
+// docs/design.md lists every package, and a package imports only those above it.
+func TestRooms(t *testing.T) {
+	var rooms []string
+	for _, m := range regexp.MustCompile("(?m)^\\| `([a-z/]+)` \\|").FindAllStringSubmatch(read(t, "docs/design.md"), -1) {
+		rooms = append(rooms, m[1])
+	}
+	err := filepath.WalkDir(".", func(path string, e fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case e.IsDir() && (path == "examples" || e.Name() == "testdata" || strings.HasPrefix(e.Name(), ".") && path != "."):
+			return fs.SkipDir
+		case filepath.Ext(path) != ".go" || strings.HasSuffix(path, "_test.go") || filepath.Dir(path) == ".":
+			return nil
+		}
+		room := slices.Index(rooms, filepath.ToSlash(filepath.Dir(path)))
+		if room < 0 {
+			t.Errorf("docs/design.md does not list the package of %s", path)
+			return nil
+		}
+		file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.ImportsOnly)
+		if err != nil {
+			return err
+		}
+		for _, spec := range file.Imports {
+			name, err := strconv.Unquote(spec.Path.Value)
+			if err != nil {
+				return err
+			}
+			if other, ours := strings.CutPrefix(name, "monban/"); ours && slices.Index(rooms, other) >= room {
+				t.Errorf("%s imports %s, which docs/design.md lists below %s", path, other, rooms[room])
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// The table of instruction counts agrees with itself and with what compile prints above it.
+func TestNumbers(t *testing.T) {
+	row := regexp.MustCompile(`(?m)^\| (\S.*) \| (\d+) \| (\d+\.\d) \|$`)
+	ours := regexp.MustCompile(`(?m)^length +(\d+) instructions`)
+	for _, document := range []string{"README.md", "README.ja.md"} {
+		text := read(t, document)
+		rows := row.FindAllStringSubmatch(text, -1)
+		measured := ours.FindStringSubmatch(text)
+		if len(rows) < 2 || measured == nil || rows[0][1] != "Monban" || rows[0][2] != measured[1] {
+			t.Errorf("%s: the table begins with %q, and compile --stats says %q", document, rows, measured)
+			continue
+		}
+		one, _ := strconv.ParseFloat(rows[0][2], 64)
+		for _, r := range rows {
+			n, _ := strconv.ParseFloat(r[2], 64)
+			if want := strconv.FormatFloat(n/one, 'f', 1, 64); r[3] != want {
+				t.Errorf("%s: %s is %s times as long, not %s", document, r[1], want, r[3])
 			}
 		}
 	}

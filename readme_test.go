@@ -144,6 +144,9 @@ func TestDocuments(t *testing.T) {
 					t.Run(fmt.Sprintf("line %d", b.line), func(t *testing.T) { sh.check(t, document, b, outputs) })
 				case b.file() != "":
 					name := filepath.Join(dir, b.file())
+					if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+						t.Fatal(err)
+					}
 					if err := os.WriteFile(name, []byte(strings.Join(append(b.lines, ""), "\n")), 0o644); err != nil {
 						t.Fatal(err)
 					}
@@ -348,6 +351,14 @@ func rewrite(t *testing.T, document string, blocks []block, outputs map[int][]st
 		}
 		for _, s := range slices.Backward(b.steps(t)) {
 			if got, ok := outputs[s.line]; ok {
+				// What was left open in a line stays open.
+				for j, line := range got {
+					for _, w := range s.want {
+						if one := (step{want: []string{w}}); w != "…" && one.matches([]string{line}) {
+							got[j] = w
+						}
+					}
+				}
 				lines = slices.Replace(lines, b.line+s.end, b.line+s.end+len(s.want), got...)
 			}
 		}

@@ -8,6 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"slices"
 	"strings"
 
 	"monban/abi"
@@ -49,6 +50,14 @@ const (
 	BPF    Kind = "BPF program"
 )
 
+// WithArticle is the kind as a sentence names it: a BPF program.
+func (k Kind) WithArticle() string {
+	if k == OCI {
+		return "an " + string(k)
+	}
+	return "a " + string(k)
+}
+
 // prefixes force a format.
 var prefixes = map[string]Kind{"gate": Text, "oci": OCI, "bpf": BPF, "bpf-be": BPF, "bpf-le": BPF}
 
@@ -70,7 +79,7 @@ func Read(ref string, stdin io.Reader, o Options) (*Gate, error) {
 			return nil, fmt.Errorf("%s: unknown prefix %s: (there are gate: oci: bpf: bpf-be: and pid:)", ref, prefix)
 		}
 	}
-	src, err := read(file, stdin)
+	src, err := ReadFile(file, stdin)
 	if err != nil {
 		return nil, err
 	}
@@ -82,7 +91,7 @@ func Read(ref string, stdin io.Reader, o Options) (*Gate, error) {
 	}
 	kind := forced
 	if kind == "" {
-		kind = recognise(src)
+		kind = Recognise(src)
 	}
 	switch kind {
 	case BPF:
@@ -112,7 +121,7 @@ func Read(ref string, stdin io.Reader, o Options) (*Gate, error) {
 func DefaultOptions() Options { return Options{Native: abi.Native()} }
 
 func (o Options) policy() policy.Options {
-	return policy.Options{Archs: o.Archs, Native: &o.Native, ReadFile: func(name string) ([]byte, error) { return read(name, nil) }}
+	return policy.Options{Archs: o.Archs, Native: &o.Native, ReadFile: func(name string) ([]byte, error) { return ReadFile(name, nil) }}
 }
 
 func (o Options) oci() oci.Options {
@@ -123,35 +132,52 @@ func (o Options) oci() oci.Options {
 	return out
 }
 
-// read reads a whole file, but not one that is too large or that never ends.
-func read(file string, stdin io.Reader) ([]byte, error) {
-	r := stdin
+// ReadFile reads a whole file, or stdin where the name is - and stdin is not nil. A file that is too large for a gate, or never
+// ends, is refused. Errors name the file.
+func ReadFile(file string, stdin io.Reader) ([]byte, error) {
+	r, name := stdin, "standard input"
 	if file != "-" || stdin == nil {
 		f, err := os.Open(file)
 		if err != nil {
-			if errors.Is(err, fs.ErrNotExist) {
-				return nil, fmt.Errorf("%s: no such file (a preset starts with @: %s)", file, strings.Join(policy.Presets(), " "))
-			}
-			return nil, err
+			return nil, openError(file, err)
 		}
 		defer f.Close()
 		if info, err := f.Stat(); err == nil && info.IsDir() {
-			return nil, fmt.Errorf("%s is a directory, not a gate", file)
+			return nil, fmt.Errorf("%s is a directory, not a file", file)
 		}
-		r = f
+		r, name = f, file
 	}
 	src, err := io.ReadAll(io.LimitReader(r, maxSize+1))
-	if err != nil {
-		return nil, err
-	}
-	if len(src) > maxSize {
-		return nil, fmt.Errorf("%s is larger than %d MB: that is no gate", file, maxSize>>20)
+	switch e := (*fs.PathError)(nil); {
+	case errors.As(err, &e):
+		return nil, fmt.Errorf("%s: %w", name, e.Err)
+	case err != nil:
+		return nil, fmt.Errorf("%s: %w", name, err)
+	case len(src) > maxSize:
+		return nil, fmt.Errorf("%s is larger than %d MB: that is no gate", name, maxSize>>20)
 	}
 	return src, nil
 }
 
-// recognise tells formats apart: JSON starts with a brace, a BPF program has bytes that no text has.
-func recognise(src []byte) Kind {
+// openError says what may have been meant by a file that cannot be opened.
+func openError(file string, err error) error {
+	switch e := (*fs.PathError)(nil); {
+	case errors.Is(err, fs.ErrNotExist):
+		hint := "a preset starts with @: " + strings.Join(policy.Presets(), " ")
+		if slices.Contains(policy.Presets(), "@"+file) {
+			hint = "the preset is @" + file
+		}
+		return fmt.Errorf("%s: no such file (%s)", file, hint)
+	case errors.Is(err, fs.ErrPermission):
+		return fmt.Errorf("%s: you may not read it (%w)", file, fs.ErrPermission)
+	case errors.As(err, &e):
+		return fmt.Errorf("%s: %w", file, e.Err)
+	}
+	return err
+}
+
+// Recognise tells formats apart by the content: JSON starts with a brace, a BPF program has bytes that no text has.
+func Recognise(src []byte) Kind {
 	text := bytes.TrimLeft(src, " \t\r\n\ufeff")
 	switch {
 	case bytes.IndexByte(src, 0) >= 0:

@@ -81,7 +81,7 @@ func killThread(v verdict.Verdict, a abi.Arch) (Finding, bool) {
 		return Finding{
 			Name:   "kill-thread",
 			Title:  "a forbidden call kills the calling thread only",
-			Reason: "the process lives on without that thread, often hung on a lock that it held; SCMP_ACT_KILL means this, kill_process (SCMP_ACT_KILL_PROCESS) is what people expect",
+			Reason: "a process with more threads lives on without this one, often hung on a lock that it held; SCMP_ACT_KILL means this, kill_process (SCMP_ACT_KILL_PROCESS) is what people expect",
 			Call:   w, Action: bpf.KillThread,
 		}, true
 	}

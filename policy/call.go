@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -28,6 +29,9 @@ func ParseCall(arch abi.Arch, text string) (Call, error) {
 	}
 	p := &parser{tokens: tokens, depth: 1}
 	err = p.catch(func() { p.call(&c) })
+	if e, ok := errors.AsType[*Error](err); ok {
+		e.Msg = strings.ReplaceAll(e.Msg, "the end of the file", "the end of the call")
+	}
 	return c, err
 }
 
@@ -177,6 +181,9 @@ func argumentValue(arch abi.Arch, call string, a abi.Arg, d *bpf.Data) string {
 	if a.High >= 0 {
 		v = v&0xffffffff | d.Args[a.High]<<32
 	} else if a.Bits < 64 {
+		if high := v >> a.Bits; high != 0 && high != ^uint64(0)>>a.Bits {
+			return fmt.Sprintf("%#x", v) // the kernel looks at the low bits only, but a filter may look at all
+		}
 		v &= 1<<a.Bits - 1
 	}
 	if a.High < 0 {

@@ -116,6 +116,7 @@ func numeric(a abi.Arch, do bpf.Action) Action { return ActionOn(a, do) }
 // headers takes the commonest answers as default and unknown.
 func (d *decompiler) headers() {
 	known, unknown := map[Action]int{}, map[Action]int{}
+	calls, denied := 0, 0
 	d.plain = map[abi.Arch]bool{}
 	for _, a := range d.p.Archs {
 		d.plain[a] = len(d.p.Archs) > 1 && d.isPlain(a)
@@ -125,7 +126,9 @@ func (d *decompiler) headers() {
 			continue
 		}
 		for nr := range a.Calls() {
+			calls++
 			if do, ok := d.on[a].Restrict(verdict.Nr, nr).Constant(); ok && do != bpf.Allow {
+				denied++
 				known[numeric(a, do)]++
 			}
 		}
@@ -144,6 +147,9 @@ func (d *decompiler) headers() {
 	d.p.Unknown = commonest(unknown, d.p.Default)
 	if d.p.Unknown.Kind == bpf.Allow {
 		d.p.Default = d.p.Unknown // a list of what is denied
+	}
+	if denied*10 < calls {
+		d.p.Default = Action{Kind: bpf.Allow} // the same, with an answer of its own for unknown numbers
 	}
 }
 

@@ -31,7 +31,7 @@ type jobs struct {
 	signals chan os.Signal      // of passOn
 	stops   chan os.Signal      // of stopSignals
 	reports chan syscall.Signal // the signal that stopped the program, or 0: it goes on
-	ready   chan struct{} // closed once signals arrive in the channels above
+	ready   chan struct{}       // closed once signals arrive in the channels above
 	quit    chan struct{}
 	done    chan struct{}
 	keep    bool

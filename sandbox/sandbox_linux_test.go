@@ -1,3 +1,5 @@
+//go:build linux && (amd64 || arm64)
+
 package sandbox
 
 import (
@@ -10,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -147,6 +150,9 @@ var (
 // build compiles testdata/NAME.c. The compiler is gcc or musl-gcc.
 func build(t testing.TB, compiler, name string, flags ...string) string {
 	t.Helper()
+	if slices.Contains(flags, "-m32") {
+		needsI386(t)
+	}
 	if _, err := exec.LookPath(compiler); err != nil {
 		t.Skip("needs " + compiler)
 	}
@@ -177,6 +183,17 @@ func build(t testing.TB, compiler, name string, flags ...string) string {
 	}
 	built[key] = path
 	return path
+}
+
+// nativeArch is the AUDIT_ARCH_* of the test's own calls.
+var nativeArch = map[string]uint32{"amd64": unix.AUDIT_ARCH_X86_64, "arm64": unix.AUDIT_ARCH_AARCH64}[runtime.GOARCH]
+
+// needsI386 skips where no i386 program can run.
+func needsI386(t testing.TB) {
+	t.Helper()
+	if runtime.GOARCH != "amd64" {
+		t.Skip("needs amd64")
+	}
 }
 
 // answer is one rule of a test gate: a call of an architecture by number.

@@ -44,7 +44,7 @@ func dump(pid int) (programs []bpf.Program, err error) {
 	switch {
 	case errors.Is(err, os.ErrNotExist) || errors.Is(err, unix.ESRCH):
 		if _, statErr := os.Stat("/proc/self/status"); statErr == nil {
-			return nil, fmt.Errorf("no such process: %w", unix.ESRCH)
+			return nil, unix.ESRCH
 		}
 		return nil, fmt.Errorf("/proc is not mounted: %w", err)
 	case err != nil:
@@ -114,7 +114,7 @@ func filters(pid int) ([]bpf.Program, error) {
 
 func explainSeize(pid int, err error) error {
 	if errors.Is(err, unix.ESRCH) {
-		return fmt.Errorf("no such process: %w", err)
+		return err
 	}
 	if !errors.Is(err, unix.EPERM) {
 		return fmt.Errorf("attaching to it: %w", err)

@@ -3,11 +3,13 @@ package main
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"monban/abi"
+	"monban/bpf"
 	"monban/format"
 	"monban/policy"
 	"monban/verdict"
@@ -17,10 +19,12 @@ import (
 type answer struct {
 	Arch   string    `json:"arch"`
 	Call   string    `json:"call"`
-	Action string    `json:"action"`          // or "depends"
+	Action string    `json:"action"`          // "depends" where there are Cases
 	Why    string    `json:"why,omitempty"`   // the rule or header that decided
 	Where  string    `json:"where,omitempty"` // file:line:column of it
 	Cases  []outcome `json:"cases,omitempty"`
+
+	do bpf.Action
 }
 
 // An outcome is one of several answers, for open arguments.
@@ -36,59 +40,96 @@ func askCommand() *cobra.Command {
 		Use:   "ask [flags] GATE CALL",
 		Short: "what happens to one call",
 		Long: `Ask says what a gate does with a call, and which rule and line decided. Arguments can be numbers and
-constants; those that are left out, or written _, may be anything, and all that can happen is listed.
-Without --arch it speaks for the native architecture.`,
+constants; those that are left out, or written _, may be anything, and all that can happen is
+listed. Without --arch it speaks for the native architecture; with it, for what the gate would do on
+a machine that runs that architecture.`,
 		Example: `  monban ask @container 'socket(AF_INET, SOCK_STREAM, 0)'
   monban ask docker.json clone
   monban ask pid:1234 'openat(AT_FDCWD, _, O_RDONLY)' --json`,
-		Args: cobra.ExactArgs(2),
+		Args: takes("GATE", "CALL"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			g, err := gate.read(args[0])
+			o, err := gate.options()
 			if err != nil {
-				return err
+				return exit{exitUsage, err}
 			}
-			space := verdict.NewSpace(verdict.DefaultBudget)
-			v, err := meaning(g, space)
+			asked := o.Archs
+			if asked == nil {
+				asked = []abi.Arch{abi.Native()}
+			}
+			answers, err := ask(args[0], args[1], asked, o)
 			if err != nil {
-				return tooComplex(err)
+				return exit{exitUsage, err}
 			}
-			archs := []abi.Arch{abi.Native()}
-			if o, err := gate.options(); err == nil && o.Archs != nil {
-				archs = o.Archs
-			}
-			var answers []answer
-			for _, a := range archs {
-				call, err := policy.ParseCall(a, args[1])
-				if err != nil {
-					if len(archs) > 1 && strings.Contains(err.Error(), "has no system call") {
-						continue // not every architecture that was asked about need have it
-					}
-					return exit{exitUsage, err}
-				}
-				one, err := askOne(g, v, call)
-				if err != nil {
-					return exit{exitUsage, err}
-				}
-				answers = append(answers, one)
-			}
-			if len(answers) == 0 {
-				return exit{exitUsage, fmt.Errorf("none of %s has this call", archNames(archs))}
-			}
-			if asJSON {
-				if len(answers) == 1 {
-					return printJSON(cmd.OutOrStdout(), answers[0])
-				}
-				return printJSON(cmd.OutOrStdout(), answers)
+			w := cmd.OutOrStdout()
+			switch {
+			case asJSON && o.Archs == nil:
+				return printJSON(w, answers[0])
+			case asJSON:
+				return printJSON(w, answers)
 			}
 			for _, a := range answers {
-				a.print(cmd.OutOrStdout(), len(answers) > 1)
+				a.print(w, len(asked) > 1)
 			}
 			return nil
 		},
 	}
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON; with --arch, a list")
 	gate.register(cmd)
+	cmd.Flags().Lookup("arch").Usage = "architectures of the call (default the native one)"
 	return cmd
+}
+
+// ask asks about a call on each architecture: of this machine, where it runs the architecture, else of one of that kind.
+func ask(ref, text string, asked []abi.Arch, o format.Options) ([]answer, error) {
+	type reading struct {
+		gate    *format.Gate
+		verdict verdict.Verdict
+	}
+	read := map[abi.Arch]reading{} // by what is native
+	var answers []answer
+	for _, a := range asked {
+		native := o.Native
+		for _, n := range append([]abi.Arch{o.Native}, asked...) {
+			if slices.Contains(n.Family(), a) {
+				native = n
+				break
+			}
+		}
+		call, err := policy.ParseCall(a, text)
+		if err != nil {
+			if len(asked) > 1 && strings.Contains(err.Error(), "has no system call") {
+				continue // not every architecture that was asked about need have it
+			}
+			return nil, err
+		}
+		r, ok := read[native]
+		if !ok {
+			on := o
+			on.Native, on.Archs = native, nil
+			if r.gate, err = readWith(ref, on); err != nil {
+				return nil, err
+			}
+			if len(read) == 0 {
+				printNotes(r.gate)
+			}
+			if r.verdict, err = meaning(r.gate, verdict.NewSpace(verdict.DefaultBudget)); err != nil {
+				return nil, err
+			}
+			read[native] = r
+		}
+		if r.gate.Policy == nil && r.gate.Order != a.ByteOrder() {
+			return nil, fmt.Errorf("%s: the program is not of %s's byte order: name the architecture with --arch", r.gate.Name, a)
+		}
+		one, err := askOne(r.gate, r.verdict, call)
+		if err != nil {
+			return nil, err
+		}
+		answers = append(answers, one)
+	}
+	if len(answers) == 0 {
+		return nil, fmt.Errorf("none of %s has this call (monban syscalls shows who has)", archNames(asked))
+	}
+	return answers, nil
 }
 
 func askOne(g *format.Gate, v verdict.Verdict, c policy.Call) (answer, error) {
@@ -100,7 +141,7 @@ func askOne(g *format.Gate, v verdict.Verdict, c policy.Call) (answer, error) {
 		}
 	}
 	if do, ok := left.Constant(); ok {
-		a.Action = policy.ActionOn(c.Arch, do).String()
+		a.Action, a.do = policy.ActionOn(c.Arch, do).String(), do
 		if g.Policy == nil {
 			a.Why = fmt.Sprintf("the program's own answer, %#x", uint32(v.At(&c.Data)))
 			return a, nil
@@ -135,7 +176,7 @@ func because(p *policy.Policy, d policy.Decision) (why, where string) {
 	}
 	switch d.Header {
 	case "badarch":
-		return "badarch: the gate does not speak for this architecture", ""
+		return "badarch: the gate speaks for " + archNames(p.Archs) + " only", ""
 	case "unknown":
 		return "unknown: no call of the gate's table has this number", ""
 	}
@@ -146,8 +187,11 @@ func (a answer) print(w io.Writer, several bool) {
 	if several {
 		fmt.Fprintf(w, "%s: ", a.Arch)
 	}
-	do := a.Action
-	fmt.Fprintln(w, do)
+	if a.Cases == nil {
+		fmt.Fprintln(w, styled(w, actionStyle(a.do), a.Action))
+	} else {
+		fmt.Fprintln(w, a.Action)
+	}
 	if a.Why != "" {
 		at := ""
 		if a.Where != "" {
@@ -155,11 +199,15 @@ func (a answer) print(w io.Writer, several bool) {
 		}
 		fmt.Fprintln(w, wrap("  "+at+a.Why, "    "))
 	}
+	column := 0
+	for _, o := range a.Cases {
+		column = max(column, len(o.Action))
+	}
 	for i, o := range a.Cases {
 		when := "if " + o.When
 		if i > 0 && i == len(a.Cases)-1 {
 			when = "otherwise"
 		}
-		fmt.Fprintln(w, wrap(fmt.Sprintf("  %-14s %s", o.Action, when), "    "))
+		fmt.Fprintln(w, wrap(fmt.Sprintf("  %-*s  %s", column, o.Action, when), "    "))
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -32,13 +33,13 @@ func diffCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "diff [flags] A B",
 		Short: "exactly what two gates disagree on",
-		Long: `Diff compares the meanings of two gates, whatever form they have. It is exact: no call is sampled, and
-status 0 is a proof that the two are equal. Otherwise the status is 1, and each kind of difference is
-listed with the calls that it concerns and one call as a witness.`,
+		Long: `Diff compares the meanings of two gates, whatever form they have. It is exact: no call is sampled,
+and status 0 is a proof that the two are equal. Otherwise the status is 1, and each kind of
+difference is listed with the calls that it concerns and one call as a witness.`,
 		Example: `  monban diff docker.json @container
   monban diff old.bpf new.bpf
   monban diff pid:1234 web.gate`,
-		Args: cobra.ExactArgs(2),
+		Args: takes("A", "B"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			space := verdict.NewSpace(verdict.DefaultBudget)
 			var v [2]verdict.Verdict
@@ -49,7 +50,7 @@ listed with the calls that it concerns and one call as a witness.`,
 					return err
 				}
 				if v[i], err = meaning(g, space); err != nil {
-					return tooComplex(err)
+					return err
 				}
 				if order, err := g.ByteOrder(); err == nil {
 					archs = append(archs, nativeFor(order).Family()...)
@@ -226,6 +227,33 @@ func numbersIn(a abi.Arch, known bool, lo, hi uint32) []numbered {
 	return out
 }
 
+// extent is how much a class concerns: "3 calls", "3 calls and 80 numbers that no call has".
+func (c class) extent() string {
+	calls, numbers := 0, uint64(0)
+	for _, name := range c.Calls {
+		lo, hi, several := strings.Cut(name, "..")
+		first, err := strconv.ParseUint(lo, 10, 32)
+		if err != nil {
+			calls++
+			continue
+		}
+		last := first
+		if several {
+			last, _ = strconv.ParseUint(hi, 10, 32)
+		}
+		numbers += last - first + 1
+	}
+	switch {
+	case numbers == 1<<32:
+		return "any call"
+	case numbers == 0:
+		return plural(calls, "call")
+	case calls == 0:
+		return plural(numbers, "number") + " that no call has"
+	}
+	return fmt.Sprintf("%s and %s that no call has", plural(calls, "call"), plural(numbers, "number"))
+}
+
 func printDifferences(w io.Writer, a, b string, classes []class) {
 	if len(classes) == 0 {
 		fmt.Fprintf(w, "equal: %s and %s mean exactly the same\n", a, b)
@@ -233,7 +261,7 @@ func printDifferences(w io.Writer, a, b string, classes []class) {
 	}
 	fmt.Fprintf(w, "different: - is %s, + is %s\n", a, b)
 	for _, c := range classes {
-		fmt.Fprintf(w, "\n%s: %s\n", c.Arch, plural(len(c.Calls), "call"))
+		fmt.Fprintf(w, "\n%s: %s\n", c.Arch, c.extent())
 		fmt.Fprintln(w, styled(w, red, "- "+c.A))
 		fmt.Fprintln(w, styled(w, green, "+ "+c.B))
 		const most = 12
@@ -241,7 +269,7 @@ func printDifferences(w io.Writer, a, b string, classes []class) {
 		if n := len(c.Calls) - most; n > 0 {
 			names += fmt.Sprintf(" … and %d more (--json has all)", n)
 		}
-		fmt.Fprintln(w, "  "+names)
-		fmt.Fprintln(w, "  witness: "+c.Witness)
+		fmt.Fprintln(w, wrap("  "+names, "  "))
+		fmt.Fprintln(w, wrap("  witness: "+c.Witness, "    "))
 	}
 }

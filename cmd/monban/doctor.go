@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -48,11 +49,29 @@ func doctorCommand() *cobra.Command {
 				if f.Since != "" {
 					since = "Linux " + f.Since
 				}
-				fmt.Fprintf(w, "%s  %-28s %-12s %s\n", mark, f.Name, since, what)
+				line := fmt.Sprintf("%s  %-24s %-13s %s", mark, f.Name, since, what)
+				fmt.Fprintln(w, strings.TrimRight(wrap(line, strings.Repeat(" ", 44)), " "))
 			}
+			fmt.Fprintln(w)
+			fmt.Fprintln(w, advice(features))
 			return nil
 		},
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
+}
+
+// advice is what follows from the features for monban run.
+func advice(features []seccomp.Feature) string {
+	has := map[string]bool{}
+	for _, f := range features {
+		has[f.Name] = f.OK
+	}
+	switch {
+	case !has["filter mode"]:
+		return "No program can be put behind a gate here; explain, ask, diff and compile work all the same."
+	case !has["ptrace"]:
+		return "monban run needs --allow-exec here, with gates that allow execve: ptrace is refused."
+	}
+	return "monban run works here: try  monban run -- ls"
 }

@@ -20,12 +20,12 @@ func explainCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "explain [flags] GATE",
 		Short: "what a gate means",
-		Long: `Explain writes a gate down in the policy language, with a summary and what may surprise you as comments.
-BPF is decompiled; the text is proven to mean exactly the same as the program.`,
+		Long: `Explain writes a gate down in the policy language, with a summary and what may surprise you as
+comments. BPF is decompiled; the text is proven to mean exactly the same as the program.`,
 		Example: `  monban explain @container
   monban explain docker.json
   monban explain pid:1234`,
-		Args: cobra.ExactArgs(1),
+		Args: takes("GATE"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			g, err := gate.read(args[0])
 			if err != nil {
@@ -34,13 +34,11 @@ BPF is decompiled; the text is proven to mean exactly the same as the program.`,
 			space := verdict.NewSpace(verdict.DefaultBudget)
 			v, err := meaning(g, space)
 			if err != nil {
-				return tooComplex(err)
+				return err
 			}
-			native := abi.Native()
+			native := nativeFor(g.Order)
 			if g.Policy != nil {
 				native = g.Policy.Archs[0]
-			} else {
-				native = nativeFor(g.Order)
 			}
 			p, notes, err := policy.FromVerdict(g.Name, v, native)
 			if err != nil {
@@ -58,7 +56,7 @@ BPF is decompiled; the text is proven to mean exactly the same as the program.`,
 			for _, f := range findings {
 				fmt.Fprintln(w, "#")
 				fmt.Fprintln(w, wrap("# ! "+f.Title+" ("+policy.ActionOn(f.Arch, f.Action).String()+"): "+f.Reason, comment))
-				fmt.Fprintln(w, "#   witness: "+witness(f))
+				fmt.Fprintln(w, wrap("#   witness: "+witness(f), comment))
 			}
 			fmt.Fprintln(w)
 			fmt.Fprint(w, p.String())
@@ -124,7 +122,8 @@ func summary(g *format.Gate, p *policy.Policy, v verdict.Verdict) string {
 		fmt.Fprintln(&b, wrap(line, comment))
 	}
 	def := p.Default
-	fmt.Fprintf(&b, "# all other known calls: %s; numbers that no call has: %s; other architectures: %s\n", inWords(def), p.Unknown, p.BadArch)
+	fmt.Fprintln(&b, wrap(fmt.Sprintf("# all other known calls: %s; numbers that no call has: %s; other architectures: %s",
+		inWords(def), p.Unknown, p.BadArch), comment))
 	return b.String()
 }
 

@@ -2,13 +2,16 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
-	"io"
 	"os"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"monban/abi"
+	"monban/format"
 	"monban/policy"
 )
 
@@ -18,53 +21,53 @@ func fmtCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "fmt [flags] [FILE…]",
 		Short: "format a policy",
-		Long: `Fmt lays policy files out in the one standard way, in place; without files, standard input to standard
-output. Meaning and comments stay.`,
+		Long: `Fmt lays policy files out in the one standard way, in place; without files, standard input to
+standard output. Meaning and comments stay.`,
 		Example: `  monban fmt web.gate
   monban fmt --check *.gate
   monban fmt --kernel newest web.gate`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 {
-				src, err := io.ReadAll(io.LimitReader(os.Stdin, 8<<20))
-				if err != nil {
-					return exit{exitUsage, err}
+				args = []string{"-"}
+			}
+			// All files are read before any is written: a mistake in one leaves the others as they are.
+			type result struct {
+				name     string
+				old, new []byte
+			}
+			var results []result
+			var errs []error
+			for _, name := range args {
+				src, err := format.ReadFile(name, os.Stdin)
+				if err == nil {
+					var out []byte
+					if out, err = formatted(name, src, kernel, check); err == nil {
+						results = append(results, result{name, src, out})
+					}
 				}
-				out, err := formatted("standard input", src, kernel)
-				if err != nil {
-					return exit{exitUsage, err}
-				}
-				_, err = cmd.OutOrStdout().Write(out)
-				return err
+				errs = append(errs, err)
+			}
+			if err := errors.Join(errs...); err != nil {
+				return exit{exitUsage, err}
 			}
 			unformatted := 0
-			// All files are read before any is written: a mistake in one leaves the others as they are.
-			outs := make([][]byte, len(args))
-			for i, name := range args {
-				src, err := os.ReadFile(name)
-				if err != nil {
-					return exit{exitUsage, err}
-				}
-				if outs[i], err = formatted(name, src, kernel); err != nil {
-					return exit{exitUsage, err}
-				}
-				if bytes.Equal(src, outs[i]) {
-					outs[i] = nil
-					continue
-				}
-				unformatted++
-			}
-			for i, name := range args {
-				switch {
-				case outs[i] == nil:
+			for _, r := range results {
+				switch same := bytes.Equal(r.old, r.new); {
+				case check && !same:
+					unformatted++
+					fmt.Fprintln(cmd.OutOrStdout(), nameOf(r.name))
 				case check:
-					fmt.Fprintln(cmd.OutOrStdout(), name)
-				default:
-					if err := writeFile(name, outs[i]); err != nil {
+				case r.name == "-":
+					if _, err := cmd.OutOrStdout().Write(r.new); err != nil {
+						return err
+					}
+				case !same:
+					if err := writeFile(r.name, r.new); err != nil {
 						return exit{exitUsage, err}
 					}
 				}
 			}
-			if check && unformatted > 0 {
+			if unformatted > 0 {
 				return exit{exitFindings, nil}
 			}
 			return nil
@@ -75,21 +78,31 @@ output. Meaning and comments stay.`,
 	return cmd
 }
 
-func formatted(name string, src []byte, kernel string) ([]byte, error) {
-	f, err := policy.Parse(name, src)
+// nameOf is a file's name in messages.
+func nameOf(file string) string {
+	if file == "-" {
+		return "standard input"
+	}
+	return file
+}
+
+func formatted(name string, src []byte, kernel string, quiet bool) ([]byte, error) {
+	if kind := format.Recognise(src); kind != format.Text {
+		return nil, fmt.Errorf("%s is no policy but %s (monban explain %s writes it as one)", nameOf(name), kind.WithArticle(), name)
+	}
+	f, err := policy.Parse(nameOf(name), src)
 	if err != nil {
 		return nil, err
 	}
-	out := f.Format()
-	for _, line := range f.Lines {
-		if line.Word == "kernel" {
-			return out, nil
-		}
+	if slices.ContainsFunc(f.Lines, func(l policy.Line) bool { return l.Word == "kernel" }) {
+		return f.Format(), nil
 	}
 	if kernel == "" {
-		fmt.Fprintf(os.Stderr, "%s %s names no kernel: its groups grow with Monban (monban fmt --kernel %s writes it down)\n",
-			styled(os.Stderr, faint, "note:"), name, abi.Newest())
-		return out, nil
+		if !quiet && usesGroups(f) {
+			fmt.Fprintf(os.Stderr, "%s %s names no kernel, so that its groups grow with Monban (to write it down: monban fmt --kernel %s)\n",
+				styled(os.Stderr, faint, "note:"), nameOf(name), abi.Newest())
+		}
+		return f.Format(), nil
 	}
 	v := abi.Newest()
 	if kernel != "newest" {
@@ -98,4 +111,11 @@ func formatted(name string, src []byte, kernel string) ([]byte, error) {
 		}
 	}
 	return f.WithKernel(v), nil
+}
+
+// usesGroups says whether what a policy means depends on the kernel that its groups are for.
+func usesGroups(f *policy.File) bool {
+	return slices.ContainsFunc(f.Lines, func(l policy.Line) bool {
+		return slices.ContainsFunc(l.Items, func(it policy.Item) bool { return strings.HasPrefix(it.Name, "@") })
+	})
 }

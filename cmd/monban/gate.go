@@ -109,15 +109,27 @@ func (f *gateFlags) read(ref string) (*format.Gate, error) {
 	if err != nil {
 		return nil, exit{exitUsage, err}
 	}
+	g, err := readWith(ref, o)
+	if err == nil {
+		printNotes(g)
+	}
+	return g, err
+}
+
+func printNotes(g *format.Gate) {
+	for _, n := range g.Notes {
+		fmt.Fprintln(os.Stderr, wrap(styled(os.Stderr, faint, "note:")+" "+n, "      "))
+	}
+}
+
+// readWith is read without the notes, for what is behind the flags.
+func readWith(ref string, o format.Options) (*format.Gate, error) {
 	if pid, ok := strings.CutPrefix(ref, "pid:"); ok {
 		return dumped(pid)
 	}
 	g, err := format.Read(ref, os.Stdin, o)
 	if err != nil {
 		return nil, exit{exitUsage, err}
-	}
-	for _, n := range g.Notes {
-		fmt.Fprintln(os.Stderr, styled(os.Stderr, faint, "note:"), n)
 	}
 	return g, nil
 }
@@ -138,6 +150,9 @@ func dumped(pid string) (*format.Gate, error) {
 // meaning is a gate's verdict in a space.
 func meaning(g *format.Gate, s *verdict.Space) (verdict.Verdict, error) {
 	v, err := g.Verdict(s)
+	if errors.Is(err, verdict.ErrTooComplex) {
+		err = fmt.Errorf("%w (monban disasm still shows it instruction by instruction)", err)
+	}
 	if err != nil {
 		return v, exit{exitUsage, err}
 	}
@@ -173,12 +188,4 @@ func archNames(archs []abi.Arch) string {
 		names = append(names, a.String())
 	}
 	return strings.Join(names, ", ")
-}
-
-// tooComplex adds what can still be done with a filter that cannot be judged.
-func tooComplex(err error) error {
-	if errors.Is(err, verdict.ErrTooComplex) {
-		return fmt.Errorf("%w (monban disasm still shows it instruction by instruction)", err)
-	}
-	return err
 }

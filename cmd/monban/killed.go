@@ -85,20 +85,16 @@ func explainUnnamed(c *sandbox.Command, st *stack) {
 	switch {
 	case st == nil:
 	case !killers(st.all, st.native):
-		var foreign []string
-		for _, a := range st.native.Family() {
-			if a != st.native && killers(st.all, a) {
-				foreign = append(foreign, a.String())
-			}
-		}
+		foreign := slices.DeleteFunc(st.native.Family(), func(a abi.Arch) bool { return !killers(st.all, a) })
 		if len(foreign) == 0 {
-			say("%s: by SIGSYS, but not by a gate given here: it was a sandbox around monban, or the program itself", dead)
+			say("%s: by SIGSYS, but no gate given here kills a call: it was a sandbox around monban, or the program itself", dead)
 			return
 		}
-		say("%s: a call of %s, for no call of %s is killed here (a 32-bit program?)", dead, strings.Join(foreign, " or "), st.native)
+		say("%s: by SIGSYS; no call of %s is killed here, so it was one of %s (a 32-bit program?), or another sandbox's doing",
+			dead, st.native, strings.ReplaceAll(archNames(foreign), ", ", " or "))
 		for i, v := range st.verdicts {
-			if g := st.gates[i]; killers(v, abi.X86) || killers(v, abi.ARM) {
-				say("%s", addArch(g, st.native.Family()[1]))
+			if killers(v, foreign[0]) {
+				say("%s", addArch(st.gates[i], foreign[0]))
 			}
 		}
 	case c.AllowExec:
@@ -134,11 +130,11 @@ func mend(g *format.Gate, arch, native abi.Arch, d *bpf.Data) []string {
 	}
 	switch {
 	case g.Kind == format.OCI:
-		where := g.Name
+		entry := fmt.Sprintf(`{"names": [%q], "action": "SCMP_ACT_ALLOW"}`, name)
 		if by != "" {
-			where = by
+			return []string{fmt.Sprintf("to allow it, take %s out of the entry at %s, and add:  %s", name, by, entry)}
 		}
-		return []string{fmt.Sprintf(`to allow it, change %s: {"names": [%q], "action": "SCMP_ACT_ALLOW"}`, where, name)}
+		return []string{fmt.Sprintf("to allow it, add to the syscalls of %s:  %s", g.Name, entry)}
 	case g.Kind == format.Preset:
 		return []string{
 			fmt.Sprintf("to allow it, write a gate of your own that says, in this order:  %s", allow),
@@ -182,9 +178,19 @@ func archOfCall(d *bpf.Data, native abi.Arch) abi.Arch {
 
 func passes(a bpf.Action) bool { return a.Kind() == bpf.Allow || a.Kind() == bpf.Log }
 
-// killers says whether a verdict can end a program of an architecture with a signal.
+// killers says whether a verdict can end a program of an architecture with a signal. x86_64 and x32 share a token: each has
+// its own range of numbers.
 func killers(v verdict.Verdict, a abi.Arch) bool {
-	for do := range v.Restrict(verdict.Arch, a.Token()).Actions() {
+	v = v.Restrict(verdict.Arch, a.Token())
+	space := v.Space()
+	low, allow := space.Compare(verdict.Single(verdict.Nr), verdict.LT, false, abi.X32Bit), space.Action(bpf.Allow)
+	switch a {
+	case abi.X86_64:
+		v = space.Verdict(space.If(low, v.Node(), allow))
+	case abi.X32:
+		v = space.Verdict(space.If(low, allow, v.Node()))
+	}
+	for do := range v.Actions() {
 		switch do.Kind() {
 		case bpf.KillProcess, bpf.KillThread, bpf.Trap:
 			return true

@@ -4,9 +4,12 @@ import (
 	"bufio"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"golang.org/x/term"
 )
 
 // An output is standard output, buffered. The first error stays, so that commands need not look at each line.
@@ -22,6 +25,18 @@ func cause(err error) error {
 	if e := (*fs.PathError)(nil); errors.As(err, &e) {
 		return e.Err
 	}
+	return err
+}
+
+// writeProgram writes a program to a file, or to w where the name is empty or -; a terminal is not for binary.
+func writeProgram(w io.Writer, name string, program []byte, show string) error {
+	if name != "" && name != "-" {
+		return writeFile(name, program)
+	}
+	if o, ok := w.(*output); ok && term.IsTerminal(int(o.file.Fd())) {
+		return fmt.Errorf("a program is binary and standard output a terminal: name a file with -o (to look at it: %s)", show)
+	}
+	_, err := w.Write(program)
 	return err
 }
 

@@ -91,8 +91,12 @@ type stack struct {
 func (f *gateFlags) readStack(refs []string, native abi.Arch) (*stack, error) {
 	st := &stack{native: native}
 	space := verdict.NewSpace(verdict.DefaultBudget)
+	o, err := f.options()
+	if err != nil {
+		return nil, err
+	}
 	for i, ref := range refs {
-		g, err := f.read(ref)
+		g, err := readWith(ref, o) // no notes: standard error is the program's
 		if err != nil {
 			return nil, err
 		}

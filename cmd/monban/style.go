@@ -56,7 +56,7 @@ func printJSON(w io.Writer, v any) error {
 }
 
 // plural is "1 call", "2 calls".
-func plural(n int, what string) string {
+func plural[N int | uint64](n N, what string) string {
 	if n == 1 {
 		return fmt.Sprintf("%d %s", n, what)
 	}

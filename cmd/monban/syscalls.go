@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"monban/abi"
+	"monban/policy"
 )
 
 // An entry is what syscalls prints about one call.
@@ -28,11 +29,19 @@ func syscallsCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "syscalls [NAME|NUMBER|@GROUP]",
 		Short: "look a system call up on every architecture",
+		Long: `Syscalls shows a call's arguments, the kernel that introduced it, its groups and its number on every
+architecture. A number stands for all calls that have it on some architecture. A group, or nothing,
+lists calls in a line each, with their numbers on the native architecture.`,
 		Example: `  monban syscalls openat
   monban syscalls 257 --arch x86_64
   monban syscalls @network-io
   monban syscalls`,
-		Args: cobra.MaximumNArgs(1),
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 1 {
+				return fmt.Errorf("%q is one argument too many (usage: %s)", args[1], cmd.UseLine())
+			}
+			return nil
+		},
 		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 			return append(abi.Calls(), abi.Groups()...), cobra.ShellCompDirectiveNoFileComp
 		},
@@ -43,7 +52,7 @@ func syscallsCommand() *cobra.Command {
 				for _, s := range archs {
 					a, err := abi.ParseArch(s)
 					if err != nil {
-						return exit{exitUsage, err}
+						return exit{exitUsage, fmt.Errorf("--arch: %w", err)}
 					}
 					on = append(on, a)
 				}
@@ -55,7 +64,7 @@ func syscallsCommand() *cobra.Command {
 			case strings.HasPrefix(args[0], "@"):
 				var ok bool
 				if names, ok = abi.Group(args[0], abi.Version{}); !ok {
-					return exit{exitUsage, fmt.Errorf("unknown group %s (there are %s)", args[0], strings.Join(abi.Groups(), " "))}
+					return exit{exitUsage, unknownGroup(args[0])}
 				}
 			default:
 				var err error
@@ -72,7 +81,11 @@ func syscallsCommand() *cobra.Command {
 			case asJSON:
 				return printJSON(w, entries)
 			case len(args) == 0 || strings.HasPrefix(args[0], "@"):
-				listCalls(w, entries, on[0])
+				native := abi.Native()
+				if archs != nil {
+					native = on[0]
+				}
+				listCalls(w, entries, native)
 			default:
 				for i, e := range entries {
 					if i > 0 {
@@ -114,6 +127,16 @@ func lookUp(s string, on []abi.Arch) ([]string, error) {
 	return names, nil
 }
 
+func unknownGroup(name string) error {
+	if slices.Contains(policy.Presets(), name) {
+		return fmt.Errorf("%s is a preset, a whole policy (monban explain %s shows it)", name, name)
+	}
+	if near := abi.Suggest(name, slices.Values(abi.Groups())); near != "" {
+		return fmt.Errorf("unknown group %s (did you mean %s?)", name, near)
+	}
+	return fmt.Errorf("unknown group %s (there are %s)", name, strings.Join(abi.Groups(), " "))
+}
+
 func describe(name string, on []abi.Arch) entry {
 	e := entry{Name: name, Groups: []string{}, Args: []string{}, Numbers: map[string]uint32{}, Mux: map[string]string{}}
 	if v, ok := abi.Since(name); ok {
@@ -146,11 +169,11 @@ func describe(name string, on []abi.Arch) entry {
 }
 
 func (e entry) print(w io.Writer, on []abi.Arch) {
-	fmt.Fprintf(w, "%s(%s)", styled(w, bold, e.Name), strings.Join(e.Args, ", "))
+	fmt.Fprintln(w, wrap(fmt.Sprintf("%s(%s)", styled(w, bold, e.Name), strings.Join(e.Args, ", ")), "    "))
 	if e.Since != "" {
-		fmt.Fprintf(w, "   since Linux %s", e.Since)
+		fmt.Fprintln(w, "since Linux", e.Since)
 	}
-	fmt.Fprintf(w, "\ngroups: %s\n", strings.Join(e.Groups, " "))
+	fmt.Fprintln(w, wrap("groups: "+strings.Join(e.Groups, " "), "    "))
 	for _, a := range on {
 		var ways []string
 		if nr, ok := e.Numbers[a.String()]; ok {
@@ -170,13 +193,16 @@ func (e entry) print(w io.Writer, on []abi.Arch) {
 	}
 }
 
-// listCalls prints one line a call.
-func listCalls(w io.Writer, entries []entry, native abi.Arch) {
+// listCalls prints a line a call, with its number on one architecture.
+func listCalls(w io.Writer, entries []entry, on abi.Arch) {
+	const format = "%-24s %6s  %s"
+	fmt.Fprintln(w, styled(w, faint, fmt.Sprintf(format, "# call", on, "arguments")))
 	for _, e := range entries {
 		nr := "-"
-		if n, ok := e.Numbers[native.String()]; ok {
+		if n, ok := e.Numbers[on.String()]; ok {
 			nr = fmt.Sprint(n)
 		}
-		fmt.Fprintf(w, "%-28s %-6s %s\n", e.Name, nr, strings.Join(e.Args, ", "))
+		line := fmt.Sprintf(format, e.Name, nr, strings.Join(e.Args, ", "))
+		fmt.Fprintln(w, strings.TrimRight(wrap(line, strings.Repeat(" ", 33)), " "))
 	}
 }

@@ -1,9 +1,12 @@
+//go:build linux && (amd64 || arm64)
+
 package sandbox
 
 import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
@@ -15,10 +18,10 @@ import (
 
 // What most gates here deny: all that the installation itself uses, in both calling conventions.
 var noInstall = gate(
-	answer{unix.AUDIT_ARCH_X86_64, unix.SYS_EXECVE, bpf.KillProcess},
-	answer{unix.AUDIT_ARCH_X86_64, unix.SYS_SECCOMP, bpf.KillProcess},
-	answer{unix.AUDIT_ARCH_X86_64, unix.SYS_PRCTL, bpf.Errno | 1}, // the Go runtime names its memory with it
-	answer{unix.AUDIT_ARCH_X86_64, unix.SYS_PTRACE, bpf.KillProcess},
+	answer{nativeArch, unix.SYS_EXECVE, bpf.KillProcess},
+	answer{nativeArch, unix.SYS_SECCOMP, bpf.KillProcess},
+	answer{nativeArch, unix.SYS_PRCTL, bpf.Errno | 1}, // the Go runtime names its memory with it
+	answer{nativeArch, unix.SYS_PTRACE, bpf.KillProcess},
 	answer{unix.AUDIT_ARCH_I386, 11, bpf.KillProcess},
 	answer{unix.AUDIT_ARCH_I386, 354, bpf.KillProcess},
 	answer{unix.AUDIT_ARCH_I386, 172, bpf.KillProcess},
@@ -38,6 +41,9 @@ func TestKindsOfPrograms(t *testing.T) {
 			t.Fatal(err)
 		}
 		out := filepath.Join(dir, "hello")
+		if _, err := exec.LookPath("go"); err != nil {
+			t.Skip("needs go")
+		}
 		cmd := exec.Command("go", "build", "-o", out, src)
 		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 		if text, err := cmd.CombinedOutput(); err != nil {
@@ -94,7 +100,7 @@ func TestFirstInstruction(t *testing.T) {
 		flags []string
 		deny  answer
 	}{
-		{"amd64", nil, answer{unix.AUDIT_ARCH_X86_64, unix.SYS_WRITE, bpf.KillProcess}},
+		{runtime.GOARCH, nil, answer{nativeArch, unix.SYS_WRITE, bpf.KillProcess}},
 		{"i386", []string{"-m32"}, answer{unix.AUDIT_ARCH_I386, 4, bpf.KillProcess}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

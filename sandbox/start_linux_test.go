@@ -1,3 +1,5 @@
+//go:build linux && (amd64 || arm64)
+
 package sandbox
 
 import (
@@ -101,9 +103,9 @@ func TestErrors(t *testing.T) {
 	}
 	allow := []bpf.Program{gate()}
 	bad := bpf.Program{{Code: bpf.RET | bpf.X}}
-	noSeccomp := func(a bpf.Action) bpf.Program { return gate(answer{unix.AUDIT_ARCH_X86_64, unix.SYS_SECCOMP, a}) }
-	noExec := gate(answer{unix.AUDIT_ARCH_X86_64, unix.SYS_EXECVE, bpf.KillProcess})
-	noExecErrno := gate(answer{unix.AUDIT_ARCH_X86_64, unix.SYS_EXECVE, bpf.Errno | 1})
+	noSeccomp := func(a bpf.Action) bpf.Program { return gate(answer{nativeArch, unix.SYS_SECCOMP, a}) }
+	noExec := gate(answer{nativeArch, unix.SYS_EXECVE, bpf.KillProcess})
+	noExecErrno := gate(answer{nativeArch, unix.SYS_EXECVE, bpf.Errno | 1})
 	for _, tt := range []struct {
 		name   string
 		c      Command
@@ -158,7 +160,7 @@ func TestPtraceRefused(t *testing.T) {
 	marker := filepath.Join(t.TempDir(), "ran")
 	command := Command{Path: "touch", Args: []string{"touch", marker}, Gates: []bpf.Program{gate()}}
 	ptrace := func(a bpf.Action) []bpf.Program {
-		return []bpf.Program{gate(answer{unix.AUDIT_ARCH_X86_64, unix.SYS_PTRACE, a})}
+		return []bpf.Program{gate(answer{nativeArch, unix.SYS_PTRACE, a})}
 	}
 	for _, tt := range []struct {
 		name  string
@@ -218,7 +220,7 @@ func TestPtraceRefused(t *testing.T) {
 // Gates stack: the kernel takes the most restrictive answer of all.
 func TestStackedGates(t *testing.T) {
 	path := build(t, "gcc", "call", "-pthread")
-	deny := func(nr uint32, a bpf.Action) bpf.Program { return gate(answer{unix.AUDIT_ARCH_X86_64, nr, a}) }
+	deny := func(nr uint32, a bpf.Action) bpf.Program { return gate(answer{nativeArch, nr, a}) }
 	gates := []bpf.Program{
 		deny(unix.SYS_GETPRIORITY, bpf.Errno|7),
 		deny(unix.SYS_GETPPID, bpf.Errno|8),

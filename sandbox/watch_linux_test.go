@@ -1,3 +1,5 @@
+//go:build linux && (amd64 || arm64)
+
 package sandbox
 
 import (
@@ -14,10 +16,9 @@ import (
 // A killed call is named with what the filter saw, whoever made it and however it was killed.
 func TestKilledCallIsNamed(t *testing.T) {
 	const (
-		nr     = unix.SYS_GETPRIORITY
-		nr32   = 96 // getpriority on i386
-		native = unix.AUDIT_ARCH_X86_64
-		i386   = unix.AUDIT_ARCH_I386
+		nr   = unix.SYS_GETPRIORITY
+		nr32 = 96 // getpriority on i386
+		i386 = unix.AUDIT_ARCH_I386
 	)
 	for _, tt := range []struct {
 		mode   string
@@ -30,22 +31,25 @@ func TestKilledCallIsNamed(t *testing.T) {
 		child  bool
 		out    string
 	}{
-		{mode: "main", deny: answer{native, nr, bpf.KillProcess}, signal: unix.SIGSYS},
-		{mode: "main", deny: answer{native, nr, bpf.KillThread}, signal: unix.SIGSYS}, // the last thread: all of it
-		{mode: "main", deny: answer{native, nr, bpf.Trap}, signal: unix.SIGSYS, trap: true},
-		{mode: "main", flags: []string{"-static"}, deny: answer{native, nr, bpf.KillProcess}, signal: unix.SIGSYS},
-		{mode: "threads", deny: answer{native, nr, bpf.KillProcess}, signal: unix.SIGSYS},
-		{mode: "threads", deny: answer{native, nr, bpf.Trap}, signal: unix.SIGSYS, trap: true},
-		{mode: "thread", deny: answer{native, nr, bpf.KillProcess}, signal: unix.SIGSYS, other: true},
-		{mode: "thread", deny: answer{native, nr, bpf.KillThread}, thread: true, other: true, out: "joined\n"},
-		{mode: "child", deny: answer{native, nr, bpf.KillProcess}, child: true, out: "child signal 31\n"},
-		{mode: "child", deny: answer{native, nr, bpf.KillThread}, child: true, out: "child signal 31\n"},
+		{mode: "main", deny: answer{nativeArch, nr, bpf.KillProcess}, signal: unix.SIGSYS},
+		{mode: "main", deny: answer{nativeArch, nr, bpf.KillThread}, signal: unix.SIGSYS}, // the last thread: all of it
+		{mode: "main", deny: answer{nativeArch, nr, bpf.Trap}, signal: unix.SIGSYS, trap: true},
+		{mode: "main", flags: []string{"-static"}, deny: answer{nativeArch, nr, bpf.KillProcess}, signal: unix.SIGSYS},
+		{mode: "threads", deny: answer{nativeArch, nr, bpf.KillProcess}, signal: unix.SIGSYS},
+		{mode: "threads", deny: answer{nativeArch, nr, bpf.Trap}, signal: unix.SIGSYS, trap: true},
+		{mode: "thread", deny: answer{nativeArch, nr, bpf.KillProcess}, signal: unix.SIGSYS, other: true},
+		{mode: "thread", deny: answer{nativeArch, nr, bpf.KillThread}, thread: true, other: true, out: "joined\n"},
+		{mode: "child", deny: answer{nativeArch, nr, bpf.KillProcess}, child: true, out: "child signal 31\n"},
+		{mode: "child", deny: answer{nativeArch, nr, bpf.KillThread}, child: true, out: "child signal 31\n"},
 		{mode: "int80", deny: answer{i386, nr32, bpf.KillProcess}, signal: unix.SIGSYS},
 		{mode: "main", flags: []string{"-m32"}, deny: answer{i386, nr32, bpf.KillProcess}, signal: unix.SIGSYS},
 		{mode: "main", flags: []string{"-m32"}, deny: answer{i386, nr32, bpf.KillThread}, signal: unix.SIGSYS},
 		{mode: "thread", flags: []string{"-m32"}, deny: answer{i386, nr32, bpf.KillProcess}, signal: unix.SIGSYS, other: true},
 	} {
 		t.Run(fmt.Sprint(tt.mode, tt.flags, tt.deny.action), func(t *testing.T) {
+			if tt.deny.arch != nativeArch {
+				needsI386(t)
+			}
 			path := build(t, "gcc", "call", append([]string{"-pthread"}, tt.flags...)...)
 			for _, uid := range uids() {
 				p := plan{UID: uid, Command: Command{

@@ -1,0 +1,142 @@
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"syscall"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+var update = flag.Bool("update", false, "write what the commands print into the scripts, where cmp compares")
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){
+		"monban": main,
+		"nobody": nobody,
+	})
+}
+
+// TestScript runs the manual: testdata/script has a file for each subject, and each line in them is tried.
+func TestScript(t *testing.T) {
+	examples, err := filepath.Abs("../../examples")
+	if err != nil {
+		t.Fatal(err)
+	}
+	testscript.Run(t, testscript.Params{
+		Dir:                 "testdata/script",
+		RequireExplicitExec: true,
+		UpdateScripts:       *update,
+		Cmds:                map[string]func(*testscript.TestScript, bool, []string){"status": status, "narrow": narrow},
+		Condition:           condition,
+		Setup: func(env *testscript.Env) error {
+			bin, err := exec.LookPath("monban")
+			if err != nil {
+				return err
+			}
+			// An ordinary user must reach the command and the script's directory.
+			for _, dir := range []string{filepath.Dir(bin), filepath.Dir(filepath.Dir(bin)), filepath.Dir(env.WorkDir), env.WorkDir} {
+				if err := os.Chmod(dir, 0o755); err != nil {
+					return err
+				}
+			}
+			env.Setenv("EXAMPLES", examples)
+			env.Setenv("CORPUS", os.Getenv("MONBAN_CORPUS"))
+			for _, name := range []string{"GOCACHE", "GOMODCACHE", "GOPATH", "GOFLAGS", "GOPROXY"} { // HOME is no home in scripts
+				out, err := exec.Command("go", "env", name).Output()
+				if err != nil {
+					return fmt.Errorf("go env %s: %w", name, err)
+				}
+				env.Setenv(name, string(out[:len(out)-1]))
+			}
+			return nil
+		},
+	})
+}
+
+// nobody runs its arguments as an ordinary user.
+func nobody() {
+	const id = 65534
+	err := errors.Join(syscall.Setgroups(nil), syscall.Setgid(id), syscall.Setuid(id))
+	if err == nil {
+		var path string
+		if path, err = exec.LookPath(os.Args[1]); err == nil {
+			err = syscall.Exec(path, os.Args[1:], os.Environ())
+		}
+	}
+	fmt.Fprintln(os.Stderr, "nobody:", err)
+	os.Exit(1)
+}
+
+// status N COMMAND… demands that a command ends with the status, 128+n standing for signal n.
+func status(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: status N command [args...]")
+	}
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	got := 0
+	err = ts.Exec(args[1], args[2:]...)
+	if ended := (*exec.ExitError)(nil); errors.As(err, &ended) {
+		got = ended.ExitCode()
+		if ws, ok := ended.Sys().(syscall.WaitStatus); ok && ws.Signaled() {
+			got = 128 + int(ws.Signal())
+		}
+	} else {
+		ts.Check(err)
+	}
+	if got != want {
+		ts.Fatalf("status %d, want %d", got, want)
+	}
+}
+
+// narrow demands that no line of the last standard output has more than 100 columns.
+func narrow(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 0 {
+		ts.Fatalf("usage: narrow")
+	}
+	for _, line := range tooWide(ts.ReadFile("stdout")) {
+		ts.Fatalf("wider than %d columns: %s", width, line)
+	}
+}
+
+var probes = map[string]func() bool{
+	"root":   sync.OnceValue(func() bool { return os.Geteuid() == 0 }),
+	"corpus": sync.OnceValue(func() bool { return os.Getenv("MONBAN_CORPUS") != "" }),
+	"m32":    sync.OnceValue(func() bool { return compiles("#include <stdio.h>\nint main(void) { return 0; }", "-m32") }),
+	"libseccomp": sync.OnceValue(func() bool {
+		return compiles("#include <seccomp.h>\nint main(void) { return !seccomp_init(SCMP_ACT_KILL); }", "-lseccomp")
+	}),
+	// What is tested is the terminal that script(1) gives its command; the one of BSD takes other flags.
+	"script": sync.OnceValue(func() bool { return exec.Command("script", "-qec", "true", os.DevNull).Run() == nil }),
+}
+
+// condition knows what scripts ask for in brackets.
+func condition(name string) (bool, error) {
+	probe, ok := probes[name]
+	if !ok {
+		return false, fmt.Errorf("unknown condition %q", name)
+	}
+	return probe(), nil
+}
+
+// compiles says whether a C program can be made here.
+func compiles(source string, flags ...string) bool {
+	dir, err := os.MkdirTemp("", "monban-probe")
+	if err != nil {
+		return false
+	}
+	defer os.RemoveAll(dir)
+	file := filepath.Join(dir, "probe.c")
+	if os.WriteFile(file, []byte(source), 0o600) != nil {
+		return false
+	}
+	return exec.Command("gcc", append([]string{"-o", filepath.Join(dir, "probe"), file}, flags...)...).Run() == nil
+}
