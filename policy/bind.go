@@ -150,11 +150,7 @@ func (b *binder) argument(x Operand) (abi.Arg, error) {
 			return abi.Arg{}, errorf(x.Pos, "arg%d: a system call has arguments arg0 to arg5", x.Arg)
 		}
 		for _, a := range args {
-			if a.Index == x.Arg {
-				a.High = -1
-				if a.Bits > b.arch.Bits() {
-					a.Bits = b.arch.Bits()
-				}
+			if a.Index == x.Arg && a.High < 0 {
 				return a, nil
 			}
 		}

@@ -21,11 +21,15 @@ const maxRanges = 4096
 
 // FromVerdict writes a meaning down as a policy that means exactly the same; this is proven before it is returned.
 // The second result names what a policy cannot say but the filter does: architectures that it does not check. The policy is then
-// exact on the architectures that it names.
-func FromVerdict(file string, v verdict.Verdict, native abi.Arch) (*Policy, []string, error) {
+// exact on the architectures that it names. Where the meaning is a policy's, like is that policy, whose default and unknown are
+// kept; nil has them found.
+func FromVerdict(file string, v verdict.Verdict, native abi.Arch, like *Policy) (*Policy, []string, error) {
 	d := &decompiler{v: v, p: &Policy{Name: file}, rules: map[string]*Rule{}}
 	notes := d.archs(native)
 	d.headers()
+	if like != nil {
+		d.p.Default, d.p.Unknown = like.Default, like.Unknown
+	}
 	for _, a := range d.p.Archs {
 		if err := d.arch(a); err != nil {
 			return nil, nil, fmt.Errorf("%s: %w", file, err)

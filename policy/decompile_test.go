@@ -24,7 +24,7 @@ func TestDecompileRandom(t *testing.T) {
 		}
 		s := verdict.NewSpace(verdict.DefaultBudget)
 		v := meaning(t, s, p)
-		q, notes, err := policy.FromVerdict("random", v, abi.X86_64)
+		q, notes, err := policy.FromVerdict("random", v, abi.X86_64, nil)
 		if err != nil || len(notes) > 0 {
 			t.Fatalf("%s\n%v %v", p, notes, err)
 		}
@@ -70,7 +70,7 @@ func TestDecompileCorpus(t *testing.T) {
 		if err != nil {
 			continue // misc_alu.bpf
 		}
-		q, notes, err := policy.FromVerdict(filepath.Base(f), v, abi.X86_64)
+		q, notes, err := policy.FromVerdict(filepath.Base(f), v, abi.X86_64, nil)
 		if err != nil {
 			t.Errorf("%s: %v", filepath.Base(f), err)
 			continue

@@ -21,8 +21,8 @@ type Node uint32
 
 const (
 	// False and True are the two constant conditions.
-	False Node = terminal | 0
-	True  Node = terminal | 1
+	False Node = terminal // its value is 0
+	True  Node = terminal + 1
 
 	terminal Node = 1 << 31
 )

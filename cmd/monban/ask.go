@@ -47,6 +47,12 @@ a machine that runs that architecture.`,
   monban ask docker.json clone
   monban ask pid:1234 'openat(AT_FDCWD, _, O_RDONLY)' --json`,
 		Args: takes("GATE", "CALL"),
+		ValidArgsFunction: func(cmd *cobra.Command, args []string, prefix string) ([]string, cobra.ShellCompDirective) {
+			if len(args) == 1 {
+				return abi.Calls(), cobra.ShellCompDirectiveNoFileComp
+			}
+			return completeGates(cmd, args, prefix)
+		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o, err := gate.options()
 			if err != nil {

@@ -40,7 +40,7 @@ comments. BPF is decompiled; the text is proven to mean exactly the same as the 
 			if g.Policy != nil {
 				native = g.Policy.Archs[0]
 			}
-			p, notes, err := policy.FromVerdict(g.Name, v, native)
+			p, notes, err := policy.FromVerdict(g.Name, v, native, g.Policy)
 			if err != nil {
 				return exit{exitUsage, fmt.Errorf("%w (monban disasm still shows it instruction by instruction)", err)}
 			}

@@ -61,9 +61,11 @@ func completeGates(_ *cobra.Command, _ []string, prefix string) ([]string, cobra
 	words := policy.Presets()
 	files, _ := os.ReadDir(".")
 	for _, f := range files {
-		if name := f.Name(); f.IsDir() {
+		switch name := f.Name(); {
+		case strings.HasPrefix(name, "."):
+		case f.IsDir():
 			words = append(words, name+"/")
-		} else if !strings.HasPrefix(name, ".") {
+		default:
 			words = append(words, name)
 		}
 	}
@@ -164,7 +166,7 @@ func archsOf(g *format.Gate, v verdict.Verdict) []abi.Arch {
 	if g.Policy != nil {
 		return g.Policy.Archs
 	}
-	p, _, err := policy.FromVerdict(g.Name, v, nativeFor(g.Order))
+	p, _, err := policy.FromVerdict(g.Name, v, nativeFor(g.Order), nil)
 	if err != nil {
 		return []abi.Arch{nativeFor(g.Order)}
 	}
