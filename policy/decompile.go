@@ -194,13 +194,29 @@ func (d *decompiler) arch(a abi.Arch) error {
 			continue
 		}
 		leaf := d.on[a].Restrict(verdict.Nr, nr)
-		// A multiplexer is always spelled out: rules for its members would reach through it.
-		whole := call == "socketcall" || call == "ipc"
+		// A multiplexer is spelled out where rules for its members would reach through it.
+		whole := (call == "socketcall" || call == "ipc") && d.reaches(a, call)
 		if err := d.leaf(a, call, nil, leaf, d.p.Default, whole); err != nil {
 			return err
 		}
 	}
 	return d.numbers(a, known, false)
+}
+
+// reaches says whether there will be rules for calls that can also be reached through a multiplexer.
+func (d *decompiler) reaches(a abi.Arch, mux string) bool {
+	def, err := d.p.Default.on(a, Pos{})
+	if err != nil {
+		return true
+	}
+	for nr, call := range a.Calls() {
+		if m, ok := a.Mux(call); ok && m.Call == mux {
+			if do, ok := d.on[a].Restrict(verdict.Nr, nr).Constant(); !ok || do != def.Canonical() {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // numbers writes rules for numbers that have no name; all of them where every is true, else those that are not answered as unknown.
