@@ -121,7 +121,15 @@ func Read(ref string, stdin io.Reader, o Options) (*Gate, error) {
 func DefaultOptions() Options { return Options{Native: abi.Native()} }
 
 func (o Options) policy() policy.Options {
-	return policy.Options{Archs: o.Archs, Native: &o.Native, ReadFile: func(name string) ([]byte, error) { return ReadFile(name, nil) }}
+	return policy.Options{Archs: o.Archs, Native: &o.Native, ReadFile: readIncluded}
+}
+
+// readIncluded reads a file for a policy that names it in an include line, and in its error.
+func readIncluded(name string) ([]byte, error) {
+	if _, err := os.Stat(name); errors.Is(err, fs.ErrNotExist) {
+		return nil, errors.New("there is no such file")
+	}
+	return ReadFile(name, nil)
 }
 
 func (o Options) oci() oci.Options {

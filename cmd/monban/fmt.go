@@ -99,8 +99,12 @@ func formatted(name string, src []byte, kernel string, quiet bool) ([]byte, erro
 	}
 	if kernel == "" {
 		if !quiet && usesGroups(f) {
-			fmt.Fprintf(os.Stderr, "%s %s names no kernel, so that its groups grow with Monban (to write it down: monban fmt --kernel %s)\n",
-				styled(os.Stderr, faint, "note:"), nameOf(name), abi.Newest())
+			file := ""
+			if name != "-" {
+				file = " " + name
+			}
+			fmt.Fprintf(os.Stderr, "%s %s names no kernel, so that its groups grow with Monban (to write it down: monban fmt --kernel %s%s)\n",
+				styled(os.Stderr, faint, "note:"), nameOf(name), abi.Newest(), file)
 		}
 		return f.Format(), nil
 	}
