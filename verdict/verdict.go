@@ -48,6 +48,17 @@ func (v Verdict) Constant() (bpf.Action, bool) {
 func (v Verdict) Restrict(w Word, value uint32) Verdict {
 	s := v.space
 	first, last := uint32(w)*32, uint32(w)*32+31
+	n := v.node
+	for l := s.level(n); first <= l && l <= last; l = s.level(n) {
+		if d := &s.nodes[n]; value>>(last-l)&1 == 1 {
+			n = d.hi
+		} else {
+			n = d.lo
+		}
+	}
+	if s.level(n) > last {
+		return Verdict{s, n} // nothing was tested before w
+	}
 	memo := map[Node]Node{}
 	var walk func(Node) Node
 	walk = func(n Node) Node {
