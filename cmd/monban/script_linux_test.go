@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
@@ -25,18 +26,39 @@ func TestMain(m *testing.M) {
 }
 
 // TestScript runs the manual: testdata/script has a file for each subject, and each line in them is tried.
-func TestScript(t *testing.T) {
+func TestScript(t *testing.T) { runScripts(t, "testdata/script") }
+
+// TestCorpusScript is the part of the manual that takes other people's gates.
+func TestCorpusScript(t *testing.T) {
+	if os.Getenv("MONBAN_CORPUS") == "" {
+		t.Skip("needs MONBAN_CORPUS")
+	}
+	runScripts(t, "testdata/corpus")
+}
+
+func runScripts(t *testing.T, dir string) {
 	examples, err := filepath.Abs("../../examples")
 	if err != nil {
 		t.Fatal(err)
 	}
+	goEnv, err := exec.Command("go", "env", "-json", "GOCACHE", "GOMODCACHE", "GOPATH", "GOFLAGS", "GOPROXY").Output()
+	if err != nil {
+		t.Fatal("go env: ", err)
+	}
+	vars := map[string]string{"EXAMPLES": examples, "CORPUS": os.Getenv("MONBAN_CORPUS")}
+	if err := json.Unmarshal(goEnv, &vars); err != nil { // HOME is no home in scripts
+		t.Fatal(err)
+	}
 	testscript.Run(t, testscript.Params{
-		Dir:                 "testdata/script",
+		Dir:                 dir,
 		RequireExplicitExec: true,
 		UpdateScripts:       *update,
-		Cmds:                map[string]func(*testscript.TestScript, bool, []string){"status": status, "narrow": narrow},
-		Condition:           condition,
+		Cmds:                map[string]func(*testscript.TestScript, bool, []string){"need": need, "status": status, "narrow": narrow},
 		Setup: func(env *testscript.Env) error {
+			env.Values[skipper{}] = env.T()
+			for name, value := range vars {
+				env.Setenv(name, value)
+			}
 			bin, err := exec.LookPath("monban")
 			if err != nil {
 				return err
@@ -46,15 +68,6 @@ func TestScript(t *testing.T) {
 				if err := os.Chmod(dir, 0o755); err != nil {
 					return err
 				}
-			}
-			env.Setenv("EXAMPLES", examples)
-			env.Setenv("CORPUS", os.Getenv("MONBAN_CORPUS"))
-			for _, name := range []string{"GOCACHE", "GOMODCACHE", "GOPATH", "GOFLAGS", "GOPROXY"} { // HOME is no home in scripts
-				out, err := exec.Command("go", "env", name).Output()
-				if err != nil {
-					return fmt.Errorf("go env %s: %w", name, err)
-				}
-				env.Setenv(name, string(out[:len(out)-1]))
 			}
 			return nil
 		},
@@ -107,24 +120,33 @@ func narrow(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
+// skipper is the key of a script's testing.T.
+type skipper struct{}
+
+// need WHAT… skips the rest of a script where something is missing, and says what. What has no probe is a command.
+func need(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) == 0 {
+		ts.Fatalf("usage: need what...")
+	}
+	for _, what := range args {
+		present, ok := probes[what]
+		if !ok {
+			present = func() bool { _, err := exec.LookPath(what); return err == nil }
+		}
+		if !present() {
+			ts.Value(skipper{}).(testscript.T).Skip("needs " + what)
+		}
+	}
+}
+
 var probes = map[string]func() bool{
-	"root":   sync.OnceValue(func() bool { return os.Geteuid() == 0 }),
-	"corpus": sync.OnceValue(func() bool { return os.Getenv("MONBAN_CORPUS") != "" }),
-	"m32":    sync.OnceValue(func() bool { return compiles("#include <stdio.h>\nint main(void) { return 0; }", "-m32") }),
-	"libseccomp": sync.OnceValue(func() bool {
+	"root":         sync.OnceValue(func() bool { return os.Geteuid() == 0 }),
+	"gcc-multilib": sync.OnceValue(func() bool { return compiles("#include <stdio.h>\nint main(void) { return 0; }", "-m32") }),
+	"libseccomp-dev": sync.OnceValue(func() bool {
 		return compiles("#include <seccomp.h>\nint main(void) { return !seccomp_init(SCMP_ACT_KILL); }", "-lseccomp")
 	}),
 	// What is tested is the terminal that script(1) gives its command; the one of BSD takes other flags.
 	"script": sync.OnceValue(func() bool { return exec.Command("script", "-qec", "true", os.DevNull).Run() == nil }),
-}
-
-// condition knows what scripts ask for in brackets.
-func condition(name string) (bool, error) {
-	probe, ok := probes[name]
-	if !ok {
-		return false, fmt.Errorf("unknown condition %q", name)
-	}
-	return probe(), nil
 }
 
 // compiles says whether a C program can be made here.
