@@ -188,8 +188,8 @@ func (p *pool) masked(v verdict.Verdict, w verdict.Word) (ref, bool) {
 // peeled is code that asks for one odd value first, where what is left is a plain question: x & mask == 0 || x == -1.
 func (p *pool) peeled(v verdict.Verdict, w verdict.Word) (ref, bool) {
 	s := v.Space()
-	parts := s.Parts(v, w)
-	if len(parts) != 2 {
+	parts, ok := s.Parts(v, w, 2)
+	if !ok || len(parts) != 2 {
 		return 0, false
 	}
 	for i, part := range parts {

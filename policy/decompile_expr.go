@@ -22,7 +22,10 @@ func (d *decompiler) condition(a abi.Arch, call string, s *verdict.Space, n verd
 	hi := w &^ 1 // words come in pairs, high before low
 	var or Or
 	always := verdict.False
-	parts := s.Parts(v, hi+1)
+	parts, ok := s.Parts(v, hi+1, maxRanges)
+	if !ok {
+		return nil, tooMany(call)
+	}
 	for _, p := range parts {
 		if p.Then.Node() == verdict.True {
 			always = p.Cond
@@ -112,7 +115,11 @@ func (d *decompiler) register(a abi.Arch, call string, s *verdict.Space, n verdi
 // that is, and what the low word must then be.
 func (d *decompiler) halves(a abi.Arch, call string, s *verdict.Space, v verdict.Verdict, hi verdict.Word) (Expr, error) {
 	var or Or
-	for _, p := range s.Parts(v, hi) {
+	parts, ok := s.Parts(v, hi, maxRanges)
+	if !ok {
+		return nil, tooMany(call)
+	}
+	for _, p := range parts {
 		if p.Then.Node() == verdict.False {
 			continue
 		}
@@ -127,6 +134,10 @@ func (d *decompiler) halves(a abi.Arch, call string, s *verdict.Space, v verdict
 		or = append(or, And{high, low})
 	}
 	return or, nil
+}
+
+func tooMany(call string) error {
+	return fmt.Errorf("%w: a condition of %s has more than %d alternatives", ErrNotPolicy, call, maxRanges)
 }
 
 // half writes a condition on one word of a register.
@@ -157,7 +168,7 @@ func (d *decompiler) half(call string, s *verdict.Space, n verdict.Node, hi, w v
 	}
 	cubes, ok := s.Cubes(n, hi, maxRanges)
 	if !ok {
-		return nil, fmt.Errorf("%w: a condition of %s has more than %d alternatives", ErrNotPolicy, call, maxRanges)
+		return nil, tooMany(call)
 	}
 	return sh.cubes(cubes), nil
 }

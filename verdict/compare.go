@@ -96,14 +96,15 @@ type Part struct {
 	Then Verdict
 }
 
-// Parts splits v by what is left of it after the words up to w: the conditions exclude each other and cover everything.
-func (s *Space) Parts(v Verdict, w Word) []Part {
+// Parts splits v by what is left of it after the words up to w: the conditions exclude each other and cover everything. ok is
+// false where there are more than limit parts.
+func (s *Space) Parts(v Verdict, w Word, limit int) (parts []Part, ok bool) {
 	end := uint32(w)*32 + 32
 	var ends []Node
 	seen := map[Node]bool{}
 	var collect func(Node)
 	collect = func(n Node) {
-		if seen[n] {
+		if seen[n] || len(ends) > limit {
 			return
 		}
 		seen[n] = true
@@ -115,7 +116,10 @@ func (s *Space) Parts(v Verdict, w Word) []Part {
 		collect(s.nodes[n].hi)
 	}
 	collect(v.node)
-	parts := make([]Part, len(ends))
+	if len(ends) > limit {
+		return nil, false
+	}
+	parts = make([]Part, len(ends))
 	for i, end := range ends {
 		memo := map[Node]Node{}
 		var walk func(Node) Node
@@ -137,7 +141,7 @@ func (s *Space) Parts(v Verdict, w Word) []Part {
 		}
 		parts[i] = Part{walk(v.node), Verdict{s, end}}
 	}
-	return parts
+	return parts, true
 }
 
 // A Cube is a set of 64-bit values: those with value & Mask == Want.

@@ -170,8 +170,8 @@ func TestPartsAndCubes(t *testing.T) {
 	}
 	second := s.Compare(verdict.Register(1), verdict.EQ, false, 5)
 	v := s.Verdict(s.If(cond, second, verdict.False))
-	parts := s.Parts(v, verdict.ArgLo(0))
-	if len(parts) != 2 {
+	parts, ok := s.Parts(v, verdict.ArgLo(0), 2)
+	if !ok || len(parts) != 2 {
 		t.Fatalf("%d parts", len(parts))
 	}
 	for _, p := range parts {
