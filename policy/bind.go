@@ -52,7 +52,7 @@ func (b *binder) bind(e Expr) (bound, error) {
 			return bound{}, err
 		}
 		r.kind, r.op = boundCompare, verdict.Op(e.Op)
-		r.c, err = b.fit(e.Y, r, e.X)
+		r.c, err = b.fit(e.Y, r, e.X, e.Op != EQ && e.Op != NE)
 		return r, err
 	case In:
 		r, err := b.field(e.X)
@@ -61,13 +61,13 @@ func (b *binder) bind(e Expr) (bound, error) {
 		}
 		r.kind = boundIn
 		for _, s := range e.Set {
-			lo, err := b.fit(s.Lo, r, e.X)
+			lo, err := b.fit(s.Lo, r, e.X, s.Hi != nil)
 			if err != nil {
 				return bound{}, err
 			}
 			hi := lo
 			if s.Hi != nil {
-				if hi, err = b.fit(s.Hi, r, e.X); err != nil {
+				if hi, err = b.fit(s.Hi, r, e.X, true); err != nil {
 					return bound{}, err
 				}
 			}
@@ -137,6 +137,10 @@ func (b *binder) field(x Operand) (bound, error) {
 		if err != nil {
 			return bound{}, err
 		}
+		// All ones above the width come from ~ and -, anything else was meant for bits that are not there.
+		if top := v >> f.Bits; f.Bits < 64 && top != 0 && top != ^uint64(0)>>f.Bits {
+			return bound{}, b.tooWide(m.c, x, f.Bits)
+		}
 		m.put(v)
 	}
 	return r, nil
@@ -176,8 +180,9 @@ func (b *binder) argument(x Operand) (abi.Arg, error) {
 	return abi.Arg{}, errorf(x.Pos, "%s has no argument %s%s", b.call, x.Name, hint)
 }
 
-// fit is a constant's value at the field's width; one that cannot be equal to any value of the field is an error.
-func (b *binder) fit(c Const, r bound, x Operand) (uint64, error) {
+// fit is a constant's value at the field's width; one that cannot be equal to any value of the field is an error, and so is an
+// unsigned reading of a negative number where order counts.
+func (b *binder) fit(c Const, r bound, x Operand, ordered bool) (uint64, error) {
 	v, err := b.value(c, x.Pos)
 	if err != nil {
 		return 0, err
@@ -186,13 +191,20 @@ func (b *binder) fit(c Const, r bound, x Operand) (uint64, error) {
 	if width == 64 {
 		return v, nil
 	}
-	top := v >> width
-	negative := top == ^uint64(0)>>width && v>>(width-1)&1 == 1
-	if top != 0 && !negative {
-		return 0, errorf(x.Pos, "%s does not fit: %s is %d bits wide in %s (u64(%s) looks at the whole register)",
-			printConst(c, 0), operandName(x), width, b.callName(), operandName(x))
+	top, sign := v>>width, v>>(width-1)&1 == 1
+	if top != 0 && !(top == ^uint64(0)>>width && sign) {
+		return 0, b.tooWide(c, x, width)
+	}
+	if ordered && r.signed && top == 0 && sign {
+		return 0, errorf(x.Pos, "%s is not a signed %d-bit number, and %s is one in %s: write %d, or u64(%s) to compare unsigned",
+			printConst(c, 0), width, operandName(x), b.callName(), int64(v|^uint64(0)<<width), operandName(x))
 	}
 	return v & (1<<width - 1), nil
+}
+
+func (b *binder) tooWide(c Const, x Operand, width int) error {
+	return errorf(x.Pos, "%s does not fit: %s is %d bits wide in %s (u64(%s) looks at the whole register)",
+		printConst(c, 0), operandName(x), width, b.callName(), operandName(x))
 }
 
 func (b *binder) callName() string {

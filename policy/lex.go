@@ -74,11 +74,14 @@ func lex(file string, src []byte) ([]token, error) {
 	if len(src) > maxSource {
 		return nil, errorf(Pos{File: file}, "a policy of %d bytes: the limit is %d", len(src), maxSource)
 	}
+	src = bytes.TrimPrefix(src, []byte("\ufeff")) // some editors put it there
 	tokens := make([]token, 0, len(src)/6)
-	line, start := 1, 0
+	line, col, counted := 1, 1, 0 // col is the column of src[counted]
 	for i := 0; i < len(src); {
 		c := src[i]
-		pos := Pos{file, line, utf8.RuneCount(src[start:i]) + 1}
+		col += utf8.RuneCount(src[counted:i])
+		counted = i
+		pos := Pos{file, line, col}
 		add := func(k kind, n int) {
 			tokens = append(tokens, token{k, string(src[i : i+n]), pos})
 			i += n
@@ -87,13 +90,18 @@ func lex(file string, src []byte) ([]token, error) {
 		switch {
 		case c == '\n':
 			add(newline, 1)
-			line, start = line+1, i
+			line, col, counted = line+1, 1, i
+		case c == '\r' && (i+1 == len(src) || src[i+1] != '\n'):
+			return nil, errorf(pos, "a carriage return inside a line: some editors end a line here, Monban does not (take it out)")
 		case c == ' ' || c == '\t' || c == '\r':
 			i++
 		case c == '#':
 			n := bytes.IndexByte(rest, '\n')
 			if n < 0 {
 				n = len(rest)
+			}
+			if cr := bytes.IndexByte(rest[:n], '\r'); cr >= 0 && cr < n-1 {
+				return nil, errorf(pos, "a carriage return inside this comment: some editors end the line there, Monban does not (take it out)")
 			}
 			add(comment, n)
 			last := &tokens[len(tokens)-1]
@@ -142,7 +150,7 @@ func lex(file string, src []byte) ([]token, error) {
 			}
 		}
 	}
-	return append(tokens, token{end, "", Pos{file, line, utf8.RuneCount(src[start:]) + 1}}), nil
+	return append(tokens, token{end, "", Pos{file, line, col + utf8.RuneCount(src[counted:])}}), nil
 }
 
 func isWord(c byte) bool {

@@ -71,6 +71,7 @@ type loader struct {
 	p       *Policy
 	seen    map[string]header // the header that was set, and where
 	stack   []string          // files being included
+	files   int               // included so far
 	pending []pending
 	errs    []error
 }
@@ -120,6 +121,9 @@ func (l *loader) file(f *File) {
 		}
 	}
 	for _, line := range f.Lines {
+		if l.files > maxFiles {
+			return
+		}
 		l.line(line, wide)
 	}
 }
@@ -195,8 +199,11 @@ func (l *loader) archs(args []Arg) []abi.Arch {
 	return archs
 }
 
-// maxIncludes bounds how deep includes nest.
-const maxIncludes = 16
+const (
+	maxIncludes = 16      // how deep includes nest
+	maxFiles    = 256     // how many files are included in all
+	maxRules    = 100_000 // how many rules a policy has once groups are spelled out
+)
 
 func (l *loader) include(a Arg) {
 	if !a.Quoted {
@@ -233,6 +240,12 @@ func (l *loader) nested(a Arg, file string, src []byte) {
 		l.errorf(a.Pos, "includes nest more than %d deep", maxIncludes)
 		return
 	}
+	if l.files++; l.files > maxFiles {
+		if l.files == maxFiles+1 {
+			l.errorf(a.Pos, "more than %d files are included", maxFiles)
+		}
+		return
+	}
 	f, err := Parse(file, src)
 	if err != nil {
 		l.errs = append(l.errs, err)
@@ -247,6 +260,13 @@ func (l *loader) rules() {
 	for _, p := range l.pending {
 		on := l.archs(p.line.On)
 		for _, it := range p.line.Items {
+			if len(l.errs) >= maxErrors {
+				return
+			}
+			if len(l.p.Rules) > maxRules {
+				l.errorf(it.Pos, "the policy has more than %d rules", maxRules)
+				return
+			}
 			r := Rule{Action: p.line.Do, Call: it.Name, Cond: it.Cond, Archs: on, Optional: it.Optional, Pos: it.Pos}
 			if r.Cond != nil {
 				allWide = allWide && p.wide

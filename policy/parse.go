@@ -76,6 +76,8 @@ type parser struct {
 	i      int
 	depth  int // of brackets and operators, bounded so that no input exhausts the stack
 	errs   []error
+
+	operators int // bit operations on this line
 }
 
 // maxErrors is how many errors of one file are reported.
@@ -146,6 +148,7 @@ func (p *parser) line() (line Line, ok bool) {
 		return Line{}, false
 	}
 	t := p.peek()
+	p.operators = 0
 	line.Pos = t.pos
 	if t.kind != word {
 		p.fail(t.pos, "a line starts with a header (%s) or an action (%s), not with %s",

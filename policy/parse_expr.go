@@ -172,6 +172,7 @@ type value struct {
 func (p *parser) value() value {
 	v := p.product()
 	for t := p.peek(); t.is("|") || t.is("^"); t = p.peek() {
+		p.count(t)
 		p.i++
 		v = p.combine(t, v, p.product())
 	}
@@ -181,10 +182,20 @@ func (p *parser) value() value {
 func (p *parser) product() value {
 	v := p.unary()
 	for t := p.peek(); t.is("&"); t = p.peek() {
+		p.count(t)
 		p.i++
 		v = p.combine(t, v, p.unary())
 	}
 	return v
+}
+
+// maxOperators bounds the bit operations of one line, since each makes an expression deeper.
+const maxOperators = 1000
+
+func (p *parser) count(t token) {
+	if p.operators++; p.operators > maxOperators {
+		p.fail(t.pos, "more than %d bit operations on one line", maxOperators)
+	}
 }
 
 // combine applies a bit operation. On an argument it must come out as (argument & mask) ^ constant.

@@ -92,8 +92,8 @@ func (l *lifter) run(st state) Node {
 	if n, ok := l.memo[st]; ok {
 		return n
 	}
-	if len(l.memo) >= l.budget {
-		l.exhaust("register states")
+	if len(l.memo) >= l.budget/8 || len(l.vectors) >= l.budget/32+64 {
+		l.exhaust("nodes' worth of register states")
 		return False
 	}
 	n := l.exec(st)

@@ -23,7 +23,9 @@ func (s *Space) OfStack(programs []bpf.Program, order binary.ByteOrder) (Verdict
 	return Verdict{s, n}, s.err
 }
 
-// Stack is the meaning of two verdicts on one task, the newer one installed after the older one.
+// Stack is the meaning of two verdicts on one task, the newer one installed after the older one. Verdicts know only canonical
+// actions: where a filter returns one that the kernel does not know, OfStack ranks it as the kernel does and Stack as kill_process,
+// which is never less strict.
 func Stack(older, newer Verdict) Verdict {
 	s := older.space
 	return Verdict{s, s.combine(newer.node, older.node, map[[2]Node]Node{})}
