@@ -131,8 +131,9 @@ func (p *parser) line() (line Line, ok bool) {
 		case nil:
 		case syntaxError:
 			p.errs = append(p.errs, e.err)
+			inside := p.depth > 0
 			p.depth = 0
-			for p.tokens[p.i].kind != newline && p.tokens[p.i].kind != end {
+			for p.tokens[p.i].kind != end && !(p.tokens[p.i].kind == newline && (!inside || p.lineStarts(p.i+1))) {
 				p.i++
 			}
 			ok = false
@@ -163,6 +164,12 @@ func (p *parser) line() (line Line, ok bool) {
 		p.fail(t.pos, "unexpected %s at the end of a %s line", t.describe(), line.Word)
 	}
 	return line, true
+}
+
+// lineStarts says whether a new line seems to start at token i, rather than go on inside brackets.
+func (p *parser) lineStarts(i int) bool {
+	t := p.tokens[i]
+	return t.kind == end || t.kind == word && (t.text == "on" || slices.Contains(headers, t.text) || slices.Contains(actionWords, t.text))
 }
 
 func (p *parser) header(line *Line) {

@@ -92,7 +92,7 @@ func (l *lifter) run(st state) Node {
 	if n, ok := l.memo[st]; ok {
 		return n
 	}
-	if len(l.memo) >= l.budget/8 || len(l.vectors) >= l.budget/32+64 {
+	if len(l.memo) >= l.budget/8 {
 		l.exhaust("nodes' worth of register states")
 		return False
 	}
@@ -201,6 +201,10 @@ func (l *lifter) intern(v vector) register {
 	}
 	if len(l.vectors) == 0 {
 		l.vectors = make([]vector, 1, 32) // number 0 is nobody's
+	}
+	if len(l.vectors) >= l.budget/32+64 { // a vector is some twenty nodes large
+		l.exhaust("nodes' worth of registers")
+		return 1
 	}
 	r := register(len(l.vectors))
 	l.vectors = append(l.vectors, v)

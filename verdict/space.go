@@ -28,7 +28,7 @@ const (
 )
 
 // stepsPerNode bounds the work of a space in units of its budget: operations can run long without making nodes.
-const stepsPerNode = 16
+const stepsPerNode = 4
 
 type node struct {
 	level  uint32 // which bit is tested: 32*Word + distance from the most significant bit

@@ -96,7 +96,12 @@ func Parse(name string, src []byte, o Options) (*policy.Policy, *Report, error) 
 	if o.Archs == nil && o.Runtime == "runc" && !slices.Contains(in.policy.Archs, in.native) {
 		in.policy.Archs = append([]abi.Arch{in.native}, in.policy.Archs...) // libseccomp starts with it
 	}
-	in.addRules(in.included(), listed)
+	rules := in.included()
+	if n := count(rules); n > maxClauses {
+		return nil, nil, &policy.Error{Pos: policy.Pos{File: name}, Msg: fmt.Sprintf(
+			"its names times the tests that they are under come to %d: the limit is %d", n, maxClauses)}
+	}
+	in.addRules(rules, listed)
 	in.policy.Default = in.named(prof.action)
 	in.policy.Unknown = in.policy.Default
 	in.notes()

@@ -36,6 +36,18 @@ func clauses(rules []rule) (all []clause) {
 	return all
 }
 
+// maxClauses bounds what a profile may come to once taken apart: real ones have some hundreds.
+const maxClauses = 100_000
+
+// count is the number of tests and names that clauses would make of rules.
+func count(rules []rule) int {
+	n := 0
+	for _, r := range rules {
+		n += len(r.names) * max(1, len(r.args))
+	}
+	return n
+}
+
 func repeats(args []specs.LinuxSeccompArg) bool {
 	var seen [6]bool
 	for _, a := range args {
