@@ -107,18 +107,23 @@ func (p *parser) arguments(c *Call) {
 		if known {
 			arg = args[i]
 		}
-		c.put(arg, value)
+		if err := c.put(arg, value); err != nil {
+			p.fail(t.pos, "%v", err)
+		}
 	}
 }
 
-// put lays a value into its registers as the calling convention does.
-func (c *Call) put(arg abi.Arg, v uint64) {
+// put lays a value into its registers as the calling convention does. The error says that it does not fit.
+func (c *Call) put(arg abi.Arg, v uint64) error {
 	c.Open[arg.Index] = false
 	switch {
 	case arg.High >= 0:
 		c.Open[arg.High] = false
 		c.Data.Args[arg.Index], c.Data.Args[arg.High] = v&0xffffffff, v>>32
 	case c.Arch.Bits() == 32:
+		if v>>32 != 0 && v != uint64(int64(int32(v))) {
+			return fmt.Errorf("%#x does not fit: an argument has 32 bits on %s", v, c.Arch)
+		}
 		c.Data.Args[arg.Index] = v & 0xffffffff
 	case arg.Bits < 64:
 		// What a program passes in an int register: its low bits, the rest as compilers leave it, zero.
@@ -129,6 +134,7 @@ func (c *Call) put(arg abi.Arg, v uint64) {
 	default:
 		c.Data.Args[arg.Index] = v
 	}
+	return nil
 }
 
 func (c *Call) describe() string {

@@ -63,15 +63,7 @@ func (d *decompiler) archs(native abi.Arch) (notes []string) {
 	other := d.v.Restrict(verdict.Arch, free)
 	bad, checked := other.Constant()
 	if !checked {
-		notes = append(notes, fmt.Sprintf("it does not check the architecture: calls of architectures other than %s are judged as if they were %s's", native, native))
-		d.p.Archs = []abi.Arch{native}
-		d.on[native] = d.v.Restrict(verdict.Arch, native.Token())
-		d.p.BadArch = Action{Kind: bpf.KillProcess}
-		if native == abi.X86_64 {
-			d.p.Archs = append(d.p.Archs, abi.X32)
-			d.on[abi.X32] = d.on[native]
-		}
-		return notes
+		return d.unchecked(native, other)
 	}
 	for _, a := range slices.SortedFunc(slices.Values(abi.Archs()), func(a, b abi.Arch) int {
 		// The native architecture first, then the others of its family, then the rest.
@@ -101,6 +93,25 @@ func (d *decompiler) archs(native abi.Arch) (notes []string) {
 	}
 	d.p.BadArch = numeric(first, bad)
 	return notes
+}
+
+// unchecked takes the architectures that a filter tells apart where its answer to all others is no single action.
+func (d *decompiler) unchecked(native abi.Arch, other verdict.Verdict) []string {
+	own := d.v.Restrict(verdict.Arch, native.Token())
+	note := fmt.Sprintf("architectures other than those named below are not refused: their calls are judged as if they were %s's", native)
+	if own != other {
+		note = "architectures other than those named below are not refused: their calls are judged by numbers, in a way that this text does not show"
+	}
+	d.p.BadArch = Action{Kind: bpf.KillProcess}
+	for _, a := range append(native.Family(), abi.Archs()...) {
+		sub := d.v.Restrict(verdict.Arch, a.Token())
+		if slices.Contains(d.p.Archs, a) || sub == other && a.Token() != native.Token() {
+			continue
+		}
+		d.p.Archs = append(d.p.Archs, a)
+		d.on[a] = sub
+	}
+	return []string{note}
 }
 
 // half is the verdict on the numbers of x32, or on those that are not x32's.
@@ -410,8 +421,14 @@ func (d *decompiler) prove(whole bool) error {
 	want := d.v
 	if !whole {
 		// Only the architectures that the policy names were claimed.
-		token := d.p.Archs[0].Token()
-		got, want = got.Restrict(verdict.Arch, token), want.Restrict(verdict.Arch, token)
+		for _, a := range d.p.Archs {
+			if g, w := got.Restrict(verdict.Arch, a.Token()), want.Restrict(verdict.Arch, a.Token()); g != w {
+				got, want = g, w
+				break
+			} else if a == d.p.Archs[len(d.p.Archs)-1] {
+				return nil
+			}
+		}
 	}
 	if got != want {
 		w := verdict.Differences(want, got)[0]

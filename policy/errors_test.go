@@ -1,6 +1,7 @@
 package policy_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -60,6 +61,13 @@ func TestErrors(t *testing.T) {
 		{`include "x`, `t.gate:1:9: this string does not end: write a closing "`},
 		{"allow read(" + strings.Repeat("(", 300) + "fd==1", "t.gate:1:211: conditions nest more than 200 deep"},
 		{"allow read(!(fd == 1) &&)", "t.gate:1:25: expected an argument or a constant, found )"},
+		{"allow socket(family >= 0x80000000)", "t.gate:1:14: 0x80000000 is not a signed 32-bit number, and family is one in socket: write -2147483648, or u64(family) to compare unsigned"},
+		{"allow socket(family in 0..0xffffffff)", "t.gate:1:14: 0xffffffff is not a signed 32-bit number, and family is one in socket: write -1, or u64(family) to compare unsigned"},
+		{"allow socket(family & 0x100000000 == 0)", "t.gate:1:14: 0x100000000 does not fit: family is 32 bits wide in socket (u64(family) looks at the whole register)"},
+		{"allow socket(family ^ 0x100000000 == 2)", "t.gate:1:14: 0x100000000 does not fit: family is 32 bits wide in socket (u64(family) looks at the whole register)"},
+		{"allow read # x\rkill_process read\n", "t.gate:1:12: a carriage return inside this comment: some editors end the line there, Monban does not (take it out)"},
+		{"allow read\rkill_process write\n", "t.gate:1:11: a carriage return inside a line: some editors end a line here, Monban does not (take it out)"},
+		{"allow read(fd == 1" + strings.Repeat("|1", 2000) + ")", "t.gate:1:2019: more than 1000 bit operations on one line"},
 		{"default allow allow", "t.gate:1:15: unexpected allow at the end of a default line"},
 	} {
 		_, err := load(c.src)
@@ -76,6 +84,28 @@ func TestConstantUnknownOnArch(t *testing.T) {
 	_, err := load("arch x86_64 m68k\nallow prctl(option == PR_SET_MDWE_NOT_A_NAME)", abi.X86_64, abi.M68K)
 	if err == nil || !strings.Contains(err.Error(), "unknown constant") {
 		t.Error(err)
+	}
+}
+
+// What is long but harmless is read in little time: lines, and files that are included again and again.
+func TestLongInputs(t *testing.T) {
+	if _, err := load("allow" + strings.Repeat(" read", 90_000)); err != nil {
+		t.Error(err)
+	}
+	if _, err := load("\xef\xbb\xbfallow read\r\nallow write\r\n"); err != nil {
+		t.Error("a byte order mark and CRLF:", err)
+	}
+	if _, err := load("allow" + strings.Repeat(" @known", 400)); err == nil || !strings.HasSuffix(err.Error(), ": the policy has more than 100000 rules") {
+		t.Errorf("groups without end: %v", err)
+	}
+	files := map[string]string{}
+	for i := range 7 {
+		files[fmt.Sprint(i)] = strings.Repeat(fmt.Sprintf("include \"%d\"\n", i+1), 10)
+	}
+	files["7"] = "allow read\n"
+	_, err := policy.Load("0", []byte(files["0"]), policy.Options{ReadFile: func(name string) ([]byte, error) { return []byte(files[name]), nil }})
+	if err == nil || !strings.Contains(err.Error(), "more than 256 files are included") || strings.Contains(err.Error(), "\n") {
+		t.Errorf("an include bomb: %.200v", err)
 	}
 }
 

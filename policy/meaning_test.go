@@ -53,6 +53,7 @@ func TestMeaning(t *testing.T) {
 		{"64-bit arguments are compared whole", "allow mmap(length <= 0x1000)", abi.X86_64, "mmap", [6]uint64{0, big}, "kill_process"},
 		{"64-bit values in two registers", "allow pread64(offset == 0x100000002)", abi.X86, "pread64", [6]uint64{0, 0, 0, 2, 1}, "allow"},
 		{"and both count", "allow pread64(offset == 0x100000002)", abi.X86, "pread64", [6]uint64{0, 0, 0, 2, 0}, "kill_process"},
+		{"halves of signed values are unsigned", "allow pread64(arg3 > 0x1000)", abi.X86, "pread64", [6]uint64{0, 0, 0, 0x80000001}, "allow"},
 		{"clone's flags are first", "allow clone(flags & CLONE_NEWUSER == 0)", abi.X86_64, "clone", [6]uint64{0x10000000}, "kill_process"},
 		{"but second on s390x", "allow clone(flags & CLONE_NEWUSER == 0)", abi.S390X, "clone", [6]uint64{0x10000000}, "allow"},
 		{"errno numbers are the architecture's", "errno(ENOSYS) read", abi.MIPS64, "read", [6]uint64{}, "errno(89)"},
