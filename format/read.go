@@ -126,8 +126,12 @@ func (o Options) policy() policy.Options {
 
 // readIncluded reads a file for a policy that names it in an include line, and in its error.
 func readIncluded(name string) ([]byte, error) {
-	if _, err := os.Stat(name); errors.Is(err, fs.ErrNotExist) {
+	info, err := os.Stat(name)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
 		return nil, errors.New("there is no such file")
+	case err == nil && !info.Mode().IsRegular():
+		return nil, errors.New("it is not a regular file")
 	}
 	return ReadFile(name, nil)
 }

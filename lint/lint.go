@@ -47,7 +47,7 @@ func Check(v verdict.Verdict, archs []abi.Arch) []Finding {
 	return all
 }
 
-var checks = []func(verdict.Verdict, abi.Arch) (Finding, bool){killThread, exitGroup, sigreturn, x32, archUnchecked}
+var checks = []func(verdict.Verdict, abi.Arch) (Finding, bool){killThread, exitGroup, sigreturn, x32, mux, archUnchecked}
 
 // of is the verdict on one architecture's calls; numbers of x86_64 and x32 are kept apart.
 func of(v verdict.Verdict, a abi.Arch) verdict.Verdict {
@@ -138,6 +138,44 @@ func x32(v verdict.Verdict, a abi.Arch) (Finding, bool) {
 		}
 	}
 	return Finding{}, false
+}
+
+// mux looks for calls that are denied by their own number, always or for some arguments, and pass through socketcall or ipc.
+func mux(v verdict.Verdict, a abi.Arch) (first Finding, found bool) {
+	for _, name := range a.Calls() {
+		m, muxed := a.Mux(name)
+		if !muxed {
+			continue
+		}
+		through, w, ok := call(v, a, m.Call)
+		if !ok {
+			continue
+		}
+		direct, _, _ := call(v, a, name)
+		_, always := direct.Constant()
+		if _, denied := direct.Witness(func(x bpf.Action) bool { return !passes(x) }); !denied {
+			continue
+		}
+		open, ok := through.Restrict(verdict.ArgHi(0), 0).Restrict(verdict.ArgLo(0), m.Sub).Witness(passes)
+		if !ok {
+			continue
+		}
+		open.Arch, open.Nr, open.Args[0] = w.Arch, w.Nr, uint64(m.Sub)
+		f := Finding{
+			Name:   "mux",
+			Title:  "a condition on " + name + " can be walked around through " + m.Call,
+			Reason: m.Call + " does the same with its arguments in memory, where no filter can look; only denying that subcall closes the way",
+			Call:   open, Action: v.At(&open),
+		}
+		if !always {
+			return f, true // a condition that somebody wrote says more than a call that nobody named
+		}
+		if !found {
+			f.Title = "what is denied passes through " + m.Call + ": " + name
+			first, found = f, true
+		}
+	}
+	return first, found
 }
 
 // archUnchecked looks for calls that pass whatever the calling convention is.

@@ -22,6 +22,10 @@ func TestCheck(t *testing.T) {
 		{"x32 open", fine + "on x32: allow mount", []abi.Arch{abi.X86_64, abi.X32}, []string{"x32"}},
 		{"x32 refused whole", fine + "on x32: errno(EPERM) any", []abi.Arch{abi.X86_64, abi.X32}, nil},
 		{"other architectures", fine + "badarch allow", nil, []string{"x32", "arch-unchecked"}},
+		{"a condition walked around", fine + "allow socketcall socket(family == AF_UNIX)", []abi.Arch{abi.X86}, []string{"mux"}},
+		{"a denied call walked around", fine + "allow socketcall(call == 1)", []abi.Arch{abi.X86}, []string{"mux"}},
+		{"the multiplexer refused", fine + "allow socket(family == AF_UNIX)\nerrno(EPERM) socketcall ipc", []abi.Arch{abi.X86}, nil},
+		{"a multiplexer elsewhere", fine + "allow socket(family == AF_UNIX)", []abi.Arch{abi.X86_64}, nil},
 		{"logged is not denied", "default log\nunknown errno(ENOSYS)", nil, nil},
 	} {
 		archs := c.archs

@@ -169,7 +169,12 @@ func (p *parser) line() (line Line, ok bool) {
 // lineStarts says whether a new line seems to start at token i, rather than go on inside brackets.
 func (p *parser) lineStarts(i int) bool {
 	t := p.tokens[i]
-	return t.kind == end || t.kind == word && (t.text == "on" || slices.Contains(headers, t.text) || slices.Contains(actionWords, t.text))
+	if t.kind != word {
+		return t.kind == end
+	}
+	next := p.tokens[i+1] // there is always an end
+	return t.text == "on" || slices.Contains(headers, t.text) || slices.Contains(actionWords, t.text) ||
+		(next.kind == word || next.kind == name) && next.text != "in"
 }
 
 func (p *parser) header(line *Line) {

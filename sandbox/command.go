@@ -60,7 +60,7 @@ type Killed struct {
 	Trap     bool     // by SIGSYS of a trap action, which the program did not catch
 }
 
-// Kinds of errors from Run. Any of them, and every other error, means that the program was not run.
+// Kinds of errors from Run. Any of them means that the program was not run; see Run for the others.
 var (
 	// ErrNotFound means that there is no such program.
 	ErrNotFound = errors.New("command not found")

@@ -10,7 +10,7 @@
 //	}
 //	result, err := c.Run(ctx)
 //	if err != nil {
-//		fmt.Fprintln(os.Stderr, err) // nothing ran
+//		fmt.Fprintln(os.Stderr, err) // nothing ran behind the gate, nor without it
 //		os.Exit(sandbox.ExitStatus(err))
 //	}
 //	os.Exit(result.ExitStatus())

@@ -24,7 +24,8 @@ import (
 // the program stops in the terminal's foreground this process stops as well; see KeepSignals.
 //
 // Strict mode begins at main where that can be found: in a dynamic program with a symbol table; in a stripped one at its
-// entry point, in a static one at its first instruction. The C library's way out of main, exit_group, isn't allowed in
+// entry point, in a static one at its first instruction. The dynamic loader and constructors (of the program's libraries
+// too) run before that without it; a program that forks, makes a thread, execs or ends on its way there is an error. The C library's way out of main, exit_group, isn't allowed in
 // strict mode: a program lives if it ends in syscall(SYS_exit, n).
 func (c *Command) Run(ctx context.Context) (*Result, error) {
 	if err := ctx.Err(); err != nil {
@@ -86,16 +87,12 @@ func (r *run) do() error {
 	r.did("started")
 	// A terminal's signal would have reached both of us; from here on others are passed on too.
 	r.jobs.start(r.ctx, p.PID, pidfd)
-	if ev, err := r.gate(p); err != nil || ev.Dead() {
-		if err != nil {
-			p.Kill()
-			if cerr := r.ctx.Err(); cerr != nil {
-				return fmt.Errorf("%s was not started: %w", r.path, cerr)
-			}
-			return err
+	if err := r.gate(p); err != nil {
+		p.Kill()
+		if cerr := r.ctx.Err(); cerr != nil {
+			return fmt.Errorf("%s was not started: %w", r.path, cerr)
 		}
-		r.ended(ev) // on its way to main
-		return nil
+		return err
 	}
 	r.did("gated")
 	if r.Detach || !r.Watch {
@@ -165,7 +162,7 @@ func (r *run) refused(err error) error {
 	}
 	if errors.Is(err, errors.ErrUnsupported) && !errors.Is(err, unix.ENOSYS) {
 		return &startError{ErrUnsupported,
-			fmt.Sprintf("%s: %v; --allow-exec installs the gate before the exec instead", r.path, err), err}
+			fmt.Sprintf("%s was not started: %v%s", r.path, refused.Err, r.allowExecHint("")), err}
 	}
 	cause := "an LSM or a container denies it"
 	yama, _ := os.ReadFile("/proc/sys/kernel/yama/ptrace_scope")
@@ -182,43 +179,67 @@ func (r *run) refused(err error) error {
 	case unix.Access(r.path, unix.R_OK) != nil:
 		cause = "its file can be executed but not read, and the kernel keeps such a program's memory from us"
 	}
-	return &startError{ErrPtraceRefused, fmt.Sprintf("%s was not started: tracing it is refused (%v): %s; "+
-		"--allow-exec installs the gate before the exec instead, and needs a gate that allows execve", r.path, err, cause), err}
+	return &startError{ErrPtraceRefused, fmt.Sprintf("%s was not started: tracing it is refused (%v): %s%s",
+		r.path, err, cause, r.allowExecHint(", and needs a gate that allows execve")), err}
 }
 
-// gate puts the gates, or strict mode, on the stopped program. A dead event means that the program ended on its way to main.
-func (r *run) gate(p *ptrace.Process) (ptrace.Event, error) {
+// allowExecHint names the way that needs no ptrace, which strict mode does not have.
+func (r *run) allowExecHint(more string) string {
+	if r.Strict {
+		return ""
+	}
+	return "; --allow-exec installs the gate before the exec instead" + more
+}
+
+// gate puts the gates, or strict mode, on the stopped program.
+func (r *run) gate(p *ptrace.Process) error {
 	in, err := ptrace.NewInjection(p.Image)
 	if err != nil {
-		return ptrace.Event{}, r.refused(&ptrace.RefusedError{While: "controlling the program", Err: err})
+		return r.refused(&ptrace.RefusedError{While: "controlling the program", Err: err})
 	}
 	in.SetMask(p.Mask)
 	if r.Strict {
 		if err := in.End(); err != nil {
-			return ptrace.Event{}, err
+			return err
 		}
 		return r.strict(p)
 	}
-	outer, err := unix.PrctlRetInt(unix.PR_GET_SECCOMP, 0, 0, 0, 0)
-	filtered := err != nil || outer != 0
+	filtered := ptrace.Filtered()
+	before, noProc := ptrace.ReadFilters(p.PID)
 	for i, gate := range r.Gates {
 		if filtered || i > 0 {
 			if err := in.ProbeSeccomp(uint32(r.Flags)); err != nil {
-				return ptrace.Event{}, r.gateError(i, err)
+				return r.gateError(i, err)
 			}
 		}
 		if err := in.InstallFilter(gate, uint32(r.Flags)); err != nil {
-			return ptrace.Event{}, r.gateError(i, err)
+			return r.gateError(i, err)
 		}
+		var after ptrace.Filters
+		if noProc == nil {
+			after, noProc = ptrace.ReadFilters(p.PID)
+		}
+		switch {
+		case noProc == nil:
+			if err := after.CheckInstalled(before); err != nil {
+				return r.gateError(i, err)
+			}
+		case filtered || i > 0:
+			return r.gateError(i, fmt.Errorf("it is installed through another filter, which may fake success, "+
+				"and cannot be looked at: %w", noProc))
+		}
+		before = after
 		r.did(fmt.Sprintf("gate %d", i+1))
 	}
-	return ptrace.Event{}, in.End()
+	return in.End()
 }
 
 func (r *run) gateError(i int, err error) error {
 	ended := (*ptrace.EndedError)(nil)
 	what := fmt.Sprintf("%s was not started: gate %d of %d could not be installed", r.path, i+1, len(r.Gates))
 	switch {
+	case errors.Is(err, ptrace.ErrFaked):
+		return fmt.Errorf("%s: %w, or a gate before it does", what, err)
 	case errors.As(err, &ended) && i > 0:
 		return fmt.Errorf("%s: gate %d, or another before it, kills seccomp(2), and each installation goes through "+
 			"the gates before it; compose the gates into one: %w", what, i, err)

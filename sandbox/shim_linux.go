@@ -87,6 +87,7 @@ func shim(args []string) {
 	if err != nil {
 		fail(-1, unix.EINVAL)
 	}
+	filtered := ptrace.Filtered()
 	// The runtime has raised the limit of open files; only syscall.Exec knows what it was, and an exec of nothing sets it
 	// back before it fails.
 	_ = syscall.Exec("", []string{""}, nil)
@@ -100,6 +101,13 @@ func shim(args []string) {
 		_, _, errno := unix.RawSyscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, uintptr(flags), 0)
 		if errno != unix.EFAULT {
 			fail(i, errno)
+		}
+		// Nor may it fake what it does with a filter that has one.
+		if filtered || i > 0 {
+			if n, err := ptrace.ProbeInstall(uintptr(flags), &progs[i]); err != nil || n != 0 {
+				errno, _ := err.(syscall.Errno)
+				fail(i, errno)
+			}
 		}
 		_, _, errno = unix.RawSyscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, uintptr(flags),
 			uintptr(unsafe.Pointer(&progs[i])))
@@ -206,7 +214,7 @@ func (r *run) shimResult(status io.Reader) error {
 	}
 	errno := syscall.Errno(e.Errno)
 	if e.Gate >= 0 && errno == 0 {
-		return r.gateError(int(e.Gate), errors.New("a filter pretends that seccomp(2) succeeds"))
+		return r.gateError(int(e.Gate), ptrace.ErrFaked)
 	}
 	if e.Gate >= 0 {
 		return r.gateError(int(e.Gate), errno)

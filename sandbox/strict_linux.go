@@ -10,36 +10,65 @@ import (
 	"monban/internal/ptrace"
 )
 
+// strictOptions are in force on the way to main: what leaves that way is stopped.
+const strictOptions = unix.PTRACE_O_EXITKILL | unix.PTRACE_O_TRACESYSGOOD | unix.PTRACE_O_TRACEEXEC |
+	unix.PTRACE_O_TRACEFORK | unix.PTRACE_O_TRACEVFORK | unix.PTRACE_O_TRACECLONE
+
+// beforeMain are the stops of strictOptions.
+var beforeMain = map[int]string{
+	unix.PTRACE_EVENT_EXEC:  "executed another program",
+	unix.PTRACE_EVENT_FORK:  "forked",
+	unix.PTRACE_EVENT_VFORK: "forked",
+	unix.PTRACE_EVENT_CLONE: "made a thread or process",
+}
+
 // strict runs the stopped program up to main and puts it into strict mode there.
-func (r *run) strict(p *ptrace.Process) (ptrace.Event, error) {
+func (r *run) strict(p *ptrace.Process) error {
 	addr, err := strictPoint(p)
 	if err != nil {
-		return ptrace.Event{}, fmt.Errorf("%s was not started in strict mode: %w", r.path, err)
+		return fmt.Errorf("%s was not started in strict mode: %w", r.path, err)
 	}
-	if ev, err := runTo(p.PID, addr); err != nil || ev.Dead() {
-		return ev, err
+	if err := ptrace.SetOptions(p.PID, strictOptions); err != nil {
+		return r.refused(&ptrace.RefusedError{While: "setting trace options", Err: err})
+	}
+	ev, err := runTo(p.PID, addr)
+	if err != nil {
+		return err
+	}
+	if ev.Dead() {
+		p.PID = 0
+		return fmt.Errorf("%s ended before main (%v): strict mode never began", r.path, ev)
+	}
+	if what, ok := beforeMain[ev.Cause()]; ok {
+		if child, err := ptrace.Message(p.PID); err == nil && ev.Cause() != unix.PTRACE_EVENT_EXEC {
+			(&ptrace.Process{PID: int(child)}).Kill() // traced as well, and still before its first instruction
+		}
+		return fmt.Errorf("%s %s before main, and was killed: strict mode never began", r.path, what)
+	}
+	if err := ptrace.SetOptions(p.PID, unix.PTRACE_O_EXITKILL|unix.PTRACE_O_TRACESYSGOOD); err != nil {
+		return fmt.Errorf("setting trace options: %w", err)
 	}
 	r.did("at main")
 	if n := readTask(p.PID).threads; n > 1 {
-		return ptrace.Event{}, fmt.Errorf("%s has %d threads before it reaches main; strict mode would bind one of them only",
+		return fmt.Errorf("%s has %d threads before it reaches main; strict mode would bind one of them only",
 			r.path, n)
 	}
 	in, err := ptrace.NewInjection(p.Image)
 	if err != nil {
-		return ptrace.Event{}, err
+		return err
 	}
 	if err := in.Do(ptrace.Prctl, unix.PR_SET_SECCOMP, unix.SECCOMP_MODE_STRICT); err != nil {
 		if errors.Is(err, unix.EINVAL) {
-			return ptrace.Event{}, fmt.Errorf("%s could not be put into strict mode: it is behind a filter already, "+
+			return fmt.Errorf("%s could not be put into strict mode: it is behind a filter already, "+
 				"or the kernel lacks CONFIG_SECCOMP: %w", r.path, err)
 		}
-		return ptrace.Event{}, fmt.Errorf("%s could not be put into strict mode: %w", r.path, err)
+		return fmt.Errorf("%s could not be put into strict mode: %w", r.path, err)
 	}
 	if mode := readTask(p.PID).seccomp; mode != modeStrict {
-		return ptrace.Event{}, fmt.Errorf("%s could not be put into strict mode: an outer sandbox answers in the kernel's place",
+		return fmt.Errorf("%s could not be put into strict mode: an outer sandbox answers in the kernel's place",
 			r.path)
 	}
-	return ptrace.Event{}, in.End()
+	return in.End()
 }
 
 // strictPoint is the address of main in a dynamic program with a symbol table, else of the program's entry point; it is
@@ -71,7 +100,8 @@ func strictPoint(p *ptrace.Process) (uint64, error) {
 }
 
 // runTo lets a stopped program run until it is about to execute the instruction at addr. The breakpoint is in the
-// process's private copy of the page, and gone again when runTo returns.
+// process's private copy of the page, and gone again when runTo returns the zero event; another is a death or a stop of
+// strictOptions.
 func runTo(pid int, addr uint64) (ptrace.Event, error) {
 	regs, err := ptrace.GetRegs(pid)
 	if err != nil {
@@ -95,6 +125,9 @@ func runTo(pid int, addr uint64) (ptrace.Event, error) {
 		ev, err := ptrace.Wait(pid, 0)
 		if err != nil || ev.Dead() {
 			return ev, err
+		}
+		if beforeMain[ev.Cause()] != "" {
+			return ev, nil
 		}
 		sig = ev.Signal()
 		if sig != unix.SIGTRAP {

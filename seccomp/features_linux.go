@@ -49,7 +49,7 @@ func Features() []Feature {
 	}
 	fs = append(fs, probeNotifSizes())
 	fs = append(fs, probeListener()...)
-	fs = append(fs, probeInVictim("ptrace", yamaState(), "", func(*ptrace.Process) error { return nil }))
+	fs = append(fs, probeInVictim("ptrace", yamaState(), "", probeControl))
 	fs = append(fs, probeInVictim("dump of filters", "PTRACE_SECCOMP_GET_FILTER", "4.4", probeGetFilter))
 	fs = append(fs, foreignCalls()...)
 	return append(fs, probeInVictim("user namespaces", "", "3.8", probeUserNamespace), probeLandlock(),
@@ -220,6 +220,12 @@ func probeInVictim(name, detail, since string, probe func(*ptrace.Process) error
 	}))
 }
 
+// probeControl makes sure of what package sandbox needs: not only the trace, but control of the registers.
+func probeControl(p *ptrace.Process) error {
+	_, err := ptrace.NewInjection(p.Image)
+	return err
+}
+
 func probeStrict(p *ptrace.Process) error {
 	in, err := ptrace.NewInjection(p.Image)
 	if err != nil {
@@ -238,6 +244,13 @@ func probeStrict(p *ptrace.Process) error {
 
 func probeGetFilter(p *ptrace.Process) error {
 	in, err := ptrace.NewInjection(p.Image)
+	if errors.Is(err, errors.ErrUnsupported) {
+		// The child has no filter, which the kernel sees after it has checked whether we may ask.
+		if _, err := ptrace.Filter(p.PID, 0); err != unix.EINVAL {
+			return err
+		}
+		return nil
+	}
 	if err != nil {
 		return err
 	}
@@ -253,6 +266,20 @@ func probeGetFilter(p *ptrace.Process) error {
 
 func probeUserNamespace(p *ptrace.Process) error {
 	in, err := ptrace.NewInjection(p.Image)
+	if errors.Is(err, errors.ErrUnsupported) {
+		// A child in a new namespace that execs the empty path: ENOENT, once there is a child.
+		pid, err := syscall.ForkExec("", []string{""}, &syscall.ProcAttr{
+			Sys: &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWUSER, Pdeathsig: unix.SIGKILL},
+		})
+		switch {
+		case err == unix.ENOENT:
+			return nil
+		case err == nil: // killed before it could say so
+			_, _ = ptrace.Wait(pid, 0)
+			return errors.New("a child in a user namespace does not reach its exec")
+		}
+		return err
+	}
 	if err != nil {
 		return err
 	}

@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"monban/bpf"
+	"monban/internal/ptrace"
 )
 
 // NoNewPrivs sets no_new_privs on the calling thread: no exec will ever grant it, or its children, more privileges than it
@@ -32,6 +33,9 @@ func NoNewPrivs() error {
 // Errors carry the kernel's errno: EACCES without no_new_privs or CAP_SYS_ADMIN, EINVAL for an inadmissible program or an
 // unknown flag, ENOMEM for too many instructions in all filters together, ESRCH if TSYNC met a thread with another filter.
 // NewListener is refused with EINVAL: [InstallListener] returns its descriptor.
+//
+// A thread that has a filter already (as prctl(PR_GET_SECCOMP) tells) gets a filter of eight instructions besides p, by
+// which Install finds out that no earlier filter fakes the success of seccomp(2). If one does, that is an error.
 func Install(p bpf.Program, f Flags) error {
 	if f&NewListener != 0 {
 		return fmt.Errorf("flag NEW_LISTENER: use InstallListener, which returns the descriptor: %w", unix.EINVAL)
@@ -58,17 +62,33 @@ func install(p bpf.Program, f Flags) (int, error) {
 
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
+	// Not through /proc: an earlier filter may kill open(2), and ours from now on everything.
+	if mode, err := unix.PrctlRetInt(unix.PR_GET_SECCOMP, 0, 0, 0, 0); err != nil || mode != 0 {
+		n, err := ptrace.ProbeInstall(uintptr(f&^(NewListener|WaitKillableRecv)), &prog)
+		if errno := unix.Errno(0); errors.As(err, &errno) {
+			return -1, explainInstall(errno, f)
+		} else if err != nil {
+			return -1, fmt.Errorf("installing a filter: %w", err)
+		}
+		if n > 0 {
+			return -1, otherThread(n)
+		}
+	}
 	n, _, errno := unix.Syscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, uintptr(f), uintptr(unsafe.Pointer(&prog)))
 	runtime.KeepAlive(raw)
 	if errno != 0 {
 		return -1, explainInstall(errno, f)
 	}
 	if n > 0 && f&NewListener == 0 {
-		// TSYNC names the first thread that it could not bind.
-		return -1, fmt.Errorf("installing a filter on all threads: thread %d has a filter of its own or is in strict mode, "+
-			"so nothing was installed: %w", n, unix.ESRCH)
+		return -1, otherThread(n)
 	}
 	return int(n), nil
+}
+
+// otherThread is the error for the first thread that TSYNC could not bind.
+func otherThread(n uintptr) error {
+	return fmt.Errorf("installing a filter on all threads: thread %d has a filter of its own or is in strict mode, "+
+		"so nothing was installed: %w", n, unix.ESRCH)
 }
 
 // explainInstall adds what an errno of seccomp(2) means. Sources: kernel/seccomp.c and seccomp(2).

@@ -23,6 +23,8 @@ type answer struct {
 	Why    string    `json:"why,omitempty"`   // the rule or header that decided
 	Where  string    `json:"where,omitempty"` // file:line:column of it
 	Cases  []outcome `json:"cases,omitempty"`
+	// UpperHalf says what else can happen: the kernel ignores the upper half of an int's register, and the gate does not.
+	UpperHalf string `json:"upper_half,omitempty"`
 
 	do bpf.Action
 }
@@ -146,6 +148,7 @@ func askOne(g *format.Gate, v verdict.Verdict, c policy.Call) (answer, error) {
 			left = left.Restrict(verdict.ArgHi(i), uint32(c.Data.Args[i]>>32)).Restrict(verdict.ArgLo(i), uint32(c.Data.Args[i]))
 		}
 	}
+	a.UpperHalf = upperHalf(v, c, left)
 	if do, ok := left.Constant(); ok {
 		a.Action, a.do = policy.ActionOn(c.Arch, do).String(), do
 		if g.Policy == nil {
@@ -170,6 +173,48 @@ func askOne(g *format.Gate, v verdict.Verdict, c policy.Call) (answer, error) {
 		a.Cases = append(a.Cases, outcome{o.Action.String(), policy.PrintExpr(o.Cond)})
 	}
 	return a, nil
+}
+
+// upperHalf says what a gate does with the call where a program leaves something in the upper halves of the registers of its int
+// arguments, "" where that is the same; left is what the gate does where they are 0.
+func upperHalf(v verdict.Verdict, c policy.Call, left verdict.Verdict) string {
+	args, known := c.Arch.Args(c.Name)
+	if !known || c.Arch.Bits() < 64 {
+		return ""
+	}
+	narrow := map[int]string{}
+	for _, arg := range args {
+		if arg.Bits <= 32 && c.Data.Args[arg.Index]>>32 == 0 {
+			narrow[arg.Index] = arg.Name
+		}
+	}
+	wide := v.Restrict(verdict.Arch, c.Data.Arch).Restrict(verdict.Nr, c.Data.Nr)
+	for i, open := range c.Open {
+		if open {
+			continue
+		}
+		if _, ok := narrow[i]; !ok {
+			wide = wide.Restrict(verdict.ArgHi(i), uint32(c.Data.Args[i]>>32))
+		}
+		wide = wide.Restrict(verdict.ArgLo(i), uint32(c.Data.Args[i]))
+	}
+	if wide == left {
+		return ""
+	}
+	var names, actions []string
+	for i, open := range c.Open {
+		if !open && wide.Support(verdict.ArgHi(i)) != 0 {
+			names = append(names, narrow[i])
+		}
+	}
+	usual, constant := left.Constant()
+	for do := range wide.Actions() {
+		if !constant || do != usual {
+			actions = append(actions, policy.ActionOn(c.Arch, do).String())
+		}
+	}
+	slices.Sort(actions)
+	return fmt.Sprintf("%s where the upper half of %s is not 0, which the kernel ignores", strings.Join(actions, " or "), strings.Join(names, " or "))
 }
 
 // because names the rule or header that decided.
@@ -215,5 +260,8 @@ func (a answer) print(w io.Writer, several bool) {
 			when = "otherwise"
 		}
 		fmt.Fprintln(w, wrap(fmt.Sprintf("  %-*s  %s", column, o.Action, when), "    "))
+	}
+	if a.UpperHalf != "" {
+		fmt.Fprintln(w, wrap("  but "+a.UpperHalf, "    "))
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"io"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -21,8 +22,9 @@ type class struct {
 	Arch    string   `json:"arch"`
 	A       string   `json:"a"`
 	B       string   `json:"b"`
-	Calls   []string `json:"calls"`   // names; numbers without a name as lo..hi
-	Witness string   `json:"witness"` // one call that shows it
+	Calls   []string `json:"calls"`             // names; numbers without a name as lo..hi
+	Partial bool     `json:"partial,omitempty"` // there are too many ranges of numbers to list them all
+	Witness string   `json:"witness"`           // one call that shows it
 
 	data bpf.Data
 }
@@ -66,7 +68,7 @@ difference is listed with the calls that it concerns and one call as a witness.`
 					return err
 				}
 			} else {
-				printDifferences(cmd.OutOrStdout(), args[0], args[1], classes)
+				printDifferences(cmd.OutOrStdout(), args[0], args[1], v[0] == v[1], classes)
 			}
 			if v[0] != v[1] {
 				return exit{exitFindings, nil}
@@ -97,24 +99,51 @@ func differences(a, b verdict.Verdict, first []abi.Arch) []class {
 			c.Calls = append(c.Calls, call)
 		}
 	}
-	for _, sa := range pairSpans(a, b, verdict.Arch) {
+	place := func(name string, arch abi.Arch, known bool, nr uint32) string {
+		if known && arch == abi.X86_64 && nr >= abi.X32Bit {
+			return abi.X32.String()
+		}
+		return name
+	}
+	partial := map[string]bool{} // architectures of which not all was gone through
+	// unlisted makes sure that what lies beyond the ranges gone through has its classes, by a witness of each.
+	unlisted := func(a, b verdict.Verdict, token *uint32) {
+		for _, d := range verdict.Differences(a, b) {
+			if token != nil {
+				d.Data.Arch = *token
+			}
+			arch, name, known := tokenName(d.Data.Arch, d.Data.Arch, first)
+			on := place(name, arch, known, d.Data.Nr)
+			partial[on], partial[name] = true, true
+			x, y := policy.ActionOn(arch, d.A).String(), policy.ActionOn(arch, d.B).String()
+			if _, ok := index[on+"\x00"+x+"\x00"+y]; !ok {
+				note(on, numbersIn(arch, known, d.Data.Nr, d.Data.Nr)[0].name, d, arch)
+			}
+		}
+	}
+	archs, allArchs := pairSpans(a, b, verdict.Arch)
+	for _, sa := range archs {
 		arch, name, known := tokenName(sa.lo, sa.hi, first)
-		for _, sn := range pairSpans(sa.a, sa.b, verdict.Nr) {
+		numbers, all := pairSpans(sa.a, sa.b, verdict.Nr)
+		for _, sn := range numbers {
 			diffs := verdict.Differences(sn.a, sn.b)
 			for _, call := range numbersIn(arch, known, sn.lo, sn.hi) {
 				for _, d := range diffs {
 					d.Data.Arch, d.Data.Nr = sa.lo, call.lo
-					on := name
-					if known && arch == abi.X86_64 && call.lo >= abi.X32Bit {
-						on = abi.X32.String()
-					}
-					note(on, call.name, d, arch)
+					note(place(name, arch, known, call.lo), call.name, d, arch)
 				}
 			}
 		}
+		if !all {
+			unlisted(sa.a, sa.b, &sa.lo)
+		}
+	}
+	if !allArchs || len(out) == 0 {
+		unlisted(a, b, nil)
 	}
 	for i := range out {
 		c := &out[i]
+		c.Partial = partial[c.Arch]
 		arch, err := abi.ParseArch(c.Arch)
 		if err != nil {
 			c.Witness = fmt.Sprintf("call %d, arguments %#x, of architecture %#x", c.data.Nr, c.data.Args, c.data.Arch)
@@ -155,10 +184,11 @@ type pairSpan struct {
 	a, b   verdict.Verdict
 }
 
-// maxPairs bounds the ranges that a diff goes through one by one; beyond, what is left is one range.
+// maxPairs bounds the ranges that a diff goes through one by one.
 const maxPairs = 1 << 16
 
-func pairSpans(a, b verdict.Verdict, w verdict.Word) []pairSpan {
+// pairSpans lists the ranges on which a and b differ; all is false where there are too many, and the list breaks off.
+func pairSpans(a, b verdict.Verdict, w verdict.Word) (out []pairSpan, all bool) {
 	collect := func(v verdict.Verdict) (spans []verdict.Span) {
 		for s := range v.Spans(w) {
 			if spans = append(spans, s); len(spans) == maxPairs {
@@ -168,7 +198,6 @@ func pairSpans(a, b verdict.Verdict, w verdict.Word) []pairSpan {
 		return spans
 	}
 	as, bs := collect(a), collect(b)
-	var out []pairSpan
 	for i, j := 0, 0; i < len(as) && j < len(bs); {
 		x, y := as[i], bs[j]
 		if x.Then != y.Then {
@@ -181,7 +210,7 @@ func pairSpans(a, b verdict.Verdict, w verdict.Word) []pairSpan {
 			j++
 		}
 	}
-	return out
+	return out, as[len(as)-1].Hi == math.MaxUint32 && bs[len(bs)-1].Hi == math.MaxUint32
 }
 
 type numbered struct {
@@ -254,14 +283,18 @@ func (c class) extent() string {
 	return fmt.Sprintf("%s and %s that no call has", plural(calls, "call"), plural(numbers, "number"))
 }
 
-func printDifferences(w io.Writer, a, b string, classes []class) {
-	if len(classes) == 0 {
+func printDifferences(w io.Writer, a, b string, equal bool, classes []class) {
+	if equal {
 		fmt.Fprintf(w, "equal: %s and %s mean exactly the same\n", a, b)
 		return
 	}
 	fmt.Fprintf(w, "different: - is %s, + is %s\n", a, b)
 	for _, c := range classes {
-		fmt.Fprintf(w, "\n%s: %s\n", c.Arch, c.extent())
+		extent := c.extent()
+		if c.Partial {
+			extent = "at least " + extent
+		}
+		fmt.Fprintf(w, "\n%s: %s\n", c.Arch, extent)
 		fmt.Fprintln(w, styled(w, red, "- "+c.A))
 		fmt.Fprintln(w, styled(w, green, "+ "+c.B))
 		const most = 12

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
@@ -41,6 +42,9 @@ comments. BPF is decompiled; the text is proven to mean exactly the same as the 
 				native = g.Policy.Archs[0]
 			}
 			p, notes, err := policy.FromVerdict(g.Name, v, native, g.Policy)
+			if errors.Is(err, policy.ErrNotPolicy) && g.Policy != nil {
+				p, notes, err = g.Policy, nil, nil // its own words say what a decompiler cannot
+			}
 			if err != nil {
 				return exit{exitUsage, fmt.Errorf("%w (monban disasm still shows it instruction by instruction)", err)}
 			}
@@ -49,7 +53,7 @@ comments. BPF is decompiled; the text is proven to mean exactly the same as the 
 				return printJSON(cmd.OutOrStdout(), explanation(g, p, v, notes, findings))
 			}
 			w := cmd.OutOrStdout()
-			fmt.Fprint(w, summary(g, p, v))
+			fmt.Fprint(w, summary(g, p, v, len(notes) == 0))
 			for _, n := range notes {
 				fmt.Fprintln(w, wrap("# note: "+n, comment))
 			}
@@ -98,7 +102,8 @@ func count(v verdict.Verdict, a abi.Arch) counts {
 	return c
 }
 
-func summary(g *format.Gate, p *policy.Policy, v verdict.Verdict) string {
+// summary counts what passes; checked is false where the gate does not look at the architecture.
+func summary(g *format.Gate, p *policy.Policy, v verdict.Verdict, checked bool) string {
 	var b strings.Builder
 	what := string(g.Kind)
 	if len(g.Programs) > 0 {
@@ -121,9 +126,12 @@ func summary(g *format.Gate, p *policy.Policy, v verdict.Verdict) string {
 		}
 		fmt.Fprintln(&b, wrap(line, comment))
 	}
-	def := p.Default
+	others := p.BadArch.String()
+	if !checked {
+		others = "see the note"
+	}
 	fmt.Fprintln(&b, wrap(fmt.Sprintf("# all other known calls: %s; numbers that no call has: %s; other architectures: %s",
-		inWords(def), p.Unknown, p.BadArch), comment))
+		inWords(p.Default), p.Unknown, others), comment))
 	return b.String()
 }
 
@@ -157,11 +165,14 @@ func explanation(g *format.Gate, p *policy.Policy, v verdict.Verdict, notes []st
 		Archs    []counts  `json:"archs"`
 		Default  string    `json:"default"`
 		Unknown  string    `json:"unknown"`
-		BadArch  string    `json:"badarch"`
+		BadArch  string    `json:"badarch,omitempty"` // "" where the architecture is not checked: see Notes
 		Notes    []string  `json:"notes,omitempty"`
 		Findings []finding `json:"findings"`
 		Policy   string    `json:"policy"`
 	}{g.Name, string(g.Kind), nil, p.Default.String(), p.Unknown.String(), p.BadArch.String(), notes, []finding{}, p.String()}
+	if len(notes) > 0 {
+		out.BadArch = ""
+	}
 	for _, a := range p.Archs {
 		out.Archs = append(out.Archs, count(v, a))
 	}

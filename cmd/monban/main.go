@@ -7,7 +7,9 @@ import (
 	"os"
 	"runtime/debug"
 	"slices"
+	"strconv"
 	"strings"
+	"unicode"
 
 	"github.com/spf13/cobra"
 
@@ -74,8 +76,22 @@ func Main() int {
 // report writes an error, one line each where several are joined.
 func report(err error) {
 	for line := range strings.SplitSeq(err.Error(), "\n") {
-		say("%s", line)
+		say("%s", printable(line))
 	}
+}
+
+// printable escapes what a terminal would obey: an error may quote bytes of a file or a name.
+func printable(line string) string {
+	var b strings.Builder
+	for _, r := range line {
+		if unicode.IsControl(r) {
+			quoted := strconv.QuoteRune(r)
+			b.WriteString(quoted[1 : len(quoted)-1])
+			continue
+		}
+		b.WriteRune(r)
+	}
+	return b.String()
 }
 
 // say writes a line to standard error, marked as ours.

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"runtime"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -37,8 +38,12 @@ type Injection struct {
 }
 
 // NewInjection begins work on a thread in a ptrace stop. All signals that can be are blocked until End, so that no
-// handler runs in the middle. PTRACE_O_TRACESYSGOOD must be on.
+// handler runs in the middle. PTRACE_O_TRACESYSGOOD must be on. Without an image it is errors.ErrUnsupported.
 func NewInjection(im *Image) (*Injection, error) {
+	if im == nil {
+		return nil, fmt.Errorf("started programs can be controlled on amd64 and arm64 only, and this is %s: %w",
+			runtime.GOARCH, errors.ErrUnsupported)
+	}
 	in := &Injection{im: im}
 	var err error
 	if in.saved, err = GetRegs(im.TID); err != nil {

@@ -19,6 +19,9 @@ var (
 // user32CS is the code segment of 32-bit programs (arch/x86/include/asm/segment.h, __USER32_CS).
 const user32CS = 0x23
 
+// injectable says that calls can be injected into programs of this architecture.
+const injectable = true
+
 // Regs are a thread's general registers: the 64-bit set, whatever the thread runs.
 type Regs struct{ unix.PtraceRegs }
 

@@ -21,6 +21,9 @@ var (
 // ntPrstatus is NT_PRSTATUS, the general register set.
 const ntPrstatus = 1
 
+// injectable says that calls can be injected into programs of this architecture.
+const injectable = true
+
 // Regs are a thread's general registers.
 type Regs struct{ unix.PtraceRegs }
 
@@ -33,7 +36,7 @@ func GetRegs(tid int) (Regs, error) {
 		return r, err
 	}
 	if iov.Len != uint64(unsafe.Sizeof(r)) {
-		return r, fmt.Errorf("a 32-bit ARM program: %w", errors.ErrUnsupported)
+		return r, fmt.Errorf("a 32-bit ARM program, which Monban cannot control: %w", errors.ErrUnsupported)
 	}
 	return r, nil
 }
@@ -73,8 +76,13 @@ func CallArch(tid int, _ *Regs) uint32 {
 	return unix.AUDIT_ARCH_AARCH64
 }
 
+// btype is PSTATE.BTYPE: behind an indirect branch, as at main, a page guarded by BTI admits landing pads only, and the
+// vDSO may be such a page.
+const btype = 3 << 10
+
 func (r *Regs) setCall(site uint64, c Call, args []uint64) {
 	r.Pc = site
+	r.Pstate &^= btype
 	r.Regs[8] = c.Native
 	clear(r.Regs[:6])
 	copy(r.Regs[:6], args)

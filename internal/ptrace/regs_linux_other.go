@@ -16,6 +16,9 @@ var (
 	Unshare = Call{Name: "unshare"}
 )
 
+// injectable says that calls can be injected into programs of this architecture.
+const injectable = false
+
 // Regs are a thread's registers, of which nothing is known on this architecture.
 type Regs struct{}
 

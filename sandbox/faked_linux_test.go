@@ -1,0 +1,97 @@
+//go:build linux && (amd64 || arm64)
+
+package sandbox
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"monban/bpf"
+)
+
+// fakeIf makes a filter that pretends the success of a native call if k compares with the low word of an argument.
+func fakeIf(nr uint32, arg int, compare uint16, k uint32) bpf.Program {
+	return bpf.Program{
+		{Code: bpf.LD | bpf.W | bpf.ABS, K: bpf.OffsetNr},
+		{Code: bpf.JMP | bpf.JEQ | bpf.K, Jf: 3, K: nr},
+		{Code: bpf.LD | bpf.W | bpf.ABS, K: uint32(16 + 8*arg)}, // little-endian
+		{Code: bpf.JMP | compare | bpf.K, Jf: 1, K: k},
+		{Code: bpf.RET | bpf.K, K: uint32(bpf.Errno)},
+		{Code: bpf.RET | bpf.K, K: uint32(bpf.Allow)},
+	}
+}
+
+// An outer filter that fakes just the calls which matter leaves no program without its gate.
+func TestFakedByOuterFilter(t *testing.T) {
+	install := fakeIf(unix.SYS_SECCOMP, 2, bpf.JGT, 0)
+	traceMe := fakeIf(unix.SYS_PTRACE, 0, bpf.JEQ, unix.PTRACE_TRACEME)
+	harmless := gate()
+	for _, tt := range []struct {
+		name  string
+		outer []bpf.Program
+		c     Command
+		text  string // of the error, "" if the program runs
+	}{
+		{"seccomp", []bpf.Program{install}, Command{}, "it is not there"},
+		{"seccomp, watched", []bpf.Program{install}, Command{Watch: true}, "it is not there"},
+		{"seccomp, AllowExec", []bpf.Program{install}, Command{AllowExec: true}, "it is not there"},
+		{"seccomp, by a gate", nil, Command{Gates: []bpf.Program{install, gate()}}, "gate 2 of 2"},
+		{"seccomp, by a gate, AllowExec", nil, Command{AllowExec: true, Gates: []bpf.Program{install, gate()}}, "gate 2 of 2"},
+		{"TRACEME", []bpf.Program{traceMe}, Command{}, "did not stop it"},
+		{"TRACEME, watched", []bpf.Program{traceMe}, Command{Watch: true}, "did not stop it"},
+		{"TRACEME, strict", []bpf.Program{traceMe}, Command{Strict: true}, "did not stop it"},
+		{"nothing", []bpf.Program{harmless}, Command{}, ""},
+		{"nothing, watched", []bpf.Program{harmless}, Command{Watch: true}, ""},
+		{"nothing, AllowExec", []bpf.Program{harmless}, Command{AllowExec: true}, ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			marker := filepath.Join(t.TempDir(), "ran")
+			p := plan{Command: tt.c, Outer: tt.outer}
+			p.Path, p.Args = "touch", []string{"touch", marker}
+			if p.Gates == nil && !p.Strict {
+				p.Gates = []bpf.Program{gate()}
+			}
+			o, out := p.run(t)
+			_, err := os.Stat(marker)
+			if tt.text == "" {
+				if o.Err != "" || err != nil {
+					t.Errorf("%v, %q, %v", o, out, err)
+				}
+				return
+			}
+			if o.Status != 125 || !strings.Contains(o.Err, tt.text) {
+				t.Errorf("%v, want %q", o, tt.text)
+			}
+			if err == nil {
+				t.Error("the program ran")
+			}
+		})
+	}
+}
+
+// A program that never comes to its main never comes to strict mode, and must not do anything else instead.
+func TestStrictWithoutMain(t *testing.T) {
+	for _, tt := range []struct{ how, text string }{
+		{"END", "ended before main"},
+		{"FORK", "before main, and was killed"},
+		{"EXEC", "executed another program before main"},
+		{"THREAD", "made a thread or process before main"},
+	} {
+		t.Run(tt.how, func(t *testing.T) {
+			path := build(t, "gcc", "nomain", "-D"+tt.how, "-nostartfiles", "-Wl,-e,start", "-pthread")
+			for _, watch := range []bool{false, true} {
+				p := plan{Command: Command{Path: path, Strict: true, Watch: watch}}
+				o, out := p.run(t)
+				if o.Status != 125 || !strings.Contains(o.Err, tt.text) || !strings.Contains(o.Err, "strict mode never began") ||
+					out != "" || fmt.Sprint(o.Kinds) != "[]" {
+					t.Errorf("%v, %q", o, out)
+				}
+			}
+		})
+	}
+}
