@@ -27,7 +27,7 @@ func TestRead(t *testing.T) {
 	for name, content := range map[string]string{
 		"a.gate": text, "a.json": " \n" + json, "le": little, "be": big, "@container": text, "empty": "",
 		"short": little[:len(little)-3], "bad": little[:8*3-8], "inc.gate": "include \"a.gate\"\nallow write\n",
-		"sub/inc.gate": "include \"../a.gate\"", "odd:name": text,
+		"sub/inc.gate": "include \"../a.gate\"", "odd:name": text, "endless.gate": "include \"/dev/zero\"",
 	} {
 		if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
 			t.Fatal(err)
@@ -74,6 +74,8 @@ func TestRead(t *testing.T) {
 		{"bad", "", "", "the kernel does not admit"},
 		{"huge", "", "", "huge is larger than 4 MB"},
 		{"sub", "", "", "is a directory"},
+		{"endless.gate", "", "", "it is not a regular file"},
+		{"/dev/zero", "", "", "is larger than 4 MB"},
 		{"none", "", "", "none: no such file (a preset starts with @"},
 		{"@none", "", "", "unknown preset @none"},
 		{"kafel:x", "", "", "unknown prefix kafel:"},
