@@ -49,22 +49,22 @@ which one, and what would allow it.`,
 					return exit{exitUsage, errors.New("--strict and --gate exclude each other: strict mode has no filter")}
 				}
 				c.Watch = true
-				return start(cmd.Context(), c, nil)
+				return start(cmd.Context(), c, func() *stack { return nil })
 			}
 			if len(refs) == 0 {
 				refs = []string{defaultGate}
 			}
-			stack, err := gate.readStack(refs, abi.Native())
-			if err != nil {
+			var st *stack
+			c.Prepare = func(c *sandbox.Command) error {
+				var err error
+				if st, err = gate.readStack(refs, abi.Native()); err != nil {
+					return err
+				}
+				program, err := st.program()
+				c.Gates, c.Watch = []bpf.Program{program}, killers(st.all, st.native)
 				return err
 			}
-			program, err := stack.program()
-			if err != nil {
-				return exit{exitUsage, err}
-			}
-			c.Gates = []bpf.Program{program}
-			c.Watch = killers(stack.all, stack.native)
-			return start(cmd.Context(), c, stack)
+			return start(cmd.Context(), c, func() *stack { return st })
 		},
 	}
 	cmd.Flags().SetInterspersed(false)
@@ -134,13 +134,13 @@ func (st *stack) program() (bpf.Program, error) {
 	return p, nil
 }
 
-// start runs the program and turns its end into ours. st is nil in strict mode.
-func start(ctx context.Context, c *sandbox.Command, st *stack) error {
+// start runs the program and turns its end into ours. The stack, there once the program runs, is nil in strict mode.
+func start(ctx context.Context, c *sandbox.Command, st func() *stack) error {
 	r, err := c.Run(ctx)
 	if err != nil {
 		return exit{sandbox.ExitStatus(err), err}
 	}
-	explainKills(r, c, st)
+	explainKills(r, c, st())
 	if status := r.ExitStatus(); status != 0 {
 		return exit{status, nil}
 	}
