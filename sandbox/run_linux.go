@@ -104,6 +104,14 @@ func (r *run) do() error {
 		return r.doInside()
 	}
 	p, pidfd, err := r.startTraced()
+	var in *ptrace.Injection
+	if err == nil {
+		if in, err = ptrace.NewInjection(p.Image); err != nil {
+			p.Kill()
+			unix.Close(pidfd)
+			err = r.refused(&ptrace.RefusedError{While: "controlling the program", Err: err})
+		}
+	}
 	if prepErr := r.prepared(); prepErr != nil {
 		if err == nil {
 			p.Kill()
@@ -118,7 +126,7 @@ func (r *run) do() error {
 	r.did("started")
 	// A terminal's signal would have reached both of us; from here on others are passed on too.
 	r.jobs.start(r.ctx, p.PID, pidfd)
-	if err := r.gate(p); err != nil {
+	if err := r.gate(p, in); err != nil {
 		p.Kill()
 		if cerr := r.ctx.Err(); cerr != nil {
 			return fmt.Errorf("%s was not started: %w", r.path, cerr)
@@ -223,11 +231,7 @@ func (r *run) allowExecHint(more string) string {
 }
 
 // gate puts the gates, or strict mode, on the stopped program.
-func (r *run) gate(p *ptrace.Process) error {
-	in, err := ptrace.NewInjection(p.Image)
-	if err != nil {
-		return r.refused(&ptrace.RefusedError{While: "controlling the program", Err: err})
-	}
+func (r *run) gate(p *ptrace.Process, in *ptrace.Injection) error {
 	in.SetMask(p.Mask)
 	if r.Strict {
 		if err := in.End(); err != nil {
