@@ -27,7 +27,7 @@ type Command struct {
 
 	// Prepare, if set, fills in Gates and Watch while the program is being loaded, and touches nothing else. Its error is
 	// Run's, before any other that the program's start may have; the program has then not run.
-	Prepare func(*Command) error
+	Prepare func(*Command) error `json:"-"`
 
 	AllowExec bool // install the gates before the exec, which they must then allow. Needs no ptrace; Watch has no effect
 	Detach    bool // let go once the gate is on: a killed call will not be named
