@@ -40,6 +40,9 @@ type pool struct {
 	costs []float64 // see square
 	roots []int
 
+	goal   Goal
+	window window // see groups
+
 	shared uint32 // a number from which on several architectures agree, or 0
 }
 

@@ -16,6 +16,16 @@ var (
 	ErrNotProven = errors.New("the program is not equal to its policy")
 )
 
+// A Goal is what a program is made for.
+type Goal int
+
+const (
+	// Size is the fewest instructions; among equals the shortest paths for the calls that the kernel's cache cannot answer.
+	Size Goal = iota
+	// Latency is the shortest paths, then the fewest instructions.
+	Latency
+)
+
 // Program is the shortest program we can find that means v, in the byte order given, proven equal to v.
 func Program(v verdict.Verdict, order binary.ByteOrder) (bpf.Program, error) {
 	p, err := generate(v, order)
