@@ -86,7 +86,7 @@ func TestSplitPresets(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				parts, err := programs(v, order, limit)
+				parts, err := (Options{}).programs(v, order, limit)
 				what := fmt.Sprintf("%s %v in filters of %d", name, archs, limit)
 				if err != nil || len(parts) > 1 != (len(whole) > limit) {
 					t.Errorf("%s: %d parts for %d instructions: %v", what, len(parts), len(whole), err)
@@ -112,7 +112,7 @@ func checkRandomSplit(t *testing.T, seed uint64) int {
 			return end
 		})
 	}
-	parts, err := programs(v, order, limit)
+	parts, err := (Options{}).programs(v, order, limit)
 	if errors.Is(err, ErrTooLong) || errors.Is(err, verdict.ErrTooComplex) {
 		return 0 // a notify, or a single condition, in so small a filter; TestSplitRandom counts them
 	}
@@ -244,7 +244,7 @@ func TestSplitNotify(t *testing.T) {
 // A filter that is changed, lost or put at another's place doesn't pass for the policy.
 func TestSplitProof(t *testing.T) {
 	v, order := presetVerdict(t, "@container", []abi.Arch{abi.X86_64, abi.X86, abi.X32})
-	parts, err := programs(v, order, 60)
+	parts, err := (Options{}).programs(v, order, 60)
 	if err != nil || len(parts) < 2 {
 		t.Fatalf("%d filters: %v", len(parts), err)
 	}
