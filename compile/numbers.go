@@ -16,11 +16,14 @@ func (p *pool) numbers(v verdict.Verdict) ref {
 		return p.bits(v, verdict.Nr)
 	}
 	p.weigh(spans)
-	best := p.cut(spans)
-	if folded, ok := p.folded(spans); ok {
-		best = p.smallest(best, folded)
+	r, ok := p.folded(spans)
+	switch {
+	case !ok:
+		return p.cut(spans)
+	case len(spans) <= fewSpans:
+		return p.smallest(r, p.cut(spans))
 	}
-	return best
+	return r
 }
 
 // cut builds the tree over spans, apart from p.shared, a number from which on several architectures agree: what is above it then

@@ -17,15 +17,18 @@ type group struct {
 // ranges is code that decides by ranges, in A. The values that matter most, if they are few, are asked for first; a tree of jge
 // over groups decides the others.
 func (p *pool) ranges(spans []span) ref {
-	best, path := p.grouped(spans, nil)
-	if hot, others := p.hottest(spans); len(hot) > 0 {
-		r, cost := p.grouped(others, hot)
-		if p.better(r, cost, best, path) {
+	hot, others := p.hottest(spans)
+	best, path := p.grouped(others, hot)
+	if len(hot) > 0 && len(spans) <= fewSpans {
+		if r, cost := p.grouped(spans, nil); p.better(r, cost, best, path) {
 			best = r
 		}
 	}
 	return best
 }
+
+// fewSpans is up to where all ways are tried; beyond that those that win nearly always.
+const fewSpans = 48
 
 // better compares two codes for the same thing by what the goal asks for.
 func (p *pool) better(a ref, pathA float64, b ref, pathB float64) bool {
@@ -47,7 +50,7 @@ func (p *pool) hottest(spans []span) (hot, others []span) {
 		}
 	}
 	if len(hot) == 0 || len(hot) > maxHot || len(hot) == len(spans) {
-		return nil, nil
+		return nil, spans
 	}
 	slices.SortStableFunc(hot, func(a, b span) int { return cmp.Compare(b.weight, a.weight) })
 	for _, s := range spans {
