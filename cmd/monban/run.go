@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime/debug"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -136,6 +138,8 @@ func (st *stack) program() (bpf.Program, error) {
 
 // start runs the program and turns its end into ours. The stack, there once the program runs, is nil in strict mode.
 func start(ctx context.Context, c *sandbox.Command, st func() *stack) error {
+	// A program that runs for long need not keep what its gate was made with.
+	defer time.AfterFunc(2*time.Second, debug.FreeOSMemory).Stop()
 	r, err := c.Run(ctx)
 	if err != nil {
 		return exit{sandbox.ExitStatus(err), err}
