@@ -87,6 +87,6 @@ func Prove(p bpf.Program, v verdict.Verdict, order binary.ByteOrder) error {
 		return nil
 	}
 	d := verdict.Differences(v, got)[0]
-	return fmt.Errorf("%w: it answers %s where the policy answers %s, for arch %#x nr %d args %#x",
-		ErrNotProven, d.B, d.A, d.Data.Arch, d.Data.Nr, d.Data.Args)
+	return fmt.Errorf("%w: it answers %s where the policy answers %s, for arch %#x nr %d args %#x ip %#x",
+		ErrNotProven, d.B, d.A, d.Data.Arch, d.Data.Nr, d.Data.Args, d.Data.IP)
 }

@@ -221,50 +221,6 @@ func FuzzCompile(f *testing.F) {
 	f.Fuzz(func(t *testing.T, seed uint64) { checkRandom(t, seed) })
 }
 
-// A mistake of the generator must never get out: whatever is changed in a program, the proof finds it, or it changes nothing.
-func TestProofCatchesFaults(t *testing.T) {
-	r := rand.New(rand.NewPCG(4, 4))
-	v, order := presetVerdict(t, "@container", []abi.Arch{abi.X86_64, abi.X86, abi.X32})
-	good, err := Program(v, order)
-	if err != nil {
-		t.Fatal(err)
-	}
-	caught := 0
-	for range 500 {
-		p := append(bpf.Program{}, good...)
-		i := r.IntN(len(p))
-		switch in := &p[i]; r.IntN(4) {
-		case 0:
-			in.K ^= 1 << r.IntN(32)
-		case 1:
-			in.Jt, in.Jf = in.Jf, in.Jt
-		case 2:
-			in.Jt++
-		case 3:
-			if in.Code&7 == bpf.JMP {
-				in.Code ^= 0x10 // jeq <-> jgt, jge <-> jset and such
-			} else {
-				*in = bpf.Instruction{Code: bpf.JMP | bpf.JA} // a reload dropped
-			}
-		}
-		err := Prove(p, v, order)
-		if err != nil {
-			caught++
-			continue
-		}
-		for range 2000 { // it says that nothing changed: hold it to that
-			d := bpf.Data{Arch: []uint32{0x40000003, 0xc000003e}[r.IntN(2)], Nr: uint32(r.IntN(480)) | uint32(r.IntN(2))<<30}
-			d.Args[0] = uint64(r.IntN(50))
-			if p.Run(&d, order).Canonical() != good.Run(&d, order).Canonical() {
-				t.Fatalf("a fault at instruction %d was proven equal", i)
-			}
-		}
-	}
-	if caught < 350 {
-		t.Errorf("only %d of 500 faults were caught", caught)
-	}
-}
-
 // Long programs need jumps beyond the reach of a conditional one.
 func TestLongPrograms(t *testing.T) {
 	for _, n := range []int{100, 500, 1200} {
@@ -275,16 +231,18 @@ func TestLongPrograms(t *testing.T) {
 			cases = append(cases, verdict.Case{Lo: 2 * i, Hi: 2 * i, Then: s.If(s.Compare(f, verdict.EQ, false, uint64(i)<<32|7), s.Action(bpf.Allow), s.Action(bpf.Errno|bpf.Action(i%4000)))})
 		}
 		v := s.Verdict(s.Patch(verdict.Nr, cases, s.Action(bpf.KillProcess)))
-		p, err := Program(v, binary.LittleEndian)
-		switch {
-		case n == 1200:
-			if !errors.Is(err, ErrTooLong) {
-				t.Errorf("%d conditions: %v with %d instructions, want ErrTooLong", n, err, len(p))
+		for _, order := range []binary.ByteOrder{binary.LittleEndian, binary.BigEndian} {
+			p, err := Program(v, order)
+			switch {
+			case n == 1200:
+				if !errors.Is(err, ErrTooLong) {
+					t.Errorf("%d conditions, %v: %v with %d instructions, want ErrTooLong", n, order, err, len(p))
+				}
+			case err != nil:
+				t.Errorf("%d conditions, %v: %v", n, order, err)
+			case p.Check() != nil:
+				t.Errorf("%d conditions, %v: %v", n, order, p.Check())
 			}
-		case err != nil:
-			t.Errorf("%d conditions: %v", n, err)
-		case p.Check() != nil:
-			t.Errorf("%d conditions: %v", n, p.Check())
 		}
 	}
 }

@@ -99,9 +99,15 @@ func (l *layout) single(r ref) {
 	l.put(r, in)
 }
 
+// fault is nil but in a test, which spoils what was just put: the proof must find it.
+var fault func(l *layout, r ref)
+
 func (l *layout) put(r ref, in bpf.Instruction) {
 	l.at[r] = len(l.out)
 	l.out = append(l.out, in)
+	if fault != nil {
+		fault(l, r)
+	}
 }
 
 // distance is the number of instructions that a jump put next skips to reach r.
