@@ -58,11 +58,9 @@ which one, and what would allow it.`,
 			if err != nil {
 				return err
 			}
-			program, err := stack.program()
-			if err != nil {
+			if c.Gates, err = stack.programs(); err != nil {
 				return exit{exitUsage, err}
 			}
-			c.Gates = []bpf.Program{program}
 			c.Watch = killers(stack.all, stack.native)
 			return start(cmd.Context(), c, stack)
 		},
@@ -125,9 +123,9 @@ func (f *gateFlags) readStack(refs []string, native abi.Arch) (*stack, error) {
 	return st, nil
 }
 
-// program is one proven filter for the whole stack.
-func (st *stack) program() (bpf.Program, error) {
-	p, err := compile.Program(st.all, st.native.ByteOrder())
+// programs are proven filters for the whole stack: one, if it fits.
+func (st *stack) programs() ([]bpf.Program, error) {
+	p, err := compile.Programs(st.all, st.native.ByteOrder())
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", st.gates[0].Name, err)
 	}
