@@ -3,7 +3,6 @@ package monban
 import (
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"slices"
 	"strings"
@@ -29,40 +28,16 @@ func Parse(text string) (*Policy, error) {
 
 // Load reads a policy file, for the running machine. Files that it includes are looked up from where it lies.
 func Load(file string) (*Policy, error) {
-	src, err := readFile(file)
-	if err != nil {
-		return nil, err
-	}
-	return policy.Load(file, src, policy.Options{ReadFile: readIncluded})
-}
-
-// maxSize is the largest policy file that is read, in bytes. It is far above any real one.
-const maxSize = 4 << 20
-
-// readFile is os.ReadFile for what may never end.
-func readFile(name string) ([]byte, error) {
-	f, err := os.Open(name)
+	f, err := os.Open(file)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	src, err := io.ReadAll(io.LimitReader(f, maxSize+1))
-	if err == nil && len(src) > maxSize {
-		err = fmt.Errorf("%s is larger than %d MB: that is no policy", name, maxSize>>20)
-	}
-	return src, err
-}
-
-// readIncluded reads regular files only: opening a pipe could wait for ever.
-func readIncluded(name string) ([]byte, error) {
-	info, err := os.Stat(name)
+	src, err := policy.ReadAll(f, file)
 	if err != nil {
 		return nil, err
 	}
-	if !info.Mode().IsRegular() {
-		return nil, errors.New("it is not a regular file")
-	}
-	return readFile(name)
+	return policy.Load(file, src, policy.Options{ReadFile: policy.ReadIncluded})
 }
 
 // Enforce puts every thread of the running program behind the policy, for good, and sets no_new_privs. It needs no privilege.

@@ -4,12 +4,8 @@ import "monban/verdict"
 
 // archs is code that decides by the architecture, in A.
 func (p *pool) archs(v verdict.Verdict) ref {
-	best := p.dispatch(v)
-	if p.shared = p.agreement(v); p.shared != 0 {
-		clear(p.numbered)
-		best = p.smallest(best, p.dispatch(v))
-	}
-	return best
+	p.shared = p.agreement(v)
+	return p.dispatch(v)
 }
 
 // is64 is __AUDIT_ARCH_64BIT (linux/audit.h): architectures with it are the ones that are mostly run.

@@ -51,7 +51,7 @@ func BenchmarkGenerate(b *testing.B) {
 				b.Fatal(err)
 			}
 			for b.Loop() {
-				if _, err := generate(v, binary.LittleEndian); err != nil {
+				if _, err := (Options{}).generate(v, binary.LittleEndian); err != nil {
 					b.Fatal(err)
 				}
 			}
@@ -81,6 +81,6 @@ func BenchmarkContainer(b *testing.B) {
 			}
 		}
 		b.Run(c.name+"/proven", func(b *testing.B) { whole(b, Program) })
-		b.Run(c.name+"/unproven", func(b *testing.B) { whole(b, generate) })
+		b.Run(c.name+"/unproven", func(b *testing.B) { whole(b, Options{}.generate) })
 	}
 }

@@ -40,6 +40,11 @@ type pool struct {
 	costs []float64 // see square
 	roots []int
 
+	goal    Goal
+	weights Weights
+	arch    uint32 // the token of the architecture that code is being made for, or 0
+	window  window // see groups
+
 	shared uint32 // a number from which on several architectures agree, or 0
 }
 
@@ -52,8 +57,8 @@ type want struct {
 // noWord says that A holds nothing of use.
 const noWord verdict.Word = 255
 
-func newPool() *pool {
-	return &pool{refs: map[code]ref{}, memo: map[want]ref{}, numbered: map[want]ref{}, sizes: map[ref]int{}}
+func newPool(o Options) *pool {
+	return &pool{goal: o.Goal, weights: o.weights(), refs: map[code]ref{}, memo: map[want]ref{}, numbered: map[want]ref{}, sizes: map[ref]int{}}
 }
 
 func (p *pool) add(c code) ref {

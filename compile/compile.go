@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"time"
 
 	"monban/bpf"
 	"monban/verdict"
@@ -16,21 +17,58 @@ var (
 	ErrNotProven = errors.New("the program is not equal to its policy")
 )
 
-// Program is the shortest program we can find that means v, in the byte order given, proven equal to v.
-func Program(v verdict.Verdict, order binary.ByteOrder) (bpf.Program, error) {
-	p, err := generate(v, order)
+// Options say what a program is made for. The zero value is what anyone wants who does not know better.
+type Options struct {
+	Goal    Goal
+	Weights Weights // nil: ServerMix
+	Timing  *Timing // where to put how long it took, or nil
+}
+
+// Timing is how long the making of a program took, and its proof.
+type Timing struct{ Generate, Prove time.Duration }
+
+// A Goal is what is made as small as can be.
+type Goal int
+
+const (
+	// Size is the fewest instructions; among equals the shortest paths for the calls that the kernel's cache cannot answer.
+	Size Goal = iota
+	// Latency is the shortest such paths, then the fewest instructions.
+	Latency
+)
+
+// Program is the best program we can find that means v, in the byte order given, proven equal to v. The error wraps ErrTooLong,
+// ErrNotProven or verdict.ErrTooComplex.
+func (o Options) Program(v verdict.Verdict, order binary.ByteOrder) (bpf.Program, error) {
+	begin := time.Now()
+	p, err := o.generate(v, order)
 	if err != nil {
 		return nil, err
 	}
-	return p, Prove(p, v, order)
+	return p, o.proven(begin, func() error { return Prove(p, v, order) })
+}
+
+// proven runs a proof and keeps the time, where it is asked for; generation began at begin.
+func (o Options) proven(begin time.Time, prove func() error) error {
+	generated := time.Now()
+	err := prove()
+	if o.Timing != nil {
+		*o.Timing = Timing{generated.Sub(begin), time.Since(generated)}
+	}
+	return err
+}
+
+// Program is Options.Program with the zero Options.
+func Program(v verdict.Verdict, order binary.ByteOrder) (bpf.Program, error) {
+	return Options{}.Program(v, order)
 }
 
 // generate makes a program without proof.
-func generate(v verdict.Verdict, order binary.ByteOrder) (bpf.Program, error) {
+func (o Options) generate(v verdict.Verdict, order binary.ByteOrder) (bpf.Program, error) {
 	if err := v.Space().Err(); err != nil {
 		return nil, err
 	}
-	pool := newPool()
+	pool := newPool(o)
 	root := pool.decide(v, noWord)
 	if err := v.Space().Err(); err != nil {
 		return nil, err

@@ -78,7 +78,13 @@ func (p *pool) spans(v verdict.Verdict, w verdict.Word, lo, hi uint32, limit int
 		if len(spans) == limit {
 			return nil, false
 		}
+		if w == verdict.Arch {
+			p.arch = s.Lo
+		}
 		spans = append(spans, span{max(s.Lo, lo), min(s.Hi, hi), p.decide(s.Then, w), 0})
+	}
+	if isArgument(w) {
+		p.weighValues(spans)
 	}
 	return spans, true
 }
@@ -209,10 +215,26 @@ func (p *pool) peeled(v verdict.Verdict, w verdict.Word) (ref, bool) {
 			if first, ok := rest.First(); !ok || first != w {
 				continue
 			}
-			if _, ok := cubeOf(rest, w); ok {
-				return p.jump(jeq, value, p.decide(part.Then, w), p.bits(rest, w)), true
+			if c, ok := cubeOf(rest, w); ok {
+				return p.except(c, value, p.decide(part.Then, w), w), true
 			}
 		}
 	}
 	return 0, false
+}
+
+// except is code for a cube in which one value leads to odd. Most calls have it settled by the cube's test: that comes first
+// where A still holds the word after it.
+func (p *pool) except(c cube, value uint32, odd ref, w verdict.Word) ref {
+	yes, no := p.decide(c.yes, w), p.decide(c.no, w)
+	if c.want != 0 && bits.OnesCount32(c.mask) != 1 {
+		return p.jump(jeq, value, odd, p.cube(c, w))
+	}
+	if c.want != 0 {
+		yes, no = no, yes // now yes is where the bits are 0
+	}
+	if value&c.mask == 0 {
+		return p.jump(jset, c.mask, no, p.jump(jeq, value, odd, yes))
+	}
+	return p.jump(jset, c.mask, p.jump(jeq, value, odd, no), yes)
 }

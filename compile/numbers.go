@@ -3,7 +3,6 @@ package compile
 import (
 	"slices"
 
-	"monban/bpf"
 	"monban/verdict"
 )
 
@@ -16,12 +15,15 @@ func (p *pool) numbers(v verdict.Verdict) ref {
 	if !ok {
 		return p.bits(v, verdict.Nr)
 	}
-	weigh(p, spans)
-	best := p.cut(spans)
-	if folded, ok := p.folded(spans); ok {
-		best = p.smallest(best, folded)
+	p.weigh(spans)
+	r, ok := p.folded(spans)
+	switch {
+	case !ok:
+		return p.cut(spans)
+	case len(spans) <= fewSpans:
+		return p.smallest(r, p.cut(spans))
 	}
-	return best
+	return r
 }
 
 // cut builds the tree over spans, apart from p.shared, a number from which on several architectures agree: what is above it then
@@ -43,24 +45,6 @@ func (p *pool) cut(spans []span) ref {
 		return p.ranges(spans)
 	}
 	return p.jump(jge, p.shared, p.ranges(high), p.ranges(low))
-}
-
-// weigh says how much the path to each span matters: the kernel answers a plain allow from its cache, so what counts is calls
-// whose arguments are looked at, then denials.
-func weigh(p *pool, spans []span) {
-	for i := range spans {
-		s := &spans[i]
-		calls := float64(min(s.hi-s.lo, 1000) + 1)
-		c := p.codes[s.then]
-		switch {
-		case c.op != ret:
-			s.weight = 10 * calls
-		case bpf.Action(c.k) == bpf.Allow:
-			s.weight = 0.01 * calls
-		default:
-			s.weight = 0.05 * min(calls, 20)
-		}
-	}
 }
 
 // folded decides x86_64 and x32 in one tree: it takes bit 30 out of the number and asks for it only where the two differ.

@@ -6,37 +6,44 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"monban/bpf"
 	"monban/verdict"
 )
 
-// Programs is Program for policies of any length. One that does not fit a filter is split into the fewest that can be found, to
+// Programs is Options.Program for policies of any length. One that does not fit a filter is split into the fewest that can be found, to
 // be installed one after the other in the order given: the kernel runs them all and takes the most restrictive answer, so each
 // decides its share and allows the rest. Together they are proven equal to v. A call that is always allowed is one that the
 // kernel's cache answers for each of them.
 //
 // The last filter alone decides what must be there while filters are installed (see installing), and every notify: a task can
 // have one listener. The error is ErrTooLong where that is not possible, or all together is more than the kernel takes.
+func (o Options) Programs(v verdict.Verdict, order binary.ByteOrder) ([]bpf.Program, error) {
+	return o.programs(v, order, bpf.MaxInstructions)
+}
+
+// Programs is Options.Programs with the zero Options.
 func Programs(v verdict.Verdict, order binary.ByteOrder) ([]bpf.Program, error) {
-	return programs(v, order, bpf.MaxInstructions)
+	return Options{}.Programs(v, order)
 }
 
 // programs is Programs for a kernel that takes limit instructions a filter.
-func programs(v verdict.Verdict, order binary.ByteOrder, limit int) ([]bpf.Program, error) {
-	s := newSplitter(v, order, limit)
+func (o Options) programs(v verdict.Verdict, order binary.ByteOrder, limit int) ([]bpf.Program, error) {
+	begin := time.Now()
+	s := o.newSplitter(v, order, limit)
 	p, err := s.generate(v)
 	switch {
 	case err != nil:
 		return nil, err
 	case p != nil:
-		return []bpf.Program{p}, Prove(p, v, order)
+		return []bpf.Program{p}, o.proven(begin, func() error { return Prove(p, v, order) })
 	}
 	parts, err := s.split(v)
 	if err != nil {
 		return nil, err
 	}
-	return parts, proveStack(parts, v, order)
+	return parts, o.proven(begin, func() error { return proveStack(parts, v, order) })
 }
 
 // proveStack is Prove for several filters on one task, the oldest first.
@@ -55,6 +62,7 @@ func proveStack(parts []bpf.Program, v verdict.Verdict, order binary.ByteOrder) 
 
 // A splitter packs a policy into filters, beginning with the one to be installed last.
 type splitter struct {
+	Options
 	order binary.ByteOrder
 	limit int
 	grain int // shares with less code than that are not cut to fill up a filter
@@ -69,10 +77,11 @@ type splitter struct {
 	sizes    map[verdict.Node]int
 }
 
-func newSplitter(v verdict.Verdict, order binary.ByteOrder, limit int) *splitter {
+func (o Options) newSplitter(v verdict.Verdict, order binary.ByteOrder, limit int) *splitter {
 	s := v.Space()
 	return &splitter{
-		order: order, limit: limit, allow: s.Verdict(s.Action(bpf.Allow)),
+		Options: o,
+		order:   order, limit: limit, allow: s.Verdict(s.Action(bpf.Allow)),
 		programs: map[verdict.Node]bpf.Program{}, sizes: map[verdict.Node]int{},
 	}
 }
@@ -82,7 +91,7 @@ func (s *splitter) generate(v verdict.Verdict) (bpf.Program, error) {
 	if p, ok := s.programs[v.Node()]; ok {
 		return p, nil
 	}
-	p, err := generate(v, s.order)
+	p, err := s.Options.generate(v, s.order)
 	if errors.Is(err, ErrTooLong) || len(p) > s.limit {
 		p, err = nil, nil
 	}
@@ -99,7 +108,7 @@ func (s *splitter) size(v verdict.Verdict) int {
 		if p := s.programs[v.Node()]; p != nil {
 			n = len(p)
 		} else {
-			n = codeSize(v)
+			n = s.codeSize(v)
 		}
 		s.sizes[v.Node()] = n
 	}
@@ -107,8 +116,8 @@ func (s *splitter) size(v verdict.Verdict) int {
 }
 
 // codeSize is the length of v's code before it is laid out.
-func codeSize(v verdict.Verdict) int {
-	pool := newPool()
+func (o Options) codeSize(v verdict.Verdict) int {
+	pool := newPool(o)
 	return pool.size(pool.decide(v, noWord))
 }
 

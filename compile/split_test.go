@@ -87,7 +87,7 @@ func TestSplitPresets(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				parts, err := programs(v, order, limit)
+				parts, err := (Options{}).programs(v, order, limit)
 				what := fmt.Sprintf("%s %v in filters of %d", name, archs, limit)
 				if err != nil || len(parts) > 1 != (len(whole) > limit) {
 					t.Errorf("%s: %d parts for %d instructions: %v", what, len(parts), len(whole), err)
@@ -113,7 +113,7 @@ func checkRandomSplit(t *testing.T, seed uint64) int {
 			return end
 		})
 	}
-	parts, err := programs(v, order, limit)
+	parts, err := (Options{}).programs(v, order, limit)
 	if errors.Is(err, ErrTooLong) || errors.Is(err, verdict.ErrTooComplex) {
 		return 0 // a notify, or a single condition, in so small a filter; TestSplitRandom counts them
 	}
@@ -219,17 +219,22 @@ func TestSplitRefused(t *testing.T) {
 			t.Errorf("%s: %d filters: %v", c.what, len(parts), err)
 		}
 	}
-	// A space without the room for more than the policy itself.
+	// A space with hardly more room than the policy itself takes.
 	p, err := policy.Load("long", []byte("default allow\n"+requests(3500, "errno(N)")), policy.Options{Archs: []abi.Arch{abi.X86_64}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	v, err := p.Verdict(verdict.NewSpace(230_000))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if parts, err := Programs(v, binary.LittleEndian); !errors.Is(err, verdict.ErrTooComplex) {
-		t.Errorf("%d filters without a budget: %v", len(parts), err)
+	budget := verdict.DefaultBudget
+	for range 2 {
+		v, err := p.Verdict(verdict.NewSpace(budget))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if budget == verdict.DefaultBudget {
+			budget = v.Space().Len() + 1000
+		} else if parts, err := Programs(v, binary.LittleEndian); !errors.Is(err, verdict.ErrTooComplex) {
+			t.Errorf("%d filters without a budget: %v", len(parts), err)
+		}
 	}
 }
 
@@ -247,7 +252,7 @@ func TestSplitNotify(t *testing.T) {
 // A filter that is changed, lost or put at another's place doesn't pass for the policy.
 func TestSplitProof(t *testing.T) {
 	v, order := presetVerdict(t, "@container", []abi.Arch{abi.X86_64, abi.X86, abi.X32})
-	parts, err := programs(v, order, 60)
+	parts, err := (Options{}).programs(v, order, 60)
 	if err != nil || len(parts) < 2 {
 		t.Fatalf("%d filters: %v", len(parts), err)
 	}

@@ -11,19 +11,28 @@ import (
 // Stats describe a program by what it costs. Counts of executed instructions are over the known calls of the architectures that
 // it was measured for, arguments zero unless said.
 type Stats struct {
-	Length       int     // instructions
-	Longest      int     // instructions on the longest path
-	Mean         float64 // executed a call
-	MeanCached   float64 // the same, calls that the kernel's cache answers counted as 0
-	MeanUncached float64 // executed a call, over the calls that are allowed depending on arguments
-	Uncached     int     // how many those are
-	Allowed      int     // calls that are allowed whatever their arguments
-	Cacheable    int     // how many of those the kernel's cache answers
+	Length        int     // instructions
+	Longest       int     // instructions on the longest path
+	Mean          float64 // executed a call
+	MeanCached    float64 // the same, calls that the kernel's cache answers counted as 0
+	MeanUncached  float64 // executed a call, over the calls that are allowed depending on arguments, each as often as it is made
+	PlainUncached float64 // the same, all alike
+	LowerBound    int     // see LowerBound
+	Uncached      int     // how many those are
+	Allowed       int     // calls that are allowed whatever their arguments
+	Cacheable     int     // how many of those the kernel's cache answers
+}
+
+// Measure counts what a program with the meaning v costs on some architectures, with the zero Options.
+func Measure(p bpf.Program, v verdict.Verdict, archs []abi.Arch, order binary.ByteOrder) Stats {
+	return Options{}.Measure(p, v, archs, order)
 }
 
 // Measure counts what a program with the meaning v costs on some architectures.
-func Measure(p bpf.Program, v verdict.Verdict, archs []abi.Arch, order binary.ByteOrder) Stats {
-	s := Stats{Length: len(p), Longest: longest(p)}
+func (o Options) Measure(p bpf.Program, v verdict.Verdict, archs []abi.Arch, order binary.ByteOrder) Stats {
+	s := Stats{Length: len(p), Longest: longest(p), LowerBound: LowerBound(v)}
+	weights := o.weights()
+	var weighted, weight float64
 	var calls, sum, cached, uncached int
 	for _, a := range archs {
 		own := v.Restrict(verdict.Arch, a.Token())
@@ -44,7 +53,9 @@ func Measure(p bpf.Program, v verdict.Verdict, archs []abi.Arch, order binary.By
 			case !constant:
 				if d, ok := leaf.Witness(func(x bpf.Action) bool { return x == bpf.Allow }); ok {
 					d.Arch, d.Nr = a.Token(), nr
-					uncached += p.Executed(&d, order)
+					n, w := p.Executed(&d, order), weights.of(a.Token(), nr)
+					uncached += n
+					weighted, weight = weighted+w*float64(n), weight+w
 					s.Uncached++
 				}
 			}
@@ -57,7 +68,10 @@ func Measure(p bpf.Program, v verdict.Verdict, archs []abi.Arch, order binary.By
 		}
 		return float64(sum) / float64(n)
 	}
-	s.Mean, s.MeanCached, s.MeanUncached = mean(sum, calls), mean(cached, calls), mean(uncached, s.Uncached)
+	s.Mean, s.MeanCached, s.PlainUncached = mean(sum, calls), mean(cached, calls), mean(uncached, s.Uncached)
+	if weight > 0 {
+		s.MeanUncached = weighted / weight
+	}
 	return s
 }
 

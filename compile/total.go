@@ -10,6 +10,7 @@ func Total(each []Stats) Stats {
 		t.Mean += s.Mean
 		t.MeanCached += s.MeanCached
 		t.MeanUncached += s.MeanUncached
+		t.PlainUncached += s.PlainUncached
 		t.Cacheable = min(t.Cacheable, s.Cacheable)
 	}
 	return t

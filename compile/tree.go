@@ -1,135 +1,245 @@
 package compile
 
 import (
+	"cmp"
 	"math"
 	"slices"
 )
 
-// A group is a run of spans that lead to the same code, but for single values between them that are tested first.
+// A group is a run of spans that is decided on its own, by few tests.
 type group struct {
 	lo     uint32
-	then   ref
-	holes  []span
+	code   ref
 	weight float64
+	path   float64 // weighted number of tests in code
 }
 
-// ranges is code that decides by ranges, in A: a tree of jge over groups, and at its ends jeq for the holes.
+// ranges is code that decides by ranges, in A. The values that matter most, if they are few, are asked for first; a tree of jge
+// over groups decides the others.
 func (p *pool) ranges(spans []span) ref {
-	groups := peel(spans)
-	if len(groups) == 1 {
-		return p.leaf(groups[0])
+	hot, others := p.hottest(spans)
+	best, path := p.grouped(others, hot)
+	if len(hot) > 0 && len(spans) <= fewSpans {
+		if r, cost := p.grouped(spans, nil); p.better(r, cost, best, path) {
+			best = r
+		}
 	}
-	return p.tree(groups)
+	return best
 }
 
-// peel chooses which single values to test by jeq. Taking one out costs a test and saves the boundaries around it where its
-// neighbours then become one; the choice that leaves the fewest tests is found by looking back from each span over the singles
-// before it.
-func peel(spans []span) []group {
+// fewSpans is up to where all ways are tried; beyond that those that win nearly always.
+const fewSpans = 48
+
+// better compares two codes for the same thing by what the goal asks for.
+func (p *pool) better(a ref, pathA float64, b ref, pathB float64) bool {
+	bySize, byPath := cmp.Compare(p.size(a), p.size(b)), cmp.Compare(pathA, pathB)
+	if p.goal == Latency {
+		return cmp.Or(byPath, bySize) < 0
+	}
+	return cmp.Or(bySize, byPath) < 0
+}
+
+// maxHot is how many values are worth asking for before anything else.
+const maxHot = 12
+
+// hottest takes out the single values whose calls really run the filter, the heaviest first, and closes the gaps.
+func (p *pool) hottest(spans []span) (hot, others []span) {
+	for _, s := range spans {
+		if s.weight >= 1 && s.lo == s.hi {
+			hot = append(hot, s)
+		}
+	}
+	if len(hot) == 0 || len(hot) > maxHot || len(hot) == len(spans) {
+		return nil, spans
+	}
+	slices.SortStableFunc(hot, func(a, b span) int { return cmp.Compare(b.weight, a.weight) })
+	for _, s := range spans {
+		n := len(others)
+		switch {
+		case s.weight >= 1 && s.lo == s.hi:
+			if n > 0 {
+				others[n-1].hi = s.hi // what happens there has been decided
+			}
+		case n > 0 && others[n-1].then == s.then:
+			others[n-1].hi = s.hi
+			others[n-1].weight += s.weight
+		case n == 0:
+			s.lo = spans[0].lo
+			fallthrough
+		default:
+			others = append(others, s)
+		}
+	}
+	return hot, others
+}
+
+// grouped is the code for spans after a test for each of hot, and the weighted length of its paths.
+func (p *pool) grouped(spans, hot []span) (r ref, path float64) {
+	groups := p.groups(spans)
+	r, path = p.tree(groups)
+	var below float64
+	for _, g := range groups {
+		below += g.weight
+		path += g.path
+	}
+	for _, h := range slices.Backward(hot) {
+		r = p.jump(jeq, h.lo, h.then, r)
+		below += h.weight
+		path += below
+	}
+	return r, path
+}
+
+// groups cuts spans into groups so that there are as few tests as we can find: one between two groups, and what each group takes.
+// It looks back from each span over the groups that may end there.
+func (p *pool) groups(spans []span) []group {
 	n := len(spans)
-	const far = 64 // holes in a row worth looking over
-	best := make([]int, n)
-	from := make([]int, n)
-	for j := range n {
-		best[j], from[j] = math.MaxInt, -1
-		for i := j - 1; i >= -1; i-- {
-			// All between i and j are holes, i is kept (or nothing is before j).
-			holes := j - i - 1
-			if holes > far || holes > 0 && spans[i+1].lo != spans[i+1].hi {
+	const far = 64 // spans in a group
+	best := make([]int, n+1)
+	from := make([]int, n+1)
+	cubed := make([]bool, n+1)
+	var o oddities
+	for end := 1; end <= n; end++ {
+		best[end] = math.MaxInt
+		o.reset()
+		for start := end - 1; start >= 0 && end-start <= far; start-- {
+			cost, ok := o.add(spans[start])
+			if !ok {
 				break
 			}
-			cost := holes
-			if i >= 0 {
-				cost += best[i]
-				if spans[i].then != spans[j].then {
-					cost++
+			before := best[start] + 1
+			if before+cost < best[end] {
+				best[end], from[end], cubed[end] = before+cost, start, false
+			}
+			if limit := min(cost, best[end]-before, maxTests+1); limit > 1 && p.window.look(spans[start:end]) {
+				if tests, ok := p.window.tests(limit); ok {
+					best[end], from[end], cubed[end] = before+tests, start, true
 				}
 			}
-			if cost < best[j] {
-				best[j], from[j] = cost, i
-			}
 		}
 	}
-	last := n - 1
-	for i := n - 2; i >= 0 && n-1-i <= far && spans[i+1].lo == spans[i+1].hi; i-- {
-		if best[i]+n-1-i < best[last]+n-1-last {
-			last = i
-		}
-	}
-	var kept []int
-	for i := last; i >= 0; i = from[i] {
-		kept = append(kept, i)
-	}
-	slices.Reverse(kept)
-
 	var groups []group
-	holes := func(a, b int) {
-		g := &groups[len(groups)-1]
-		for _, s := range spans[a:b] {
-			if s.then != g.then {
-				g.holes = append(g.holes, s)
-			}
-		}
+	for end := n; end > 0; end = from[end] {
+		groups = append(groups, p.group(spans[from[end]:end], cubed[end]))
 	}
-	for k, i := range kept {
-		before := 0
-		if k > 0 {
-			before = kept[k-1] + 1
-		}
-		s := spans[i]
-		switch {
-		case k == 0:
-			groups = append(groups, group{lo: spans[0].lo, then: s.then})
-			holes(0, i)
-		case groups[len(groups)-1].then == s.then:
-			holes(before, i)
-		default:
-			holes(before, i)
-			groups = append(groups, group{lo: s.lo, then: s.then})
-		}
-		groups[len(groups)-1].weight += s.weight
-	}
-	holes(last+1, n)
-	for i := range groups {
-		for _, h := range groups[i].holes {
-			groups[i].weight += h.weight
-		}
-		slices.SortStableFunc(groups[i].holes, func(a, b span) int { return -cmpFloat(a.weight, b.weight) })
-	}
+	slices.Reverse(groups)
 	return groups
 }
 
-func cmpFloat(a, b float64) int {
-	switch {
-	case a < b:
-		return -1
-	case a > b:
-		return 1
+// maxTests is how many tests window finds.
+const maxTests = 2
+
+// group is code for spans, by the tests that window found or by one for each single value.
+func (p *pool) group(spans []span, cubed bool) group {
+	g := group{lo: spans[0].lo}
+	for _, s := range spans {
+		g.weight += s.weight
 	}
-	return 0
+	if cubed && p.window.look(spans) {
+		g.code = p.window.code(p)
+		g.path = g.weight * maxTests // or one less
+		return g
+	}
+	var o oddities
+	for _, s := range spans {
+		o.add(s)
+	}
+	g.code = o.common()
+	var single []span
+	for _, s := range spans {
+		if s.then != g.code {
+			single = append(single, s)
+		}
+	}
+	slices.SortStableFunc(single, func(a, b span) int { return cmp.Compare(b.weight, a.weight) })
+	rest := g.weight
+	for _, s := range single {
+		g.path += rest
+		rest -= s.weight
+	}
+	for _, s := range slices.Backward(single) {
+		g.code = p.jump(jeq, s.lo, s.then, g.code)
+	}
+	return g
 }
 
-// leaf tests a group's holes, the often used first.
-func (p *pool) leaf(g group) ref {
-	r := g.then
-	for _, h := range slices.Backward(g.holes) {
-		r = p.jump(jeq, h.lo, h.then, r)
+// oddities counts the tests that a run of spans needs where all but one code is reached by single values only.
+type oddities struct {
+	wide    ref // the code that has a span of several values, if any
+	hasWide bool
+	singles []struct {
+		then ref
+		n    int
 	}
-	return r
+	total int
+}
+
+func (o *oddities) reset() { *o = oddities{singles: o.singles[:0]} }
+
+// add lengthens the run; ok is false once it cannot be a group.
+func (o *oddities) add(s span) (cost int, ok bool) {
+	if s.lo != s.hi {
+		if o.hasWide && o.wide != s.then {
+			return 0, false
+		}
+		o.wide, o.hasWide = s.then, true
+		return o.cost(), true
+	}
+	o.total++
+	for i := range o.singles {
+		if o.singles[i].then == s.then {
+			o.singles[i].n++
+			return o.cost(), true
+		}
+	}
+	o.singles = append(o.singles, struct {
+		then ref
+		n    int
+	}{s.then, 1})
+	return o.cost(), true
+}
+
+func (o *oddities) cost() int {
+	free := 0
+	for _, s := range o.singles {
+		if s.then == o.wide || !o.hasWide {
+			free = max(free, s.n)
+		}
+	}
+	return o.total - free
+}
+
+// common is the code that needs no test of its own.
+func (o *oddities) common() ref {
+	if o.hasWide {
+		return o.wide
+	}
+	best := o.singles[0]
+	for _, s := range o.singles {
+		if s.n > best.n {
+			best = s
+		}
+	}
+	return best.then
 }
 
 // maxTree is how many groups get the best tree; its search is quadratic.
 const maxTree = 512
 
-// tree is the alphabetic tree over the groups with the least weighted depth (Knuth's dynamic programme); every shape has the
-// same number of tests.
-func (p *pool) tree(groups []group) ref {
+// tree is the alphabetic tree over the groups with the least weighted depth (Knuth's dynamic programme), and that depth; every
+// shape has the same number of tests.
+func (p *pool) tree(groups []group) (r ref, path float64) {
 	n := len(groups)
 	if n > maxTree {
-		return p.jump(jge, groups[n/2].lo, p.tree(groups[n/2:]), p.tree(groups[:n/2]))
+		high, a := p.tree(groups[n/2:])
+		low, b := p.tree(groups[:n/2])
+		for _, g := range groups {
+			a += g.weight
+		}
+		return p.jump(jge, groups[n/2].lo, high, low), a + b
 	}
 	if n == 1 {
-		return p.leaf(groups[0])
+		return groups[0].code, 0
 	}
 	sum := make([]float64, n+1)
 	for i, g := range groups {
@@ -153,12 +263,12 @@ func (p *pool) tree(groups []group) ref {
 	var build func(i, j int) ref
 	build = func(i, j int) ref {
 		if i == j {
-			return p.leaf(groups[i])
+			return groups[i].code
 		}
 		k := root[i][j]
 		return p.jump(jge, groups[k].lo, build(k, j), build(i, k-1))
 	}
-	return build(0, n-1)
+	return build(0, n-1), cost[0][n-1]
 }
 
 // square is room for the costs and splits of all runs of n groups, used again for each tree.

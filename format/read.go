@@ -18,9 +18,6 @@ import (
 	"monban/verdict"
 )
 
-// maxSize is the largest file that is read, in bytes. It is far above any real gate.
-const maxSize = 4 << 20
-
 // Options say what a gate is resolved for.
 type Options struct {
 	Archs   []abi.Arch  // --arch: instead of what the gate says itself
@@ -121,19 +118,7 @@ func Read(ref string, stdin io.Reader, o Options) (*Gate, error) {
 func DefaultOptions() Options { return Options{Native: abi.Native()} }
 
 func (o Options) policy() policy.Options {
-	return policy.Options{Archs: o.Archs, Native: &o.Native, ReadFile: readIncluded}
-}
-
-// readIncluded reads a file for a policy that names it in an include line, and in its error.
-func readIncluded(name string) ([]byte, error) {
-	info, err := os.Stat(name)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return nil, errors.New("there is no such file")
-	case err == nil && !info.Mode().IsRegular():
-		return nil, errors.New("it is not a regular file")
-	}
-	return ReadFile(name, nil)
+	return policy.Options{Archs: o.Archs, Native: &o.Native, ReadFile: policy.ReadIncluded}
 }
 
 func (o Options) oci() oci.Options {
@@ -159,16 +144,11 @@ func ReadFile(file string, stdin io.Reader) ([]byte, error) {
 		}
 		r, name = f, file
 	}
-	src, err := io.ReadAll(io.LimitReader(r, maxSize+1))
-	switch e := (*fs.PathError)(nil); {
-	case errors.As(err, &e):
+	src, err := policy.ReadAll(r, name)
+	if e := (*fs.PathError)(nil); errors.As(err, &e) {
 		return nil, fmt.Errorf("%s: %w", name, e.Err)
-	case err != nil:
-		return nil, fmt.Errorf("%s: %w", name, err)
-	case len(src) > maxSize:
-		return nil, fmt.Errorf("%s is larger than %d MB: that is no gate", name, maxSize>>20)
 	}
-	return src, nil
+	return src, err
 }
 
 // openError says what may have been meant by a file that cannot be opened.
@@ -188,11 +168,11 @@ func openError(file string, err error) error {
 	return err
 }
 
-// Recognise tells formats apart by the content: JSON starts with a brace, a BPF program has bytes that no text has.
+// Recognise tells formats apart by the content: JSON starts with a brace, a BPF program is full of zero bytes.
 func Recognise(src []byte) Kind {
 	text := bytes.TrimLeft(src, " \t\r\n\ufeff")
 	switch {
-	case bytes.IndexByte(src, 0) >= 0:
+	case 4*bytes.Count(src, []byte{0}) > len(src):
 		return BPF
 	case len(text) > 0 && text[0] == '{':
 		return OCI

@@ -96,11 +96,11 @@ func (b *binder) all(k boundKind, es []Expr) (bound, error) {
 func (b *binder) field(x Operand) (bound, error) {
 	r := bound{field: verdict.Field{Bits: 64, Mask: ^uint64(0)}}
 	f := &r.field
-	switch x.Name {
-	case "nr":
+	switch {
+	case x.Name == "nr" && b.call == "": // io_submit and others have an argument of that name
 		*f = verdict.Single(verdict.Nr)
 		r.word = func(d *bpf.Data) uint64 { return uint64(d.Nr) }
-	case "ip":
+	case x.Name == "ip":
 		f.Hi, f.Lo = verdict.IPHi, verdict.IPLo
 		r.word = func(d *bpf.Data) uint64 { return d.IP }
 	default:

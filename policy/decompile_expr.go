@@ -184,7 +184,10 @@ func (d *decompiler) shape(a abi.Arch, call string, v verdict.Verdict, hi verdic
 	args, _ := a.Args(call)
 	for _, arg := range args {
 		if arg.Index == i && arg.High < 0 {
-			sh.bits, sh.signed, sh.x.Name = arg.Bits, arg.Signed, arg.Name
+			sh.bits, sh.signed = arg.Bits, arg.Signed
+			if _, taken := position(arg.Name); !taken {
+				sh.x.Name = arg.Name
+			}
 		}
 	}
 	upper, lower := v.Support(hi), v.Support(hi+1)

@@ -42,6 +42,29 @@ func TestDecompileRandom(t *testing.T) {
 	}
 }
 
+// prctl's second argument is called arg2 in its manual page, and io_submit's nr: neither may be read back as something else.
+func TestDecompileOddNames(t *testing.T) {
+	p, err := load("allow prctl(arg1 == 5) io_submit(arg1 == 5)\nallow any(nr == 5000)")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := verdict.NewSpace(100_000)
+	v := meaning(t, s, p)
+	q, notes, err := policy.FromVerdict("odd", v, abi.X86_64, nil)
+	if err != nil || len(notes) > 0 {
+		t.Fatal(notes, err)
+	}
+	again, err := load(q.String())
+	if err != nil || meaning(t, s, again) != v {
+		t.Errorf("the text means something else (%v):\n%s", err, q)
+	}
+	left := v.Restrict(verdict.Arch, abi.X86_64.Token()).Restrict(verdict.Nr, number(t, abi.X86_64, "prctl"))
+	outcomes, err := policy.Outcomes(abi.X86_64, "prctl", left)
+	if err != nil || len(outcomes) != 2 || policy.PrintExpr(outcomes[0].Cond) != "arg1 == 5" {
+		t.Errorf("prctl is allowed if %v (%v), want arg1 == 5", outcomes, err)
+	}
+}
+
 func TestDecompileCorpus(t *testing.T) {
 	dir := os.Getenv("MONBAN_CORPUS")
 	if dir == "" {

@@ -47,6 +47,7 @@ func TestErrors(t *testing.T) {
 		{"allow socket()", "t.gate:1:14: empty condition: leave out the parentheses, or write one such as socket(arg0 == 0)"},
 		{"allow @basic-io(fd == 1)", "t.gate:1:16: a condition belongs to one call, not to the group @basic-io"},
 		{"allow any(family == 1)", "t.gate:1:11: any() has no argument family: write arg0 to arg5, nr or ip"},
+		{"allow read(nr == 0)", "t.gate:1:12: read has no argument nr (it has fd, buf, count)"},
 		{"allow cacheflush", "t.gate:1:7: cacheflush does not exist on x86_64, only on arm, m68k, mips, mipsel, …: write optional cacheflush to pass over it"},
 		{"kernel soon", "t.gate:1:8: kernel soon is no kernel version: write one such as 6.12"},
 		{"arch", "t.gate:1:5: arch needs a value, such as: arch x86_64 aarch64"},

@@ -302,8 +302,17 @@ func isConstantName(s string) bool {
 
 // operandNamed is the argument that a word names: argN is a position.
 func operandNamed(t token) *Operand {
-	if n, ok := strings.CutPrefix(t.text, "arg"); ok && len(n) == 1 && n[0] >= '0' && n[0] <= '9' {
-		return &Operand{Arg: int(n[0] - '0'), Pos: t.pos}
+	if n, ok := position(t.text); ok {
+		return &Operand{Arg: n, Pos: t.pos}
 	}
 	return &Operand{Name: t.text, Pos: t.pos}
+}
+
+// position reads arg0 to arg9. The manual page of prctl counts from 1: its arg2 is not ours.
+func position(s string) (int, bool) {
+	n, ok := strings.CutPrefix(s, "arg")
+	if !ok || len(n) != 1 || n[0] < '0' || n[0] > '9' {
+		return 0, false
+	}
+	return int(n[0] - '0'), true
 }

@@ -190,7 +190,7 @@ func operandName(x Operand) string {
 
 func printOperand(x Operand, wide bool) string {
 	s := operandName(x)
-	if x.Wide && !wide && x.Name != "ip" && x.Name != "nr" {
+	if x.Wide && !wide && x.Name != "ip" {
 		s = "u64(" + s + ")"
 	}
 	if x.Mask != nil {

@@ -19,8 +19,14 @@ func (p *Policy) Check() error {
 		errs = append(errs, errNoArch(p.Name))
 	}
 	for _, a := range p.Archs {
-		if _, err := p.on(a); err != nil {
-			errs = append(errs, err)
+		for i := range p.Rules {
+			r := &p.Rules[i]
+			if r.Cond == nil && r.Action.Errno == "" || !r.on(a) {
+				continue // nothing in it can be wrong
+			}
+			if _, _, err := p.bind(a, r); err != nil {
+				errs = append(errs, err)
+			}
 		}
 	}
 	return firstOf(errs)
@@ -69,38 +75,52 @@ func (p *Policy) on(a abi.Arch) ([]clause, error) {
 	var errs []error
 	for i := range p.Rules {
 		r := &p.Rules[i]
-		if len(r.Archs) > 0 && !slices.Contains(r.Archs, a) {
+		if !r.on(a) {
 			continue
 		}
-		nr, direct := a.Number(r.Call)
-		mux, muxed := a.Mux(r.Call)
-		if r.Call != "" && !direct && !muxed {
-			continue
-		}
-		do, err := r.Action.on(a, r.Pos)
+		do, cond, err := p.bind(a, r)
 		if err != nil {
 			errs = append(errs, err)
 			continue
 		}
-		var cond *bound
-		if r.Cond != nil {
-			b := binder{arch: a, call: r.Call, wide: p.Compare64}
-			bound, err := b.bind(r.Cond)
-			if err != nil {
-				errs = append(errs, err)
-				continue
-			}
-			cond = &bound
-		}
+		nr, direct := a.Number(r.Call)
 		if direct || r.Call == "" {
 			clauses = append(clauses, clause{nr, r.Call == "", cond, do, i})
 		}
-		if muxed && r.Cond == nil {
+		if r.Cond != nil || r.Call == "" {
+			continue
+		}
+		if mux, ok := a.Mux(r.Call); ok {
 			nr, _ := a.Number(mux.Call)
 			clauses = append(clauses, clause{nr, false, muxCondition(mux), do, i})
 		}
 	}
 	return clauses, firstOf(errs)
+}
+
+// on says whether the rule speaks for an architecture: one that it is for, and that has its call.
+func (r *Rule) on(a abi.Arch) bool {
+	if len(r.Archs) > 0 && !slices.Contains(r.Archs, a) {
+		return false
+	}
+	if r.Call == "" {
+		return true
+	}
+	if _, ok := a.Number(r.Call); ok {
+		return true
+	}
+	_, ok := a.Mux(r.Call)
+	return ok
+}
+
+// bind gives a rule's action and condition their meaning on one architecture.
+func (p *Policy) bind(a abi.Arch, r *Rule) (do bpf.Action, cond *bound, err error) {
+	if do, err = r.Action.on(a, r.Pos); err != nil || r.Cond == nil {
+		return do, nil, err
+	}
+	b := binder{arch: a, call: r.Call, wide: p.Compare64}
+	c, err := b.bind(r.Cond)
+	return do, &c, err
 }
 
 // muxCondition is "this is that member of the multiplexer". ipc takes a version in the upper half of its first argument and

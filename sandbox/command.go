@@ -25,6 +25,10 @@ type Command struct {
 	Flags  seccomp.Flags // for each of Gates; NewListener is refused
 	Strict bool          // instead of Gates: the kernel's strict mode, from main on (see Run)
 
+	// Prepare, if set, fills in Gates and Watch while the program is being loaded, and touches nothing else. Its error is
+	// Run's, before any other that the program's start may have; the program has then not run.
+	Prepare func(*Command) error `json:"-"`
+
 	AllowExec bool // install the gates before the exec, which they must then allow. Needs no ptrace; Watch has no effect
 	Detach    bool // let go once the gate is on: a killed call will not be named
 	Watch     bool // stay attached to name a killed call. It forbids debuggers inside

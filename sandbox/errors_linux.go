@@ -31,12 +31,20 @@ func (c *Command) check() error {
 		return &startError{kind: ErrNotFound, text: "no command given"}
 	case c.Strict && len(c.Gates) > 0:
 		return errors.New("strict mode and filters exclude each other")
-	case !c.Strict && len(c.Gates) == 0:
-		return errors.New("no gate given: the program would run without one")
+	case c.Strict && c.Prepare != nil:
+		return errors.New("strict mode has nothing to prepare")
 	case c.Strict && c.AllowExec:
 		return errors.New("strict mode never allows exec: it can't be entered before it")
 	case c.Flags&(seccomp.NewListener|seccomp.WaitKillableRecv) != 0:
 		return errors.New("flag NEW_LISTENER: nobody would answer the program's notifications")
+	}
+	return nil
+}
+
+// checkGates is check for what Prepare fills in.
+func (c *Command) checkGates() error {
+	if !c.Strict && len(c.Gates) == 0 {
+		return errors.New("no gate given: the program would run without one")
 	}
 	for i, p := range c.Gates {
 		if len(p) == 0 || len(p) > bpf.MaxInstructions {

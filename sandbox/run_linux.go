@@ -1,12 +1,14 @@
 package sandbox
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"os"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -34,14 +36,16 @@ func (c *Command) Run(ctx context.Context) (*Result, error) {
 	if err := c.check(); err != nil {
 		return nil, err
 	}
-	if err := c.checkDir(); err != nil {
-		return nil, err
+	prepared := c.prepare()
+	err := c.checkDir()
+	var path string
+	if err == nil {
+		path, err = c.resolve()
 	}
-	path, err := c.resolve()
 	if err != nil {
-		return nil, err
+		return nil, cmp.Or(prepared(), err)
 	}
-	r := &run{Command: c, ctx: ctx, path: path, jobs: newJobs(c.KeepSignals)}
+	r := &run{Command: c, ctx: ctx, path: path, jobs: newJobs(c.KeepSignals), prepared: prepared}
 	defer r.jobs.close()
 	// The thread is the program's parent and tracer, and has no_new_privs: it must live until the program has ended and
 	// never serve another goroutine.
@@ -52,6 +56,21 @@ func (c *Command) Run(ctx context.Context) (*Result, error) {
 	return &r.result, nil
 }
 
+// prepare begins to complete the gates and returns the function that waits for them.
+func (c *Command) prepare() func() error {
+	if c.Prepare == nil {
+		return c.checkGates
+	}
+	done := make(chan error, 1)
+	go func() { done <- c.Prepare(c) }()
+	return sync.OnceValue(func() error {
+		if err := <-done; err != nil {
+			return err
+		}
+		return c.checkGates()
+	})
+}
+
 // A run is one start of a Command.
 type run struct {
 	*Command
@@ -60,6 +79,8 @@ type run struct {
 	jobs   *jobs
 	pid    int
 	result Result
+
+	prepared func() error // waits until the gates are there
 }
 
 // step, in tests, is told of each step of a start.
@@ -77,9 +98,27 @@ func (r *run) do() error {
 	}
 	r.did("no_new_privs")
 	if r.AllowExec {
+		if err := r.prepared(); err != nil {
+			return err
+		}
 		return r.doInside()
 	}
 	p, pidfd, err := r.startTraced()
+	var in *ptrace.Injection
+	if err == nil {
+		if in, err = ptrace.NewInjection(p.Image); err != nil {
+			p.Kill()
+			unix.Close(pidfd)
+			err = r.refused(&ptrace.RefusedError{While: "controlling the program", Err: err})
+		}
+	}
+	if prepErr := r.prepared(); prepErr != nil {
+		if err == nil {
+			p.Kill()
+			unix.Close(pidfd)
+		}
+		return prepErr
+	}
 	if err != nil {
 		return err
 	}
@@ -87,7 +126,7 @@ func (r *run) do() error {
 	r.did("started")
 	// A terminal's signal would have reached both of us; from here on others are passed on too.
 	r.jobs.start(r.ctx, p.PID, pidfd)
-	if err := r.gate(p); err != nil {
+	if err := r.gate(p, in); err != nil {
 		p.Kill()
 		if cerr := r.ctx.Err(); cerr != nil {
 			return fmt.Errorf("%s was not started: %w", r.path, cerr)
@@ -192,11 +231,7 @@ func (r *run) allowExecHint(more string) string {
 }
 
 // gate puts the gates, or strict mode, on the stopped program.
-func (r *run) gate(p *ptrace.Process) error {
-	in, err := ptrace.NewInjection(p.Image)
-	if err != nil {
-		return r.refused(&ptrace.RefusedError{While: "controlling the program", Err: err})
-	}
+func (r *run) gate(p *ptrace.Process, in *ptrace.Injection) error {
 	in.SetMask(p.Mask)
 	if r.Strict {
 		if err := in.End(); err != nil {

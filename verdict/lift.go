@@ -42,8 +42,8 @@ func (s *Space) lift(p bpf.Program, order binary.ByteOrder, end func(bpf.Action)
 	return n, nil
 }
 
-// nodesPerInstruction is about what real filters take: a comparison is a path of 32 nodes.
-const nodesPerInstruction = 40
+// nodesPerInstruction is about what real filters take.
+const nodesPerInstruction = 8
 
 type (
 	// A vector is the contents of a register, the least significant bit first.
@@ -74,6 +74,8 @@ type lifter struct {
 	memo    map[state]Node
 	conds   map[test]Node
 	vectors []vector
+	plains  []plain      // what plainOf found in vectors
+	arrive  [][]interval // in a sweep: the values that reach each instruction
 	ids     map[vector]register
 	consts  map[uint32]register
 	loads   [bpf.DataSize / 4]register
@@ -129,6 +131,9 @@ func (l *lifter) exec(st state) Node {
 		if in.Code&0xf0 == bpf.JA {
 			next.pc += int(in.K)
 			break
+		}
+		if n, ok := l.sweep(st); ok {
+			return n
 		}
 		cond := l.condition(st, in)
 		yes, no := next, next

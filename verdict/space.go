@@ -56,10 +56,11 @@ type iteEntry struct{ f, g, h, r Node }
 // NewSpace returns an empty space that holds at most budget nodes.
 func NewSpace(budget int) *Space {
 	s := &Space{budget: budget, maxSteps: stepsPerNode * budget}
-	// Room for the policy of a container on three architectures without growing: 20,000 nodes.
-	s.nodes = make([]node, 0, min(budget, 20_000))
-	s.index = make([]uint32, 1<<16)
-	s.cache = make([]iteEntry, 1<<12)
+	// Room for the policy of a container on three architectures and its proof without growing. Fresh memory costs more than
+	// the work done in it.
+	s.nodes = make([]node, 0, min(budget, 1<<12))
+	s.index = make([]uint32, 1<<13)
+	s.cache = make([]iteEntry, 1<<11)
 	s.values = []uint32{0, 1}
 	s.valueOf = map[uint32]Node{0: False, 1: True}
 	return s

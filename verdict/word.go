@@ -192,10 +192,11 @@ type Case struct {
 // Patch is base with the given ranges of w replaced. The cases must be in ascending order and disjoint; neither they nor base
 // may depend on a word before w, nor the cases on w itself.
 func (s *Space) Patch(w Word, cases []Case, base Node) Node {
-	return s.patch(uint32(w)*32, 0, 0xffffffff, cases, base)
+	return s.patch(uint32(w)*32, 0xffffffff, 0, 0xffffffff, cases, base)
 }
 
-func (s *Space) patch(level, lo, hi uint32, cases []Case, base Node) Node {
+// patch goes by the bits in mask only: the cases are ranges of the word under it, and base does not depend on the others.
+func (s *Space) patch(level, mask, lo, hi uint32, cases []Case, base Node) Node {
 	for len(cases) > 0 && cases[0].Hi < lo {
 		cases = cases[1:]
 	}
@@ -209,6 +210,9 @@ func (s *Space) patch(level, lo, hi uint32, cases []Case, base Node) Node {
 		return cases[0].Then
 	}
 	mid := lo + (hi-lo)/2
+	if mask>>(31-level%32)&1 == 0 {
+		return s.patch(level+1, mask, lo, mid, cases, base)
+	}
 	b0, b1 := s.cofactors(base, level)
-	return s.mk(level, s.patch(level+1, lo, mid, cases, b0), s.patch(level+1, mid+1, hi, cases, b1))
+	return s.mk(level, s.patch(level+1, mask, lo, mid, cases, b0), s.patch(level+1, mask, mid+1, hi, cases, b1))
 }

@@ -84,10 +84,12 @@ all are installed, in the order of their names: .1, .2 … is added to the file'
 				}
 				return printJSON(w, j)
 			}
+			limit := "(the kernel takes 4096)"
 			if len(each) > 1 {
 				printFilters(w, programs)
+				limit = "in all"
 			}
-			return printStats(w, s, v, understood, compiled)
+			return printStats(w, s, limit, v, understood, compiled)
 		},
 	}
 	cmd.Flags().StringVarP(&out, "output", "o", "", "file to write (default standard output)")
@@ -123,12 +125,8 @@ func printFilters(w io.Writer, programs []bpf.Program) {
 	fmt.Fprintf(w, "in the kernel     %d instructions (it takes %d in all filters of a program)\n", total, bpf.MaxStacked)
 }
 
-func printStats(w io.Writer, s compile.Stats, v verdict.Verdict, understood, compiled time.Duration) error {
-	limit := " (the kernel takes 4096)"
-	if s.Length > bpf.MaxInstructions {
-		limit = " in all"
-	}
-	_, err := fmt.Fprintf(w, `length            %d instructions%s
+func printStats(w io.Writer, s compile.Stats, limit string, v verdict.Verdict, understood, compiled time.Duration) error {
+	_, err := fmt.Fprintf(w, `length            %d instructions %s
 longest path      %d instructions
 mean executed     %.1f instructions over known calls, %.1f with the kernel's cache
 uncached allowed  %.1f instructions, %s whose arguments decide

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
@@ -64,12 +65,16 @@ func doctorCommand() *cobra.Command {
 // advice is what follows from the features for monban run.
 func advice(features []seccomp.Feature) string {
 	has := map[string]bool{}
+	built := true
 	for _, f := range features {
 		has[f.Name] = f.OK
+		built = built && !(f.Name == "ptrace" && errors.Is(f.Err, errors.ErrUnsupported))
 	}
 	switch {
 	case !has["filter mode"]:
 		return "No program can be put behind a gate here; explain, ask, diff and compile work all the same."
+	case !built:
+		return "monban run needs --allow-exec here, with gates that allow execve: controlling a program is built for amd64 and arm64."
 	case !has["ptrace"]:
 		return "monban run needs --allow-exec here, with gates that allow execve: ptrace is refused."
 	}

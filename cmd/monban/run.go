@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime/debug"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -49,20 +51,22 @@ which one, and what would allow it.`,
 					return exit{exitUsage, errors.New("--strict and --gate exclude each other: strict mode has no filter")}
 				}
 				c.Watch = true
-				return start(cmd.Context(), c, nil)
+				return start(cmd.Context(), c, func() *stack { return nil })
 			}
 			if len(refs) == 0 {
 				refs = []string{defaultGate}
 			}
-			stack, err := gate.readStack(refs, abi.Native())
-			if err != nil {
+			var st *stack
+			c.Prepare = func(c *sandbox.Command) error {
+				var err error
+				if st, err = gate.readStack(refs, abi.Native()); err != nil {
+					return err
+				}
+				c.Gates, err = st.programs()
+				c.Watch = killers(st.all, st.native)
 				return err
 			}
-			if c.Gates, err = stack.programs(); err != nil {
-				return exit{exitUsage, err}
-			}
-			c.Watch = killers(stack.all, stack.native)
-			return start(cmd.Context(), c, stack)
+			return start(cmd.Context(), c, func() *stack { return st })
 		},
 	}
 	cmd.Flags().SetInterspersed(false)
@@ -132,13 +136,15 @@ func (st *stack) programs() ([]bpf.Program, error) {
 	return p, nil
 }
 
-// start runs the program and turns its end into ours. st is nil in strict mode.
-func start(ctx context.Context, c *sandbox.Command, st *stack) error {
+// start runs the program and turns its end into ours. The stack, there once the program runs, is nil in strict mode.
+func start(ctx context.Context, c *sandbox.Command, st func() *stack) error {
+	// A program that runs for long need not keep what its gate was made with.
+	defer time.AfterFunc(2*time.Second, debug.FreeOSMemory).Stop()
 	r, err := c.Run(ctx)
 	if err != nil {
 		return exit{sandbox.ExitStatus(err), err}
 	}
-	explainKills(r, c, st)
+	explainKills(r, c, st())
 	if status := r.ExitStatus(); status != 0 {
 		return exit{status, nil}
 	}

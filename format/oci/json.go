@@ -235,32 +235,3 @@ func did(word string, among []string, otherwise string) string {
 	}
 	return otherwise
 }
-
-// Sniff reports whether src looks like a seccomp profile of a container or a whole OCI config.json, damaged ones
-// included.
-func Sniff(src []byte) bool {
-	dec := json.NewDecoder(bytes.NewReader(src[:min(len(src), maxSource)]))
-	if open, err := dec.Token(); err != nil || open != json.Delim('{') {
-		return false
-	}
-	for dec.More() {
-		key, err := dec.Token()
-		if err != nil {
-			return false
-		}
-		switch key {
-		case "defaultAction", "archMap", "defaultErrnoRet", "ociVersion":
-			return true
-		case "apiVersion", "kind": // Kubernetes' SeccompProfile holds the same words
-			return false
-		}
-		var skipped json.RawMessage
-		if dec.Decode(&skipped) != nil {
-			return key == "syscalls"
-		}
-		if key == "syscalls" {
-			return true
-		}
-	}
-	return false
-}

@@ -274,24 +274,6 @@ func TestParseCaps(t *testing.T) {
 	}
 }
 
-func TestSniff(t *testing.T) {
-	for src, want := range map[string]bool{
-		profile(allowRead):                     true,
-		profile(allowRead)[:40]:                true,
-		`{"ociVersion": "1.0.2", "linux": {}}`: true,
-		`{"syscalls": [{"name": "read"`:        true,
-		`{"apiVersion": "v1", "kind": "x", "spec": {"defaultAction": "SCMP_ACT_ERRNO"}}`: false,
-		`{"main": {"default_action": "trap", "filter": []}}`:                             false,
-		"default errno(EPERM)": false,
-		"":                     false,
-		"[]":                   false,
-	} {
-		if got := oci.Sniff([]byte(src)); got != want {
-			t.Errorf("%s: %v, want %v", src, got, want)
-		}
-	}
-}
-
 // TestPodman reads Podman's profile for each architecture, and back from its printed form.
 func TestPodman(t *testing.T) {
 	src := corpus(t, "oci/podman-default.json")

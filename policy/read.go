@@ -1,0 +1,41 @@
+package policy
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+)
+
+// MaxSize is the largest policy that is read, in bytes. It is far above any real one.
+const MaxSize = 4 << 20
+
+// ReadAll is io.ReadAll for what may never end: more than MaxSize is an error, which names what is read.
+func ReadAll(r io.Reader, name string) ([]byte, error) {
+	src, err := io.ReadAll(io.LimitReader(r, MaxSize+1))
+	if err == nil && len(src) > MaxSize {
+		return nil, fmt.Errorf("%s is larger than %d MB: that is no gate", name, MaxSize>>20)
+	}
+	return src, err
+}
+
+// ReadIncluded reads a file that an include line names, for Options.ReadFile. Only regular files are opened: a pipe could make
+// that wait for ever.
+func ReadIncluded(name string) ([]byte, error) {
+	info, err := os.Stat(name)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, errors.New("there is no such file")
+	case err != nil:
+		return nil, err
+	case !info.Mode().IsRegular():
+		return nil, errors.New("it is not a regular file")
+	}
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return ReadAll(f, name)
+}
