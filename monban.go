@@ -43,20 +43,21 @@ func Load(file string) (*Policy, error) {
 // Enforce puts every thread of the running program behind the policy, for good, and sets no_new_privs. It needs no privilege.
 //
 // A policy that would break the Go runtime is refused with ErrBreaksRuntime and what is missing; include @go-runtime gives all
-// that the runtime needs. Nothing is installed when Enforce returns an error.
+// that the runtime needs. Nothing is installed when Enforce returns an error, unless the policy is so long that it takes several
+// filters and the kernel fails in between: see seccomp.InstallStack.
 func Enforce(p *Policy) error {
-	program, err := gate(p, abi.Native())
+	programs, err := gate(p, abi.Native())
 	if err != nil {
 		return err
 	}
 	if err := seccomp.NoNewPrivs(); err != nil {
 		return err
 	}
-	return seccomp.Install(program, seccomp.TSYNC)
+	return seccomp.InstallStack(programs, seccomp.TSYNC)
 }
 
 // gate compiles a policy for a machine's own kernel and checks that a Go program can live behind it.
-func gate(p *Policy, native abi.Arch) (bpf.Program, error) {
+func gate(p *Policy, native abi.Arch) ([]bpf.Program, error) {
 	p, err := p.For(native)
 	if err != nil {
 		return nil, err
@@ -73,7 +74,7 @@ func gate(p *Policy, native abi.Arch) (bpf.Program, error) {
 	if err != nil {
 		return nil, err
 	}
-	return compile.Program(v, order)
+	return compile.Programs(v, order)
 }
 
 // livable checks a verdict against what the Go runtime needs on the architecture.

@@ -82,6 +82,7 @@ var children = map[string]struct {
 	"threads":   {"include @go-runtime\nerrno(EXDEV) getppid\n", everyThread},
 	"nnp":       {"include @go-runtime\nallow prctl\n", noNewPrivs},
 	"container": {"include @container\n", useRuntime},
+	"long":      {manyRequests() + "include @go-runtime\nallow @network-io\n", everyRequest},
 }
 
 func child(what string) error {
@@ -196,6 +197,43 @@ func everyThread() error {
 	return nil
 }
 
+// requests is enough of them to take more than one filter.
+const requests = 3000
+
+// manyRequests gives each request of ioctl an errno of its own, and denies what installing filters takes.
+func manyRequests() string {
+	var b strings.Builder
+	for i := range requests {
+		fmt.Fprintf(&b, "errno(%d) ioctl(request == %d)\n", 1000+i, 100+i*7919)
+	}
+	b.WriteString("errno(EXDEV) seccomp getppid prctl(option in {PR_GET_SECCOMP, PR_SET_SECCOMP})\n")
+	return b.String()
+}
+
+func everyRequest() error {
+	status, err := os.ReadFile("/proc/thread-self/status")
+	if err != nil {
+		return err
+	}
+	var filters int
+	if _, rest, ok := strings.Cut(string(status), "Seccomp_filters:"); ok {
+		fmt.Sscan(rest, &filters)
+	}
+	if filters < 3 { // two at least, and a probe between them
+		return fmt.Errorf("%d filters", filters)
+	}
+	for i := range requests {
+		_, _, errno := syscall.RawSyscall(syscall.SYS_IOCTL, ^uintptr(0), uintptr(100+i*7919), 0)
+		if errno != syscall.Errno(1000+i) {
+			return fmt.Errorf("request %d: %w", i, errno)
+		}
+	}
+	if _, _, errno := syscall.RawSyscall(unix.SYS_SECCOMP, 1, 0, 0); errno != syscall.EXDEV {
+		return fmt.Errorf("seccomp: %w", errno)
+	}
+	return errors.Join(everyThread(), useRuntime())
+}
+
 func noNewPrivs() error {
 	on, err := unix.PrctlRetInt(unix.PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0)
 	if err != nil || on != 1 {
@@ -207,7 +245,7 @@ func noNewPrivs() error {
 
 func TestEnforce(t *testing.T) {
 	for _, uid := range []int{os.Getuid(), 65534} {
-		for _, what := range []string{"runtime", "threads", "nnp", "exec", "container"} {
+		for _, what := range []string{"runtime", "threads", "nnp", "exec", "container", "long"} {
 			t.Run(fmt.Sprintf("%s/uid%d", what, uid), func(t *testing.T) {
 				if status, out := run(t, what, uid); status.ExitStatus() != 0 || !strings.Contains(out, "done") {
 					t.Errorf("ended with %v (signal %v): %s", status.ExitStatus(), status.Signal(), out)

@@ -11,7 +11,7 @@ import (
 )
 
 var (
-	// ErrTooLong says that a policy does not fit the kernel's limit of 4096 instructions a filter.
+	// ErrTooLong says that a policy does not fit a filter, of 4096 instructions, or from Programs: all filters of a task.
 	ErrTooLong = errors.New("the filter is too long")
 	// ErrNotProven says that a program did not mean what it was made from. It is a mistake of this package's.
 	ErrNotProven = errors.New("the program is not equal to its policy")

@@ -3,7 +3,10 @@
 //
 //	space := verdict.NewSpace(verdict.DefaultBudget)
 //	v, err := policy.Verdict(space)
-//	program, err := compile.Program(v, binary.LittleEndian)
+//	programs, err := compile.Programs(v, binary.LittleEndian)
+//
+// That is one program, or several for a policy that does not fit the kernel's 4096 instructions: installed in their order, they
+// mean the same, which is proven of all together.
 //
 // Programs are small first, then short on the paths that are really run. The kernel (5.11 and later) finds out by itself which
 // calls are always allowed and never runs the filter for them, provided that nothing but loads of arch and nr, jumps and AND

@@ -138,7 +138,7 @@ func (s *splitter) split(v verdict.Verdict) (best []bpf.Program, err error) {
 	}
 	fewest := max(2, (s.size(v)+s.limit-1)/s.limit) // what is left of a longer search is fewer instructions
 	var refused error
-	for _, s.grain = range []int{s.limit, s.limit / 4, s.limit / 16} {
+	for _, s.grain = range []int{s.limit / 16, s.limit} {
 		s.parts, s.length, s.open, s.filter = nil, 0, held, filter
 		err := s.add(rest)
 		if err == nil {
@@ -146,7 +146,7 @@ func (s *splitter) split(v verdict.Verdict) (best []bpf.Program, err error) {
 		}
 		switch {
 		case errors.Is(err, ErrTooLong):
-			refused = err
+			refused = cmp.Or(refused, err)
 		case err != nil:
 			return nil, err
 		case best == nil || shorter(s.parts, best):

@@ -26,7 +26,8 @@ func runStack(parts []bpf.Program, d *bpf.Data, order binary.ByteOrder) bpf.Acti
 }
 
 // checkStack holds a split policy to all that Programs promises, by judges that know nothing of verdict's stacks.
-func checkStack(t *testing.T, what string, parts []bpf.Program, v verdict.Verdict, order binary.ByteOrder, archs []abi.Arch, limit int) {
+func checkStack(t *testing.T, what string, parts []bpf.Program, v verdict.Verdict, order binary.ByteOrder, archs []abi.Arch,
+	limit int) {
 	t.Helper()
 	for i, p := range parts {
 		if err := p.Check(); err != nil || len(p) > limit {
@@ -79,7 +80,7 @@ func checkStack(t *testing.T, what string, parts []bpf.Program, v verdict.Verdic
 
 func TestSplitPresets(t *testing.T) {
 	for _, name := range policy.Presets() {
-		for _, archs := range [][]abi.Arch{{abi.X86_64}, {abi.X86_64, abi.X86, abi.X32}, {abi.AArch64, abi.ARM}, {abi.S390X, abi.S390}} {
+		for _, archs := range families[:4] {
 			for _, limit := range []int{30, 90} {
 				v, order := presetVerdict(t, name, archs)
 				whole, err := Program(v, order)
@@ -119,13 +120,14 @@ func checkRandomSplit(t *testing.T, seed uint64) int {
 	if err != nil {
 		t.Fatalf("seed %d: %v", seed, err)
 	}
-	checkStack(t, fmt.Sprintf("seed %d in filters of %d", seed, limit), parts, v, order, []abi.Arch{abi.X86_64, abi.X86, abi.AArch64, abi.RISCV64}, limit)
+	archs := []abi.Arch{abi.X86_64, abi.X86, abi.AArch64, abi.RISCV64}
+	checkStack(t, fmt.Sprintf("seed %d in filters of %d", seed, limit), parts, v, order, archs, limit)
 	return len(parts)
 }
 
 func TestSplitRandom(t *testing.T) {
 	split, refused := 0, 0
-	for seed := range uint64(150) {
+	for seed := range uint64(40) {
 		switch n := checkRandomSplit(t, seed); {
 		case n > 1:
 			split++
@@ -134,7 +136,7 @@ func TestSplitRandom(t *testing.T) {
 		}
 	}
 	t.Logf("%d were split, %d refused", split, refused)
-	if split < 75 || refused > 20 {
+	if split < 20 || refused > 8 {
 		t.Errorf("%d were split and %d refused: too few or too many", split, refused)
 	}
 }
@@ -170,17 +172,18 @@ func requests(n int, answer string) string {
 func conditions() string {
 	r := rand.New(rand.NewPCG(1, 1))
 	var b strings.Builder
-	for _, call := range strings.Fields(`ioctl fcntl lseek socket openat futex mmap read write kill setns getsockopt setsockopt keyctl bpf madvise
-		mprotect clone unshare dup3 pipe2 accept4 connect bind listen`) {
+	for _, call := range strings.Fields(`ioctl fcntl lseek socket openat futex mmap read write kill setns getsockopt setsockopt keyctl bpf
+		madvise mprotect clone unshare dup3 pipe2 accept4 connect bind listen`) {
 		for range 80 {
-			fmt.Fprintf(&b, "%s %s(arg0 == %d && arg1 in {%d..%d, %d})\n", []string{"allow", "errno(7)", "trap(3)"}[r.IntN(3)], call,
+			answer := []string{"allow", "errno(7)", "trap(3)"}[r.IntN(3)]
+			fmt.Fprintf(&b, "%s %s(arg0 == %d && arg1 in {%d..%d, %d})\n", answer, call,
 				r.IntN(1000), r.IntN(1000), 1000+r.IntN(1000), 5000+r.IntN(1000))
 		}
 	}
 	return b.String()
 }
 
-// What really doesn't fit: one call alone, and many calls with conditions; at most some per cent of each filter stay unused.
+// What really doesn't fit: one call alone, and many calls with conditions. The numbers of filters are those found, and no more.
 func TestSplitLong(t *testing.T) {
 	family := []abi.Arch{abi.X86_64, abi.X86, abi.X32}
 	for _, c := range []struct {
@@ -188,7 +191,7 @@ func TestSplitLong(t *testing.T) {
 		archs      []abi.Arch
 		most       int
 	}{
-		{"one call", "default allow\n" + requests(3500, "errno(N)"), family[:1], 3},
+		{"one call", "default allow\n" + requests(3500, "errno(N)"), []abi.Arch{abi.X86_64}, 3},
 		{"one call on an allowlist", "default errno(EPERM)\n" + requests(2500, "errno(N)") + "include @container\n", family, 2},
 		{"many conditions", "default errno(EPERM)\n" + conditions() + "allow @system-service\n", family, 3},
 	} {
@@ -216,17 +219,22 @@ func TestSplitRefused(t *testing.T) {
 			t.Errorf("%s: %d filters: %v", c.what, len(parts), err)
 		}
 	}
-	// A space without the room for more than the policy itself.
+	// A space with hardly more room than the policy itself takes.
 	p, err := policy.Load("long", []byte("default allow\n"+requests(3500, "errno(N)")), policy.Options{Archs: []abi.Arch{abi.X86_64}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	v, err := p.Verdict(verdict.NewSpace(230_000))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if parts, err := Programs(v, binary.LittleEndian); !errors.Is(err, verdict.ErrTooComplex) {
-		t.Errorf("%d filters without a budget: %v", len(parts), err)
+	budget := verdict.DefaultBudget
+	for range 2 {
+		v, err := p.Verdict(verdict.NewSpace(budget))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if budget == verdict.DefaultBudget {
+			budget = v.Space().Len() + 1000
+		} else if parts, err := Programs(v, binary.LittleEndian); !errors.Is(err, verdict.ErrTooComplex) {
+			t.Errorf("%d filters without a budget: %v", len(parts), err)
+		}
 	}
 }
 

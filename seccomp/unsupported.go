@@ -10,6 +10,9 @@ func NoNewPrivs() error { return ErrUnsupported }
 // Install returns ErrUnsupported.
 func Install(bpf.Program, Flags) error { return ErrUnsupported }
 
+// InstallStack returns ErrUnsupported.
+func InstallStack([]bpf.Program, Flags) error { return ErrUnsupported }
+
 // InstallListener returns ErrUnsupported.
 func InstallListener(bpf.Program, Flags) (int, error) { return -1, ErrUnsupported }
 

@@ -47,7 +47,7 @@ compiled first. monban asm reads the listing back.`,
 	return cmd
 }
 
-// compiled gives a gate that is a policy its program.
+// compiled gives a gate that is a policy its programs.
 func compiled(g *format.Gate) error {
 	order, err := g.ByteOrder()
 	if err != nil {
@@ -57,11 +57,10 @@ func compiled(g *format.Gate) error {
 	if err != nil {
 		return err
 	}
-	p, err := compile.Program(v, order)
-	if err != nil {
+	if g.Programs, err = compile.Programs(v, order); err != nil {
 		return fmt.Errorf("%s: %w", g.Name, err)
 	}
-	g.Programs, g.Order = []bpf.Program{p}, order
+	g.Order = order
 	return nil
 }
 

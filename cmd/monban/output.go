@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"golang.org/x/term"
 )
@@ -40,46 +41,109 @@ func writeProgram(w io.Writer, name string, program []byte, show string) error {
 	return err
 }
 
-// writeFile writes a file whole or not at all; one that was there keeps its owner and permissions.
-func writeFile(name string, data []byte) error {
-	if err := replaceFile(name, data); err != nil {
-		return fmt.Errorf("cannot write %s: %w", name, err)
+// writeStack writes each of several filters to a file of its own, and says which.
+func writeStack(name string, programs [][]byte) error {
+	if name == "" || name == "-" {
+		return fmt.Errorf("these are %d filters, and standard output is for one: name a file with -o, to which .1, .2 … is added",
+			len(programs))
+	}
+	numbered := func(i int) string { return fmt.Sprintf("%s.%d", name, i) }
+	var names []string
+	for i := range programs {
+		names = append(names, numbered(i+1))
+	}
+	if err := writeFiles(names, programs); err != nil {
+		return err
+	}
+	say("%s: %d filters, to be installed in this order", strings.Join(names, " "), len(names))
+	for _, other := range []string{name, numbered(len(names) + 1)} {
+		if _, err := os.Stat(other); err == nil {
+			say("%s was there before and is not one of them", other)
+		}
 	}
 	return nil
 }
 
-func replaceFile(name string, data []byte) error {
+// writeFile writes a file whole or not at all; one that was there keeps its owner and permissions.
+func writeFile(name string, data []byte) error { return writeFiles([]string{name}, [][]byte{data}) }
+
+// writeFiles is writeFile for several: nothing is put in its place before all are written.
+func writeFiles(names []string, data [][]byte) error {
+	var all []*written
+	defer func() {
+		for _, w := range all {
+			w.discard()
+		}
+	}()
+	for i, name := range names {
+		w, err := writeBeside(name, data[i])
+		if err != nil {
+			return fmt.Errorf("cannot write %s: %w", name, err)
+		}
+		all = append(all, w)
+	}
+	for i, w := range all {
+		if err := w.keep(); err != nil {
+			return fmt.Errorf("cannot write %s: %w", names[i], err)
+		}
+	}
+	return nil
+}
+
+// written is a file that lies beside the one that it will replace.
+type written struct {
+	name, beside string
+	data         []byte // what a pipe or device gets: it is written as it is
+}
+
+func writeBeside(name string, data []byte) (*written, error) {
 	if real, err := filepath.EvalSymlinks(name); err == nil {
 		name = real // what a link points to is replaced, not the link
 	}
 	old, err := os.Stat(name)
 	switch {
 	case err == nil && old.IsDir():
-		return errors.New("it is a directory")
+		return nil, errors.New("it is a directory")
 	case err == nil && !old.Mode().IsRegular():
-		return cause(os.WriteFile(name, data, 0)) // a pipe or device is written as it is
+		return &written{name: name, data: data}, nil
 	case err != nil && !errors.Is(err, fs.ErrNotExist):
-		return cause(err)
+		return nil, cause(err)
 	}
 	dir := filepath.Dir(name)
 	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("there is no directory %s", dir)
+		return nil, fmt.Errorf("there is no directory %s", dir)
 	}
 	f, err := os.CreateTemp(dir, "."+filepath.Base(name)+"-*")
 	if err != nil {
-		return fmt.Errorf("in the directory %s: %w", dir, cause(err))
+		return nil, fmt.Errorf("in the directory %s: %w", dir, cause(err))
 	}
-	defer os.Remove(f.Name()) // gone already when all went well
+	w := &written{name: name, beside: f.Name()}
 	if _, err = f.Write(data); err == nil {
 		err = likeOld(f, old)
 	}
 	if closed := f.Close(); err == nil {
 		err = closed
 	}
-	if err == nil {
-		err = os.Rename(f.Name(), name)
+	if err != nil {
+		w.discard()
+		return nil, cause(err)
 	}
-	return cause(err)
+	return w, nil
+}
+
+// keep puts the file in its place.
+func (w *written) keep() error {
+	if w.beside == "" {
+		return cause(os.WriteFile(w.name, w.data, 0))
+	}
+	return cause(os.Rename(w.beside, w.name))
+}
+
+// discard removes what is not in its place.
+func (w *written) discard() {
+	if w.beside != "" {
+		os.Remove(w.beside) // gone already when all went well
+	}
 }
 
 // likeOld gives a new file the owner and permissions of the one that it replaces; old is nil where there is none.

@@ -62,8 +62,8 @@ which one, and what would allow it.`,
 				if st, err = gate.readStack(refs, abi.Native()); err != nil {
 					return err
 				}
-				program, err := st.program()
-				c.Gates, c.Watch = []bpf.Program{program}, killers(st.all, st.native)
+				c.Gates, err = st.programs()
+				c.Watch = killers(st.all, st.native)
 				return err
 			}
 			return start(cmd.Context(), c, func() *stack { return st })
@@ -127,9 +127,9 @@ func (f *gateFlags) readStack(refs []string, native abi.Arch) (*stack, error) {
 	return st, nil
 }
 
-// program is one proven filter for the whole stack.
-func (st *stack) program() (bpf.Program, error) {
-	p, err := compile.Program(st.all, st.native.ByteOrder())
+// programs are proven filters for the whole stack: one, if it fits.
+func (st *stack) programs() ([]bpf.Program, error) {
+	p, err := compile.Programs(st.all, st.native.ByteOrder())
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", st.gates[0].Name, err)
 	}
