@@ -9,11 +9,13 @@ import (
 
 	"monban/bpf"
 	"monban/compile"
+	"monban/format"
 	"monban/verdict"
 )
 
 func compileCommand() *cobra.Command {
 	var gate gateFlags
+	var made compileFlags
 	var out string
 	var stats, asJSON bool
 	cmd := &cobra.Command{
@@ -28,9 +30,15 @@ The kernel takes 4096 instructions a filter. A longer gate becomes several, prov
 all are installed, in the order of their names: .1, .2 … is added to the file's.`,
 		Example: `  monban compile web.gate -o web.bpf
   monban compile docker.json --arch x86_64 --stats -o docker.bpf
+  monban compile bpf:their.bpf -o small.bpf --stats
   bwrap --ro-bind / / --dev /dev --seccomp 9 sh 9<web.bpf`,
 		Args: takes("GATE"),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			o, err := made.options()
+			if err != nil {
+				return exit{exitUsage, err}
+			}
+			o.Timing = new(compile.Timing)
 			g, err := gate.read(args[0])
 			if err != nil {
 				return err
@@ -46,12 +54,11 @@ all are installed, in the order of their names: .1, .2 … is added to the file'
 				return err
 			}
 			understood := time.Since(begin)
-			begin = time.Now()
-			programs, err := compile.Programs(v, order)
+			programs, err := o.Programs(v, order)
 			if err != nil {
 				return exit{exitUsage, fmt.Errorf("%s: %w", g.Name, err)}
 			}
-			compiled := time.Since(begin)
+			programs = shorter(g, programs, o.Goal)
 			stats = stats || asJSON
 			if toFile := out != "" && out != "-"; toFile || !stats {
 				var raw [][]byte
@@ -72,13 +79,16 @@ all are installed, in the order of their names: .1, .2 … is added to the file'
 			}
 			var each []compile.Stats
 			for _, p := range programs {
-				each = append(each, compile.Measure(p, v, archsOf(g, v), order))
+				each = append(each, o.Measure(p, v, archsOf(g, v), order))
 			}
 			s := compile.Total(each)
 			w := cmd.OutOrStdout()
 			if asJSON {
 				j := statsJSON{s.Length, s.Longest, s.Mean, s.MeanCached, s.MeanUncached, s.Uncached, s.Allowed, s.Cacheable,
-					v.Size(), understood.Nanoseconds(), compiled.Nanoseconds(), nil}
+					s.LowerBound, v.Size(), understood.Nanoseconds(), o.Timing.Generate.Nanoseconds(), o.Timing.Prove.Nanoseconds(), nil, nil}
+				for _, p := range g.Programs {
+					j.Before = append(j.Before, len(p))
+				}
 				for _, s := range each {
 					j.Filters = append(j.Filters, s.Length)
 				}
@@ -89,14 +99,35 @@ all are installed, in the order of their names: .1, .2 … is added to the file'
 				printFilters(w, programs)
 				limit = "in all"
 			}
-			return printStats(w, s, limit, v, understood, compiled)
+			printBefore(w, g, s.Length)
+			return printStats(w, s, limit, v, understood, o.Timing)
 		},
 	}
 	cmd.Flags().StringVarP(&out, "output", "o", "", "file to write (default standard output)")
 	cmd.Flags().BoolVar(&stats, "stats", false, "print the program's length and paths instead of the program (with -o: as well)")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print the statistics as JSON")
+	made.register(cmd)
 	gate.register(cmd)
 	return cmd
+}
+
+// shorter is a filter as it was read, where we have found nothing shorter that means the same.
+func shorter(g *format.Gate, programs []bpf.Program, goal compile.Goal) []bpf.Program {
+	if goal == compile.Size && len(g.Programs) == 1 && len(programs) == 1 && len(g.Programs[0]) < len(programs[0]) {
+		return g.Programs
+	}
+	return programs
+}
+
+// printBefore compares with the filters that the gate was read from.
+func printBefore(w io.Writer, g *format.Gate, now int) {
+	before := 0
+	for _, p := range g.Programs {
+		before += len(p)
+	}
+	if before > 0 {
+		fmt.Fprintf(w, "before            %d instructions: now %.0f %% of it\n", before, 100*float64(now)/float64(before))
+	}
 }
 
 // statsJSON is compile.Stats and how they came about, with names for machines.
@@ -109,10 +140,13 @@ type statsJSON struct {
 	Uncached     int     `json:"uncached"`      // calls allowed depending on arguments
 	Allowed      int     `json:"allowed"`       // calls allowed whatever their arguments
 	Cacheable    int     `json:"cacheable"`     // how many of those the kernel's cache answers
+	LowerBound   int     `json:"lower_bound"`   // see compile.LowerBound
 	VerdictNodes int     `json:"verdict_nodes"`
-	VerdictNS    int64   `json:"verdict_ns"` // time from the gate to its meaning
-	ProgramNS    int64   `json:"program_ns"` // time from there to the proven program
-	Filters      []int   `json:"filters"`    // the length of each; all else is about all of them together
+	VerdictNS    int64   `json:"verdict_ns"`       // time from the gate to its meaning
+	GenerateNS   int64   `json:"generate_ns"`      // from there to the program
+	ProveNS      int64   `json:"prove_ns"`         // and its proof
+	Filters      []int   `json:"filters"`          // the length of each; all else is about all of them together
+	Before       []int   `json:"before,omitempty"` // the lengths of the filters that the gate was read from
 }
 
 // printFilters prints what comes before the statistics of all filters together.
@@ -125,15 +159,23 @@ func printFilters(w io.Writer, programs []bpf.Program) {
 	fmt.Fprintf(w, "in the kernel     %d instructions (it takes %d in all filters of a program)\n", total, bpf.MaxStacked)
 }
 
-func printStats(w io.Writer, s compile.Stats, limit string, v verdict.Verdict, understood, compiled time.Duration) error {
+func printStats(w io.Writer, s compile.Stats, limit string, v verdict.Verdict, understood time.Duration, t *compile.Timing) error {
+	bound := "as many"
+	switch d := s.Length - s.LowerBound; {
+	case d > 0:
+		bound = fmt.Sprintf("%d more", d)
+	case d < 0:
+		bound = fmt.Sprintf("%d fewer", -d)
+	}
 	_, err := fmt.Fprintf(w, `length            %d instructions %s
+lower bound       %d instructions where a program only compares; this one has %s
 longest path      %d instructions
 mean executed     %.1f instructions over known calls, %.1f with the kernel's cache
-uncached allowed  %.1f instructions, %s whose arguments decide
+uncached allowed  %.1f instructions weighted, %.1f alike: %s whose arguments decide
 cacheable         %d of %d plainly allowed calls
 proof             equal to the gate: one verdict of %d nodes
-time              %v to the verdict, %v to the proven program
-`, s.Length, limit, s.Longest, s.Mean, s.MeanCached, s.MeanUncached, plural(s.Uncached, "call"), s.Cacheable, s.Allowed, v.Size(),
-		understood.Round(time.Microsecond), compiled.Round(time.Microsecond))
+time              %v to the verdict, %v to the program, %v for the proof
+`, s.Length, limit, s.LowerBound, bound, s.Longest, s.Mean, s.MeanCached, s.MeanUncached, s.PlainUncached, plural(s.Uncached, "call"),
+		s.Cacheable, s.Allowed, v.Size(), understood.Round(time.Microsecond), t.Generate.Round(time.Microsecond), t.Prove.Round(time.Microsecond))
 	return err
 }
