@@ -1,3 +1,8 @@
+// A run lasts milliseconds: GOMAXPROCS need not follow a cgroup's quota.
+//
+//go:debug containermaxprocs=0
+//go:debug updatemaxprocs=0
+
 // Command monban is the gatekeeper for Linux system calls: it starts programs behind a gate, and says what gates mean.
 package main
 
