@@ -33,8 +33,11 @@ func seek(text, key string) (line, rest string) {
 			end = begin + n + 1
 		}
 		word := text[begin:end]
-		if n := strings.IndexAny(word, " \t\n"); n >= 0 {
-			word = word[:n]
+		for i := range len(word) {
+			if word[i] <= ' ' {
+				word = word[:i]
+				break
+			}
 		}
 		if word < key || strings.HasPrefix(word, "#") {
 			lo = end

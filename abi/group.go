@@ -28,7 +28,7 @@ var groupLines = sync.OnceValue(func() map[string][]string {
 func Group(name string, v Version) ([]string, bool) {
 	var members []string
 	if name == "@known" {
-		members = calls().names
+		members = callNames()
 	} else {
 		if _, ok := groupLines()[name]; !ok {
 			return nil, false

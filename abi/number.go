@@ -143,65 +143,54 @@ func (a Arch) MuxMember(muxCall string, sub uint32) (call string, ok bool) {
 	return call, true
 }
 
-// aCall is what is known of a call on every architecture.
-type aCall struct {
-	since  Version
-	onArch map[Arch]Version
+//go:embed data/since.txt
+var sinceText string
+
+// since finds a call's versions: the usual one or "-", then arch=version for those that differ.
+func since(call string) (versions string, ok bool) {
+	line, _ := seek(sinceText, call)
+	name, versions, _ := strings.Cut(line, " ")
+	return versions, name == call && call != ""
 }
 
-type callTable struct {
-	names  []string
-	byName map[string]aCall
-}
-
-var calls = sync.OnceValue(readCalls)
-
-func readCalls() *callTable {
-	t := &callTable{byName: make(map[string]aCall, 600)}
+var callNames = sync.OnceValue(func() []string {
+	names := make([]string, 0, 600)
 	for line := range table("since.txt") {
-		name, rest, _ := strings.Cut(line, " ")
-		version, exceptions, _ := strings.Cut(rest, " ")
-		var c aCall
-		if version != "-" {
-			c.since, _ = ParseVersion(version)
-		}
-		for word := range strings.FieldsSeq(exceptions) {
-			arch, version, _ := strings.Cut(word, "=")
-			a, err := ParseArch(arch)
-			if err != nil {
-				panic("abi: since.txt: " + err.Error())
-			}
-			if c.onArch == nil {
-				c.onArch = make(map[Arch]Version, 4)
-			}
-			c.onArch[a], _ = ParseVersion(version)
-		}
-		t.names = append(t.names, name)
-		t.byName[name] = c
+		name, _, _ := strings.Cut(line, " ")
+		names = append(names, name)
 	}
-	return t
-}
+	return names
+})
 
 // Known reports whether any architecture has a call of that name.
 func Known(call string) bool {
-	_, ok := calls().byName[call]
+	_, ok := since(call)
 	return ok
 }
 
 // Calls returns the names of all calls of all architectures, sorted.
-func Calls() []string { return slices.Clone(calls().names) }
+func Calls() []string { return slices.Clone(callNames()) }
 
 // Since returns the kernel that introduced the call; ok is false where that is not known.
 func Since(call string) (v Version, ok bool) {
-	c, ok := calls().byName[call]
-	return c.since, ok && !c.since.IsZero()
+	versions, ok := since(call)
+	usual, _, _ := strings.Cut(versions, " ")
+	if !ok || usual == "-" {
+		return Version{}, false
+	}
+	v, err := ParseVersion(usual)
+	return v, err == nil
 }
 
 // Since returns the kernel since which the call has its own number on a, where that is known to differ, and else what [Since] does.
 // It is not checked that a has the call.
 func (a Arch) Since(call string) (Version, bool) {
-	if v, ok := calls().byName[call].onArch[a]; ok {
-		return v, true
+	versions, _ := since(call)
+	for word := range strings.FieldsSeq(versions) {
+		if arch, version, ok := strings.Cut(word, "="); ok && arch == a.String() {
+			v, err := ParseVersion(version)
+			return v, err == nil
+		}
 	}
 	return Since(call)
 }

@@ -70,14 +70,15 @@ func Newest() Version { return newest() }
 
 var newest = sync.OnceValue(func() Version {
 	var last Version
-	for _, c := range calls().byName {
-		for _, v := range c.onArch {
-			if v.Compare(last) > 0 || last.IsZero() {
+	for line := range table("since.txt") {
+		for word := range strings.FieldsSeq(line) {
+			_, version, ok := strings.Cut(word, "=")
+			if !ok {
+				version = word // the call's name or the usual version
+			}
+			if v, err := ParseVersion(version); err == nil && (last.IsZero() || v.Compare(last) > 0) {
 				last = v
 			}
-		}
-		if !c.since.IsZero() && (last.IsZero() || c.since.Compare(last) > 0) {
-			last = c.since
 		}
 	}
 	return last

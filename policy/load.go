@@ -32,6 +32,18 @@ func Load(file string, src []byte, o Options) (*Policy, error) {
 
 // Resolve turns a parsed file into a policy.
 func (f *File) Resolve(o Options) (*Policy, error) {
+	p, err := f.resolve(o)
+	if err == nil {
+		err = p.Check()
+	}
+	if err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+// resolve is Resolve without the check of conditions and errnos, which Verdict makes as well.
+func (f *File) resolve(o Options) (*Policy, error) {
 	native := abi.Native()
 	if o.Native != nil {
 		native = *o.Native
@@ -56,11 +68,6 @@ func (f *File) Resolve(o Options) (*Policy, error) {
 	}
 	if len(l.errs) == 0 {
 		l.rules()
-	}
-	if len(l.errs) == 0 {
-		if err := p.Check(); err != nil {
-			return nil, err
-		}
 	}
 	return p, errors.Join(l.errs[:min(len(l.errs), maxErrors)]...)
 }
@@ -257,6 +264,11 @@ func (l *loader) nested(a Arg, file string, src []byte) {
 // rules spells out groups: one rule a call.
 func (l *loader) rules() {
 	allWide := true
+	items := 0
+	for _, p := range l.pending {
+		items += len(p.line.Items)
+	}
+	l.p.Rules = slices.Grow(l.p.Rules, items)
 	for _, p := range l.pending {
 		on := l.archs(p.line.On)
 		for _, it := range p.line.Items {
