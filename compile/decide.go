@@ -28,6 +28,11 @@ func (p *pool) decide(v verdict.Verdict, cur verdict.Word) ref {
 		r = p.tests(v, w)
 	} else {
 		r = p.load(w, p.decide(v, w))
+		if high := isArgument(w) && w%2 == 0; high {
+			if low, ok := p.lowFirst(v, w); ok {
+				r = p.shorter(v, r, low)
+			}
+		}
 	}
 	memo[key] = r
 	return r

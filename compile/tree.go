@@ -39,24 +39,26 @@ func (p *pool) better(a ref, pathA float64, b ref, pathB float64) bool {
 	return cmp.Or(bySize, byPath) < 0
 }
 
-// maxHot is how many values are worth asking for before anything else.
-const maxHot = 12
+// maxHot is how many values are worth asking for before anything else: what comes after them waits for each.
+const maxHot = 3
 
 // hottest takes out the single values whose calls really run the filter, the heaviest first, and closes the gaps.
 func (p *pool) hottest(spans []span) (hot, others []span) {
+	isHot := func(s span) bool { return s.weight >= 1 && s.lo == s.hi }
 	for _, s := range spans {
-		if s.weight >= 1 && s.lo == s.hi {
+		if isHot(s) {
 			hot = append(hot, s)
 		}
 	}
-	if len(hot) == 0 || len(hot) > maxHot || len(hot) == len(spans) {
+	if len(hot) == 0 || len(hot) == len(spans) {
 		return nil, spans
 	}
 	slices.SortStableFunc(hot, func(a, b span) int { return cmp.Compare(b.weight, a.weight) })
+	hot = hot[:min(len(hot), maxHot)]
 	for _, s := range spans {
 		n := len(others)
 		switch {
-		case s.weight >= 1 && s.lo == s.hi:
+		case isHot(s) && slices.Contains(hot, s):
 			if n > 0 {
 				others[n-1].hi = s.hi // what happens there has been decided
 			}
