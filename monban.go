@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime"
 	"slices"
 	"strings"
 
@@ -50,6 +51,9 @@ func Enforce(p *Policy) error {
 	if err != nil {
 		return err
 	}
+	// Both must meet on one thread; from there TSYNC takes them to the others.
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
 	if err := seccomp.NoNewPrivs(); err != nil {
 		return err
 	}
