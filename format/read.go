@@ -1,7 +1,6 @@
 package format
 
 import (
-	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -13,69 +12,39 @@ import (
 
 	"monban/abi"
 	"monban/bpf"
-	"monban/format/oci"
+	"monban/format/codec"
 	"monban/policy"
 	"monban/verdict"
 )
 
 // Options say what a gate is resolved for.
-type Options struct {
-	Archs   []abi.Arch  // --arch: instead of what the gate says itself
-	Native  abi.Arch    // the machine; see DefaultOptions
-	Kernel  abi.Version // --kernel: for profiles that ask; zero is the newest
-	Caps    []string    // --cap: capabilities of the container, for OCI profiles; nil is Docker's default set
-	Runtime string      // --runtime: what a container runtime adds; "" or "runc"
-}
+type Options = codec.Options
 
 // A Gate is what was read: a policy, or programs that have no policy.
 type Gate struct {
 	Name     string
-	Kind     Kind
+	Format   codec.Format
+	Preset   bool             // a preset, which is a policy
 	Policy   *policy.Policy   // nil for BPF
 	Programs []bpf.Program    // for BPF; the oldest first
 	Order    binary.ByteOrder // of the programs
 	Notes    []string         // what was passed over or decided while reading
 }
 
-// A Kind is a form in which gates come.
-type Kind string
-
-const (
-	Text   Kind = "policy"
-	Preset Kind = "preset"
-	OCI    Kind = "OCI profile"
-	BPF    Kind = "BPF program"
-)
-
-// WithArticle is the kind as a sentence names it: a BPF program.
-func (k Kind) WithArticle() string {
-	if k == OCI {
-		return "an " + string(k)
-	}
-	return "a " + string(k)
-}
-
-// prefixes force a format.
-var prefixes = map[string]Kind{"gate": Text, "oci": OCI, "bpf": BPF, "bpf-be": BPF, "bpf-le": BPF}
-
-// Read reads the gate that ref names; stdin is read for "-".
+// Read reads the gate that ref names: @PRESET, FILE, FORMAT:FILE or FORMAT:FILE#PART; stdin is read for "-".
 func Read(ref string, stdin io.Reader, o Options) (*Gate, error) {
 	if strings.HasPrefix(ref, "@") {
-		p, err := policy.LoadPreset(ref, o.policy())
+		p, err := policy.LoadPreset(ref, policyOptions(o))
 		if err != nil {
 			return nil, err
 		}
-		return &Gate{Name: ref, Kind: Preset, Policy: p}, nil
+		return &Gate{Name: ref, Format: gate, Preset: true, Policy: p}, nil
 	}
-	forced, file := Kind(""), ref
-	prefix, rest, cut := strings.Cut(ref, ":")
-	if k, ok := prefixes[prefix]; cut && ok {
-		forced, file = k, rest
-	} else if cut && !strings.ContainsAny(prefix, "./") {
-		if _, err := os.Stat(ref); err != nil {
-			return nil, fmt.Errorf("%s: unknown prefix %s: (there are gate: oci: bpf: bpf-be: and pid:)", ref, prefix)
-		}
+	f, file, err := split(ref)
+	if err != nil {
+		return nil, err
 	}
+	file, part := cutPart(file)
 	src, err := ReadFile(file, stdin)
 	if err != nil {
 		return nil, err
@@ -86,48 +55,69 @@ func Read(ref string, stdin io.Reader, o Options) (*Gate, error) {
 	if len(src) == 0 {
 		return nil, fmt.Errorf("%s is empty: a gate says at least what its default is", file)
 	}
-	kind := forced
-	if kind == "" {
-		kind = Recognise(src)
+	if f.Read == nil {
+		f = Recognise(src)
 	}
-	switch kind {
-	case BPF:
-		return readBPF(file, prefix, forced != "", src)
-	case OCI:
-		p, report, err := oci.Parse(file, src, o.oci())
-		if err != nil {
-			return nil, err
-		}
-		g := &Gate{Name: file, Kind: OCI, Policy: p, Notes: report.Notes}
-		if len(report.Unknown) > 0 {
-			g.Notes = append(g.Notes, fmt.Sprintf("passed over, as runc does, because no architecture here has them: %s", strings.Join(report.Unknown, " ")))
-		}
-		for _, s := range report.Overlaps {
-			g.Notes = append(g.Notes, "overlapping rules: "+s)
-		}
-		return g, p.Check()
-	}
-	p, err := policy.Load(file, src, o.policy())
+	return parse(f, &codec.Input{
+		Name: file, Part: part, Src: src, Options: o, ReadFile: policy.ReadIncluded, ReadDir: readDir,
+	})
+}
+
+func parse(f codec.Format, in *codec.Input) (*Gate, error) {
+	got, err := f.Read(in)
 	if err != nil {
 		return nil, err
 	}
-	return &Gate{Name: file, Kind: Text, Policy: p}, nil
+	return &Gate{Name: in.Name, Format: f, Policy: got.Policy, Programs: got.Programs, Order: got.Order, Notes: got.Notes}, nil
+}
+
+// split takes the format's prefix off a reference; without one the format is the zero value.
+func split(ref string) (codec.Format, string, error) {
+	prefix, rest, cut := strings.Cut(ref, ":")
+	if !cut {
+		return codec.Format{}, ref, nil
+	}
+	if f, ok := Find(prefix); ok {
+		if f.Read == nil {
+			return f, "", fmt.Errorf("%s: %s can only be written, not read", ref, f.Title)
+		}
+		return f, rest, nil
+	}
+	if !strings.ContainsAny(prefix, "./") {
+		if _, err := os.Stat(ref); err != nil {
+			return codec.Format{}, "", fmt.Errorf("%s: unknown prefix %s: (there are %s and pid:)", ref, prefix, strings.Join(prefixes(), " "))
+		}
+	}
+	return codec.Format{}, ref, nil
+}
+
+// cutPart takes what stands after # off a file's name, unless that is the name.
+func cutPart(file string) (name, part string) {
+	i := strings.LastIndexByte(file, '#')
+	if i < 0 {
+		return file, ""
+	}
+	if _, err := os.Stat(file); err == nil {
+		return file, ""
+	}
+	return file[:i], file[i+1:]
+}
+
+// readDir lists a directory for formats whose files lie in several places.
+func readDir(name string) ([]string, error) {
+	entries, err := os.ReadDir(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	var names []string
+	for _, e := range entries {
+		names = append(names, e.Name())
+	}
+	return names, err
 }
 
 // DefaultOptions are for the running machine.
 func DefaultOptions() Options { return Options{Native: abi.Native()} }
-
-func (o Options) policy() policy.Options {
-	return policy.Options{Archs: o.Archs, Native: &o.Native, ReadFile: policy.ReadIncluded}
-}
-
-func (o Options) oci() oci.Options {
-	out := oci.Options{Caps: o.Caps, Archs: o.Archs, Kernel: o.Kernel, Runtime: o.Runtime}
-	if o.Archs == nil {
-		out.Native = &o.Native // otherwise the architectures asked for say which machine it is for
-	}
-	return out
-}
 
 // ReadFile reads a whole file, or stdin where the name is - and stdin is not nil. A file that is too large for a gate, or never
 // ends, is refused. Errors name the file.
@@ -168,40 +158,6 @@ func openError(file string, err error) error {
 	return err
 }
 
-// Recognise tells formats apart by the content: JSON starts with a brace, a BPF program is full of zero bytes.
-func Recognise(src []byte) Kind {
-	text := bytes.TrimLeft(src, " \t\r\n\ufeff")
-	switch {
-	case 4*bytes.Count(src, []byte{0}) > len(src):
-		return BPF
-	case len(text) > 0 && text[0] == '{':
-		return OCI
-	}
-	return Text
-}
-
-func readBPF(file, prefix string, forced bool, src []byte) (*Gate, error) {
-	var order binary.ByteOrder = binary.LittleEndian
-	switch {
-	case prefix == "bpf-be" && forced:
-		order = binary.BigEndian
-	case !forced:
-		// Without a word from the user the bytes must say it themselves.
-		guess, err := bpf.GuessOrder(src)
-		if err == nil {
-			order = guess
-		}
-	}
-	p, err := bpf.Decode(src, order)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", file, err)
-	}
-	if err := p.Check(); err != nil {
-		return nil, fmt.Errorf("%s: the kernel does not admit this program: %w", file, err)
-	}
-	return &Gate{Name: file, Kind: BPF, Programs: []bpf.Program{p}, Order: order}, nil
-}
-
 // Verdict is the gate's exact meaning.
 func (g *Gate) Verdict(s *verdict.Space) (verdict.Verdict, error) {
 	if g.Policy != nil {
@@ -220,4 +176,13 @@ func (g *Gate) ByteOrder() (binary.ByteOrder, error) {
 		return g.Policy.ByteOrder()
 	}
 	return g.Order, nil
+}
+
+// Kind is what was read, for people: preset, policy, OCI profile.
+func (g *Gate) Kind() string {
+	if g.Preset {
+		return "preset"
+	}
+	_, kind, _ := strings.Cut(g.Format.Title, " ") // without the article
+	return kind
 }

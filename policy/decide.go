@@ -14,7 +14,7 @@ type Decision struct {
 
 // Decide answers one call by trying the rules in order, without diagrams: the plain reading of the policy.
 func (p *Policy) Decide(d *bpf.Data) (Decision, error) {
-	arch, ok := p.archOf(d)
+	arch, ok := p.ArchOf(d)
 	if !ok {
 		// An errno of badarch is numbered as on the architecture that shares the token, or the policy's first.
 		on := p.Archs[0]
@@ -44,8 +44,8 @@ func (p *Policy) Decide(d *bpf.Data) (Decision, error) {
 	return Decision{Action: a.Canonical(), Header: header}, err
 }
 
-// archOf is the policy's architecture that a call belongs to.
-func (p *Policy) archOf(d *bpf.Data) (abi.Arch, bool) {
+// ArchOf is the policy's architecture that a call belongs to.
+func (p *Policy) ArchOf(d *bpf.Data) (abi.Arch, bool) {
 	for _, a := range p.Archs {
 		if a.Token() != d.Arch {
 			continue

@@ -13,6 +13,7 @@ import (
 
 	"monban/abi"
 	"monban/bpf"
+	"monban/format"
 	"monban/policy"
 	"monban/verdict"
 )
@@ -55,7 +56,7 @@ difference is listed with the calls that it concerns and one call as a witness.`
 					return err
 				}
 				if order, err := g.ByteOrder(); err == nil {
-					archs = append(archs, nativeFor(order).Family()...)
+					archs = append(archs, format.NativeFor(order).Family()...)
 				}
 			}
 			classes := differences(v[0], v[1], archs)

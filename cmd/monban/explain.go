@@ -37,7 +37,7 @@ comments. BPF is decompiled; the text is proven to mean exactly the same as the 
 			if err != nil {
 				return err
 			}
-			native := nativeFor(g.Order)
+			native := format.NativeFor(g.Order)
 			if g.Policy != nil {
 				native = g.Policy.Archs[0]
 			}
@@ -105,7 +105,7 @@ func count(v verdict.Verdict, a abi.Arch) counts {
 // summary counts what passes; checked is false where the gate does not look at the architecture.
 func summary(g *format.Gate, p *policy.Policy, v verdict.Verdict, checked bool) string {
 	var b strings.Builder
-	what := string(g.Kind)
+	what := g.Kind()
 	if len(g.Programs) > 0 {
 		var sizes []string
 		for _, q := range g.Programs {
@@ -169,7 +169,7 @@ func explanation(g *format.Gate, p *policy.Policy, v verdict.Verdict, notes []st
 		Notes    []string  `json:"notes,omitempty"`
 		Findings []finding `json:"findings"`
 		Policy   string    `json:"policy"`
-	}{g.Name, string(g.Kind), nil, p.Default.String(), p.Unknown.String(), p.BadArch.String(), notes, []finding{}, p.String()}
+	}{g.Name, g.Kind(), nil, p.Default.String(), p.Unknown.String(), p.BadArch.String(), notes, []finding{}, p.String()}
 	if len(notes) > 0 {
 		out.BadArch = ""
 	}

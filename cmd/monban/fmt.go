@@ -87,8 +87,8 @@ func nameOf(file string) string {
 }
 
 func formatted(name string, src []byte, kernel string, quiet bool) ([]byte, error) {
-	if kind := format.Recognise(src); kind != format.Text {
-		return nil, fmt.Errorf("%s is no policy but %s (monban explain %s writes it as one)", nameOf(name), kind.WithArticle(), name)
+	if f := format.Recognise(src); f.Name != "gate" {
+		return nil, fmt.Errorf("%s is no policy but %s (monban explain %s writes it as one)", nameOf(name), f.Title, name)
 	}
 	f, err := policy.Parse(nameOf(name), src)
 	if err != nil {

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"os"
@@ -146,7 +145,8 @@ func dumped(pid string) (*format.Gate, error) {
 	if err != nil {
 		return nil, exit{exitUsage, err}
 	}
-	return &format.Gate{Name: "pid:" + pid, Kind: format.BPF, Programs: programs, Order: abi.Native().ByteOrder()}, nil
+	bpf, _ := format.Find("bpf")
+	return &format.Gate{Name: "pid:" + pid, Format: bpf, Programs: programs, Order: abi.Native().ByteOrder()}, nil
 }
 
 // meaning is a gate's verdict in a space.
@@ -166,22 +166,11 @@ func archsOf(g *format.Gate, v verdict.Verdict) []abi.Arch {
 	if g.Policy != nil {
 		return g.Policy.Archs
 	}
-	p, _, err := policy.FromVerdict(g.Name, v, nativeFor(g.Order), nil)
+	p, _, err := policy.FromVerdict(g.Name, v, format.NativeFor(g.Order), nil)
 	if err != nil {
-		return []abi.Arch{nativeFor(g.Order)}
+		return []abi.Arch{format.NativeFor(g.Order)}
 	}
 	return p.Archs
-}
-
-// nativeFor is the running machine's architecture, or one that a program of the other byte order may be for.
-func nativeFor(order binary.ByteOrder) abi.Arch {
-	if a := abi.Native(); a.ByteOrder() == order {
-		return a
-	}
-	if order == binary.ByteOrder(binary.BigEndian) {
-		return abi.S390X
-	}
-	return abi.X86_64
 }
 
 func archNames(archs []abi.Arch) string {

@@ -9,6 +9,7 @@ import (
 	"monban/abi"
 	"monban/bpf"
 	"monban/format"
+	"monban/format/oci"
 	"monban/policy"
 	"monban/sandbox"
 	"monban/verdict"
@@ -129,13 +130,13 @@ func mend(g *format.Gate, arch, native abi.Arch, d *bpf.Data) []string {
 		by = r.Pos.String()
 	}
 	switch {
-	case g.Kind == format.OCI:
+	case g.Format.Name == oci.Format.Name:
 		entry := fmt.Sprintf(`{"names": [%q], "action": "SCMP_ACT_ALLOW"}`, name)
 		if by != "" {
 			return []string{fmt.Sprintf("to allow it, take %s out of the entry at %s, and add:  %s", name, by, entry)}
 		}
 		return []string{fmt.Sprintf("to allow it, add to the syscalls of %s:  %s", g.Name, entry)}
-	case g.Kind == format.Preset:
+	case g.Preset:
 		return []string{
 			fmt.Sprintf("to allow it, write a gate of your own that says, in this order:  %s", allow),
 			"                                                                 include " + g.Name,
@@ -151,7 +152,7 @@ func addArch(g *format.Gate, a abi.Arch) string {
 	switch {
 	case g.Policy == nil:
 		return fmt.Sprintf("%s does not let calls of %s through: it takes a program that knows both architectures", g.Name, a)
-	case g.Kind == format.OCI:
+	case g.Format.Name == oci.Format.Name:
 		return fmt.Sprintf("%s does not speak for %s: add SCMP_ARCH_%s to its architectures, or try --arch %s", g.Name, a,
 			strings.ToUpper(a.String()), archList(g.Policy.Archs, a, ","))
 	}

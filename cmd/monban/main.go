@@ -139,7 +139,7 @@ recognised by its content; gate:, oci:, bpf: or bpf-be: before the name force it
 			return about.Help()
 		},
 	})
-	root.AddCommand(runCommand(), compileCommand(), askCommand(), explainCommand(), diffCommand(), dumpCommand(),
+	root.AddCommand(runCommand(), compileCommand(), convertCommand(), askCommand(), explainCommand(), diffCommand(), dumpCommand(),
 		disasmCommand(), asmCommand(), fmtCommand(), syscallsCommand(), doctorCommand())
 	return root
 }

@@ -4,13 +4,13 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"slices"
 	"strings"
 	"unicode/utf8"
 
 	"monban/abi"
+	"monban/format/codec"
 	"monban/policy"
 )
 
@@ -49,93 +49,43 @@ func (k kind) String() string {
 	return [...]string{"null", "a boolean", "a number", "a string", "an array", "an object"}[k]
 }
 
-// A source is a file's text, for errors that point.
-type source struct {
-	name  string
-	src   []byte
-	lines []int // where each starts
-	runes []int // how many there are before each block
-}
-
-// block is how many bytes share an entry of source.runes: it keeps places cheap in a long file of one line.
-const block = 1024
-
-func newSource(name string, src []byte) *source {
-	s := &source{name: name, src: src, lines: []int{0}}
-	n := 0
-	for i, b := range src {
-		if i%block == 0 {
-			s.runes = append(s.runes, n)
-		}
-		if b == '\n' {
-			s.lines = append(s.lines, i+1)
-		}
-		if utf8.RuneStart(b) {
-			n++
-		}
-	}
-	s.runes = append(s.runes, n)
-	return s
-}
-
-// runesBefore counts the runes that start before off.
-func (s *source) runesBefore(off int) int {
-	n := s.runes[off/block]
-	for _, b := range s.src[off/block*block : off] {
-		if utf8.RuneStart(b) {
-			n++
-		}
-	}
-	return n
-}
-
-func (s *source) pos(off int) policy.Pos {
-	off = min(off, len(s.src))
-	line, exact := slices.BinarySearch(s.lines, off)
-	if exact {
-		line++
-	}
-	return policy.Pos{File: s.name, Line: line, Col: s.runesBefore(off) - s.runesBefore(s.lines[line-1]) + 1}
-}
-
-func (s *source) errorf(off int, format string, args ...any) error {
-	return &policy.Error{Pos: s.pos(off), Msg: fmt.Sprintf(format, args...)}
-}
-
 // tree reads the one JSON value of the source. Unlike encoding/json it refuses duplicate keys and bytes that are not
 // UTF-8.
-func (s *source) tree() (*value, error) {
+func (s source) tree() (*value, error) {
 	switch {
-	case len(bytes.TrimSpace(s.src)) == 0:
-		return nil, &policy.Error{Pos: policy.Pos{File: s.name}, Msg: "the file is empty (a seccomp profile is a JSON object)"}
-	case !utf8.Valid(s.src):
+	case len(bytes.TrimSpace(s.Src)) == 0:
+		return nil, &policy.Error{Pos: policy.Pos{File: s.Name}, Msg: "the file is empty (a seccomp profile is a JSON object)"}
+	case !utf8.Valid(s.Src):
 		off := 0
-		for r, n := utf8.DecodeRune(s.src); r != utf8.RuneError || n > 1; r, n = utf8.DecodeRune(s.src[off:]) {
+		for r, n := utf8.DecodeRune(s.Src); r != utf8.RuneError || n > 1; r, n = utf8.DecodeRune(s.Src[off:]) {
 			off += n
 		}
-		return nil, s.errorf(off, "byte 0x%02x is not UTF-8 (JSON is UTF-8 text)", s.src[off])
+		return nil, s.Errorf(off, "byte 0x%02x is not UTF-8 (JSON is UTF-8 text)", s.Src[off])
 	}
-	t := &treeReader{source: s, dec: json.NewDecoder(bytes.NewReader(s.src))}
+	t := &treeReader{source: s, dec: json.NewDecoder(bytes.NewReader(s.Src))}
 	t.dec.UseNumber()
 	v, err := t.value(0)
 	if err != nil {
 		return nil, err
 	}
-	if off := t.next(); off < len(s.src) {
-		return nil, s.errorf(off, "unexpected text after the end of the profile (remove it)")
+	if off := t.next(); off < len(s.Src) {
+		return nil, s.Errorf(off, "unexpected text after the end of the profile (remove it)")
 	}
 	return v, nil
 }
 
+// A source is the text that is read.
+type source struct{ *codec.Source }
+
 type treeReader struct {
-	*source
+	source
 	dec *json.Decoder
 }
 
 // next is where the next token starts: after blanks and the punctuation that the decoder swallows.
 func (t *treeReader) next() int {
 	off := int(t.dec.InputOffset())
-	for off < len(t.src) && strings.IndexByte(" \t\r\n,:", t.src[off]) >= 0 {
+	for off < len(t.Src) && strings.IndexByte(" \t\r\n,:", t.Src[off]) >= 0 {
 		off++
 	}
 	return off
@@ -148,7 +98,7 @@ func (t *treeReader) token() (off int, tok json.Token, err error) {
 		return off, tok, nil
 	}
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-		return 0, nil, t.errorf(len(t.src), "the file ends in the middle of a value (is it truncated?)")
+		return 0, nil, t.Errorf(len(t.Src), "the file ends in the middle of a value (is it truncated?)")
 	}
 	what := err.Error()
 	if syntax, ok := errors.AsType[*json.SyntaxError](err); ok {
@@ -158,7 +108,7 @@ func (t *treeReader) token() (off int, tok json.Token, err error) {
 			off = t.next()
 		}
 	}
-	return 0, nil, t.errorf(off, "not JSON: %s (check the commas and quotes before this place)", what)
+	return 0, nil, t.Errorf(off, "not JSON: %s (check the commas and quotes before this place)", what)
 }
 
 func (t *treeReader) value(depth int) (*value, error) {
@@ -177,7 +127,7 @@ func (t *treeReader) value(depth int) (*value, error) {
 		v.kind, v.text = text, tok
 	case json.Delim:
 		if depth == maxDepth {
-			return nil, t.errorf(off, "nested more than %d deep (a profile needs six)", maxDepth)
+			return nil, t.Errorf(off, "nested more than %d deep (a profile needs six)", maxDepth)
 		}
 		v.kind = array
 		if tok == '{' {
@@ -209,10 +159,10 @@ func (t *treeReader) element(v *value, keys map[string]int, depth int) error {
 	}
 	key, ok := tok.(string)
 	if !ok {
-		return t.errorf(off, "an object's key must be a string")
+		return t.Errorf(off, "an object's key must be a string")
 	}
 	if first, dup := keys[key]; dup {
-		return t.errorf(off, "duplicate key %q (first in line %d: remove one)", key, t.pos(first).Line)
+		return t.Errorf(off, "duplicate key %q (first in line %d: remove one)", key, t.Pos(first).Line)
 	}
 	keys[key] = off
 	val, err := t.value(depth + 1)

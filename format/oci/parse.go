@@ -7,6 +7,7 @@ import (
 
 	"monban/abi"
 	"monban/bpf"
+	"monban/format/codec"
 	"monban/policy"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
@@ -67,7 +68,7 @@ func Parse(name string, src []byte, o Options) (*policy.Policy, *Report, error) 
 		return nil, nil, &policy.Error{Pos: policy.Pos{File: name}, Msg: fmt.Sprintf(
 			"a profile of %d bytes: the limit is %d (is this the right file?)", len(src), maxSource)}
 	}
-	r := &reader{source: newSource(name, src), native: nativeOf(o)}
+	r := &reader{source: source{codec.NewSource(name, src)}, native: nativeOf(o)}
 	root, err := r.tree()
 	if err != nil {
 		return nil, nil, err
@@ -123,7 +124,7 @@ func nativeOf(o Options) abi.Arch {
 
 // An importer carries one profile into one policy.
 type importer struct {
-	*source
+	source
 	*profile
 	native  abi.Arch
 	kernel  abi.Version
@@ -140,7 +141,7 @@ func (in *importer) note(off int, format string, args ...any) {
 	if len(in.report.Notes) == maxNotes {
 		return
 	}
-	in.report.Notes = append(in.report.Notes, fmt.Sprintf("%s: %s", in.pos(off), fmt.Sprintf(format, args...)))
+	in.report.Notes = append(in.report.Notes, fmt.Sprintf("%s: %s", in.Pos(off), fmt.Sprintf(format, args...)))
 }
 
 // listed are the architectures that the profile names for the native machine.

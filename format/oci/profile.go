@@ -78,14 +78,14 @@ var (
 
 // A reader turns values into a profile; its err is the first thing that was wrong.
 type reader struct {
-	*source
+	source
 	native abi.Arch
 	err    error
 }
 
 func (r *reader) fail(off int, format string, args ...any) {
 	if r.err == nil {
-		r.err = r.errorf(off, format, args...)
+		r.err = r.Errorf(off, format, args...)
 	}
 }
 

@@ -129,7 +129,7 @@ func (in *importer) overlap(a, b, decides clause) {
 		return
 	}
 	in.report.Overlaps = append(in.report.Overlaps, fmt.Sprintf("%s: %s: %s overlaps with %s at %s; the policy takes %s",
-		in.pos(b.off), b.name, b.action, a.action, in.pos(a.off), decides.action))
+		in.Pos(b.off), b.name, b.action, a.action, in.Pos(a.off), decides.action))
 }
 
 // unknown reports the names that stand for nothing here.
@@ -180,7 +180,7 @@ func (in *importer) emit(c clause, always map[string]clause) {
 	}
 	for _, g := range groups {
 		for _, r := range g.rules {
-			r.Action, r.Pos = in.named(c.action), in.pos(c.off)
+			r.Action, r.Pos = in.named(c.action), in.Pos(c.off)
 			if len(groups) > 1 || r.Call != c.name {
 				r.Archs = g.archs
 			}

@@ -21,7 +21,7 @@ func (in *importer) runc(all []clause, listed []abi.Arch) {
 			Action: policy.Action{Kind: bpf.Errno, Errno: "ENOSYS"},
 			Cond:   policy.Compare{X: policy.Operand{Name: "nr"}, Op: op, Y: policy.Num(nr)},
 			Archs:  []abi.Arch{a},
-			Pos:    in.pos(in.off),
+			Pos:    in.Pos(in.off),
 		})
 	}
 	for _, a := range p.Archs {

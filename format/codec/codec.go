@@ -1,0 +1,86 @@
+// Package codec is what a package for a foreign format gives: a [Format], which package format puts into its table. The table drives
+// recognition, prefixes (oci:FILE), monban convert, help, shell completion and the documentation.
+//
+// A Format only translates. Reading ends in a policy, or in programs; writing starts from a meaning, and what was written is read back
+// and proven equal by package format.
+package codec
+
+import (
+	"encoding/binary"
+	"fmt"
+
+	"monban/abi"
+	"monban/bpf"
+	"monban/policy"
+	"monban/verdict"
+)
+
+// A Format is one form in which gates come or go.
+type Format struct {
+	Name   string   // as a prefix and --to say it: minijail
+	Title  string   // as a sentence says it: "a minijail policy"
+	About  string   // one line for help and completion: who takes it
+	Exts   []string // usual endings of its files, with the dot; the first is the one for new files
+	Binary bool     // its files are not text
+	For    []string // the programs that it can be written for (--for), the default first; nil where there is one way only
+	// Sniff reports whether a text is of this format. It must not be slow, and be sure: the first format in the table that says so
+	// is taken. Nil: by prefix only.
+	Sniff func(src []byte) bool
+	// Read turns a text into a policy or programs. Nil: the format is only written.
+	Read func(in *Input) (*Parsed, error)
+	// Write turns a meaning into a text. Nil: the format is only read.
+	Write func(m *Meaning) (*Text, error)
+}
+
+// An Input is a text to read and what it is read for.
+type Input struct {
+	Name string // the file's, for messages and for what it names beside it
+	Part string // what stood after # in the reference, such as a thread's name
+	Src  []byte
+	Options
+	// ReadFile reads a file that the text names; a relative name has been joined to the directory of the file that names it.
+	// Errors name the file. Nil: such files are refused.
+	ReadFile func(name string) ([]byte, error)
+	// ReadDir lists the names of a directory's files, sorted; a directory that does not exist has none. Nil: there are none.
+	ReadDir func(name string) ([]string, error)
+}
+
+// Errorf is an error at a byte of the text, as file:line:column.
+func (in *Input) Errorf(off int, format string, args ...any) error {
+	return &policy.Error{Pos: NewSource(in.Name, in.Src).Pos(off), Msg: fmt.Sprintf(format, args...)}
+}
+
+// Options say what a gate is resolved for.
+type Options struct {
+	Archs     []abi.Arch  // --arch: instead of what the gate says itself
+	Native    abi.Arch    // the machine
+	Kernel    abi.Version // --kernel: for formats that ask; zero is the newest
+	Caps      []string    // --cap: capabilities of the container, for OCI profiles; nil is Docker's default set
+	Runtime   string      // --runtime: what a container runtime adds; "" or "runc"
+	Constants string      // --constants: a file of constants, for minijail
+}
+
+// Parsed is what was read.
+type Parsed struct {
+	Policy   *policy.Policy   // nil for programs
+	Programs []bpf.Program    // the oldest first
+	Order    binary.ByteOrder // of the programs
+	Notes    []string         // what was passed over or decided while reading, each with its place
+}
+
+// A Meaning is a gate to be written.
+type Meaning struct {
+	Name    string
+	Policy  *policy.Policy  // decompiled where the gate was BPF
+	Verdict verdict.Verdict // equal to the policy's
+	For     string          // one of the format's For, or ""
+	Options                 // as the text will be read back
+}
+
+// A Text is what was written.
+type Text struct {
+	Bytes []byte
+	Notes []string // what whoever reads the text should know
+	// ReadBack are the options for reading it again, where they differ from those it was written with.
+	ReadBack *Options
+}

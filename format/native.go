@@ -1,0 +1,81 @@
+package format
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+
+	"monban/bpf"
+	"monban/compile"
+	"monban/format/codec"
+	"monban/policy"
+)
+
+// gate is the policy language itself.
+var gate = codec.Format{
+	Name:  "gate",
+	Title: "a policy",
+	About: "Monban's own policy language (docs/language.md)",
+	Exts:  []string{".gate"},
+	Sniff: func(src []byte) bool { return true },
+	Read: func(in *codec.Input) (*codec.Parsed, error) {
+		p, err := policy.Load(in.Name, in.Src, policyOptions(in.Options))
+		if err != nil {
+			return nil, err
+		}
+		return &codec.Parsed{Policy: p}, nil
+	},
+	Write: func(m *codec.Meaning) (*codec.Text, error) {
+		return &codec.Text{Bytes: []byte(m.Policy.String())}, nil
+	},
+}
+
+// program is raw BPF. Without a byte order in its name, the bytes say it.
+var program = bpfFormat("bpf", "a BPF program", nil)
+
+func bpfFormat(name, title string, order binary.ByteOrder) codec.Format {
+	f := codec.Format{
+		Name:  name,
+		Title: title, Binary: true,
+		About: "struct sock_filter, raw, as bubblewrap and others take it; the byte order is the first that the kernel would admit",
+		Exts:  []string{".bpf"},
+		Read: func(in *codec.Input) (*codec.Parsed, error) {
+			order := order
+			if order == nil {
+				guess, err := bpf.GuessOrder(in.Src)
+				if order = guess; err != nil {
+					order = binary.LittleEndian // says best what is wrong
+				}
+			}
+			p, err := bpf.Decode(in.Src, order)
+			if err != nil {
+				return nil, fmt.Errorf("%s: %w", in.Name, err)
+			}
+			if err := p.Check(); err != nil {
+				return nil, fmt.Errorf("%s: the kernel does not admit this program: %w", in.Name, err)
+			}
+			return &codec.Parsed{Programs: []bpf.Program{p}, Order: order}, nil
+		},
+	}
+	if order != nil {
+		f.About = "the same, " + title[2:]
+		return f
+	}
+	f.Sniff = func(src []byte) bool { return 4*bytes.Count(src, []byte{0}) > len(src) }
+	f.Write = func(m *codec.Meaning) (*codec.Text, error) {
+		order, err := m.Policy.ByteOrder()
+		if err != nil {
+			return nil, err
+		}
+		p, err := compile.Program(m.Verdict, order)
+		if err != nil {
+			return nil, err
+		}
+		return &codec.Text{Bytes: p.Encode(order)}, nil
+	}
+	return f
+}
+
+func policyOptions(o codec.Options) policy.Options {
+	return policy.Options{Archs: o.Archs, Native: &o.Native, ReadFile: policy.ReadIncluded}
+}

@@ -1,0 +1,47 @@
+package format
+
+import (
+	"encoding/binary"
+	"slices"
+
+	"monban/format/codec"
+	"monban/format/oci"
+)
+
+// Formats is the table of all formats; the first that recognises a text reads it. A new format is one package and one line here.
+var Formats = []codec.Format{
+	program,
+	bpfFormat("bpf-le", "a little-endian BPF program", binary.LittleEndian),
+	bpfFormat("bpf-be", "a big-endian BPF program", binary.BigEndian),
+	oci.Format,
+	gate, // last: it takes whatever nothing else recognises
+}
+
+// Find is the format of a name.
+func Find(name string) (codec.Format, bool) {
+	i := slices.IndexFunc(Formats, func(f codec.Format) bool { return f.Name == name })
+	if i < 0 {
+		return codec.Format{}, false
+	}
+	return Formats[i], true
+}
+
+// Recognise tells formats apart by their content.
+func Recognise(src []byte) codec.Format {
+	for _, f := range Formats {
+		if f.Sniff != nil && f.Sniff(src) {
+			return f
+		}
+	}
+	return gate
+}
+
+// prefixes are the names of the formats that are read, as they stand before a file's.
+func prefixes() (names []string) {
+	for _, f := range Formats {
+		if f.Read != nil {
+			names = append(names, f.Name+":")
+		}
+	}
+	return names
+}

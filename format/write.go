@@ -1,0 +1,103 @@
+package format
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"monban/abi"
+	"monban/bpf"
+	"monban/format/codec"
+	"monban/policy"
+	"monban/verdict"
+)
+
+// Write turns a gate into a text of another format. What it writes is read back and proven to mean the same; target is one of the
+// format's For, or "". The options are those that the gate was read with. The gate's meaning needs a space of its own.
+func Write(g *Gate, to codec.Format, target string, o Options) (*codec.Text, error) {
+	switch {
+	case to.Write == nil:
+		return nil, fmt.Errorf("%s can only be read, not written (monban convert --help lists those that can)", to.Title)
+	case target == "" && len(to.For) > 0:
+		target = to.For[0]
+	case target != "" && !slices.Contains(to.For, target):
+		if len(to.For) == 0 {
+			return nil, fmt.Errorf("--for %s: %s is the same for all", target, to.Title)
+		}
+		return nil, fmt.Errorf("--for %s: %s is written for %s", target, to.Title, strings.Join(to.For, ", "))
+	}
+	m, err := meaning(g, target, o)
+	if err != nil {
+		return nil, err
+	}
+	text, err := to.Write(m)
+	if err != nil {
+		return nil, fmt.Errorf("%s as %s: %w", g.Name, to.Title, err)
+	}
+	if to.Read == nil {
+		return nil, fmt.Errorf("%s cannot be read back, so nothing proves it", to.Title)
+	}
+	return text, prove(m, to, text)
+}
+
+func meaning(g *Gate, target string, o Options) (*codec.Meaning, error) {
+	v, err := g.Verdict(verdict.NewSpace(verdict.DefaultBudget))
+	if err != nil {
+		return nil, err
+	}
+	m := &codec.Meaning{Name: g.Name, Policy: g.Policy, Verdict: v, For: target, Options: o}
+	if m.Policy != nil {
+		return m, nil
+	}
+	p, notes, err := policy.FromVerdict(g.Name, v, NativeFor(g.Order), nil)
+	if err != nil {
+		return nil, err
+	}
+	if len(notes) > 0 {
+		return nil, fmt.Errorf("%s: %s: no other format says that", g.Name, notes[0])
+	}
+	m.Policy = p
+	return m, nil
+}
+
+// errChanged is a writer's bug, caught.
+var errChanged = errors.New("what was written does not mean the same (this is a bug in Monban; nothing was written)")
+
+// prove reads a text back and compares it with what it was to say.
+func prove(m *codec.Meaning, to codec.Format, text *codec.Text) error {
+	o := m.Options
+	if text.ReadBack != nil {
+		o = *text.ReadBack
+	}
+	back, err := parse(to, &codec.Input{Name: "what was written", Src: bytes.Clone(text.Bytes), Options: o, ReadFile: policy.ReadIncluded})
+	if err != nil {
+		return fmt.Errorf("%w: %w", errChanged, err)
+	}
+	v, err := back.Verdict(m.Verdict.Space())
+	if err != nil {
+		return err
+	}
+	if v.Node() == m.Verdict.Node() {
+		return nil
+	}
+	d, _ := verdict.Violation(m.Verdict, v, func(x, y bpf.Action) bool { return x != y })
+	a, ok := m.Policy.ArchOf(&d.Data)
+	if !ok {
+		a = m.Policy.Archs[0]
+	}
+	return fmt.Errorf("%w: %s gets %s instead of %s on %s", errChanged, policy.FormatCall(a, &d.Data), d.B, d.A, a)
+}
+
+// NativeFor is the running machine's architecture, or one that a program of the other byte order may be for.
+func NativeFor(order binary.ByteOrder) abi.Arch {
+	if a := abi.Native(); a.ByteOrder() == order {
+		return a
+	}
+	if order == binary.ByteOrder(binary.BigEndian) {
+		return abi.S390X
+	}
+	return abi.X86_64
+}
