@@ -55,7 +55,7 @@ func judge(r *Rules, gaps []gap, runc bool, p bpf.Program) (j judgement, err err
 	if j.equal && got != want {
 		j.text += elsewhere(want, got)
 	}
-	j.stats = compile.Measure(p, whole, r.Archs, binary.LittleEndian)
+	j.stats = compile.Measure([]bpf.Program{p}, whole, r.Archs, binary.LittleEndian)
 	j.max = longestCall(p, whole, r.Archs)
 	return j, s.Err()
 }

@@ -189,17 +189,17 @@ func (w *window) tests(limit int) (n int, ok bool) {
 	return 0, false
 }
 
-// code is the code that tests found.
-func (w *window) code(p *pool) ref {
+// code is the code that tests found, and how many they are.
+func (w *window) code(p *pool) (r ref, tests int) {
 	if t, ok := w.one(w.all); ok {
-		return w.settle(p, t, w.all)
+		return w.settle(p, t, w.all), 1
 	}
 	first, second, _ := w.two()
 	if r, ok := w.only(first.yes); ok {
-		return p.jump(first.op, first.k, r, w.settle(p, second, w.all&^first.yes))
+		return p.jump(first.op, first.k, r, w.settle(p, second, w.all&^first.yes)), 2
 	}
-	r, _ := w.only(w.all &^ first.yes)
-	return p.jump(first.op, first.k, w.settle(p, second, first.yes), r)
+	r, _ = w.only(w.all &^ first.yes)
+	return p.jump(first.op, first.k, w.settle(p, second, first.yes), r), 2
 }
 
 // settle is code for a test that decides the positions at.

@@ -7,7 +7,7 @@ import (
 )
 
 // maxSpans is how many ranges of a call's number or an architecture are worth treating one by one.
-const maxSpans = 2048
+const maxSpans = 1 << 15
 
 // decide is code for a verdict, where A holds cur.
 func (p *pool) decide(v verdict.Verdict, cur verdict.Word) ref {

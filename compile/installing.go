@@ -23,10 +23,6 @@ var installing = []struct {
 	{"prctl", []uint32{21, 22}}, // PR_GET_SECCOMP, PR_SET_SECCOMP
 }
 
-// probeLength is what the kernel counts for the filter by which an installer finds out, before each filter but the first, that no
-// earlier one fakes success (ptrace.ProbeInstall), at most: eight instructions, in the kernel's own 15.
-const probeLength = 15 + bpf.StackedExtra
-
 // lastOnly is the condition for what only the filter that is installed last may decide: installing, on every architecture, and
 // what v answers with notify.
 func lastOnly(v verdict.Verdict) verdict.Node {

@@ -9,6 +9,9 @@ import (
 // x32Bit sets the numbers of x32 apart from those of x86_64, which share an architecture token.
 const x32Bit uint32 = 0x40000000
 
+// maxNamed is how many ranges the calls that exist can have; more come of masks, which bits may say shorter.
+const maxNamed = 2048
+
 // numbers is code that decides by the call's number, in A.
 func (p *pool) numbers(v verdict.Verdict) ref {
 	spans, ok := p.spans(v, verdict.Nr, 0, 0xffffffff, maxSpans)
@@ -19,9 +22,12 @@ func (p *pool) numbers(v verdict.Verdict) ref {
 	r, ok := p.folded(spans)
 	switch {
 	case !ok:
-		return p.cut(spans)
+		r = p.cut(spans)
 	case len(spans) <= fewSpans:
-		return p.smallest(r, p.cut(spans))
+		r = p.smallest(r, p.cut(spans))
+	}
+	if len(spans) > maxNamed {
+		r = p.smallest(r, p.bits(v, verdict.Nr))
 	}
 	return r
 }

@@ -132,9 +132,13 @@ func (s *splitter) split(v verdict.Verdict) (best []bpf.Program, err error) {
 		return nil, err
 	}
 	if filter == nil {
-		return nil, fmt.Errorf("%w: a program can have one listener, so one filter must decide every notify, and what installs "+
-			"filters as well; that alone takes %d instructions of %d: notify on fewer values, or on whole calls",
-			ErrTooLong, s.size(held), s.limit)
+		why, mend := "the last filter must decide all that installs filters (seccomp, prctl), and other architectures",
+			"test fewer values of prctl's and seccomp's arguments"
+		if space.When(v, bpf.Notify) != verdict.False {
+			why, mend = "a program can have one listener, so one filter must decide every notify, and what installs filters as well",
+				"notify on fewer values, or on whole calls"
+		}
+		return nil, fmt.Errorf("%w: %s; that alone takes %d instructions of %d: %s", ErrTooLong, why, s.size(held), s.limit, mend)
 	}
 	fewest := max(2, (s.size(v)+s.limit-1)/s.limit) // what is left of a longer search is fewer instructions
 	var refused error
@@ -214,7 +218,7 @@ func (s *splitter) add(v verdict.Verdict) error {
 
 // close ends the open filter and begins the one to be installed before it.
 func (s *splitter) close() error {
-	s.length += s.filter.KernelLen() + bpf.StackedExtra + probeLength
+	s.length += s.filter.KernelLen() + bpf.StackedExtra + bpf.ProbeLen
 	s.parts = append(s.parts, s.filter)
 	if s.length > bpf.MaxStacked {
 		return fmt.Errorf("%w: in %d filters it is more than the %d instructions, as the kernel counts, that it takes in all "+

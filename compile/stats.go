@@ -2,14 +2,15 @@ package compile
 
 import (
 	"encoding/binary"
+	"slices"
 
 	"monban/abi"
 	"monban/bpf"
 	"monban/verdict"
 )
 
-// Stats describe a program by what it costs. Counts of executed instructions are over the known calls of the architectures that
-// it was measured for, arguments zero unless said.
+// Stats describe a program, or a stack of them, by what it costs. Counts of executed instructions are over the known calls of the
+// architectures that it was measured for, arguments zero unless said.
 type Stats struct {
 	Length        int     // instructions
 	Longest       int     // instructions on the longest path
@@ -17,20 +18,32 @@ type Stats struct {
 	MeanCached    float64 // the same, calls that the kernel's cache answers counted as 0
 	MeanUncached  float64 // executed a call, over the calls that are allowed depending on arguments, each as often as it is made
 	PlainUncached float64 // the same, all alike
-	LowerBound    int     // see LowerBound
+	Estimate      int     // see Estimate
+	Weighed       bool    // whether the weights say anything about those
 	Uncached      int     // how many those are
 	Allowed       int     // calls that are allowed whatever their arguments
-	Cacheable     int     // how many of those the kernel's cache answers
+	Cacheable     int     // how many of those the kernel's cache answers for every filter
 }
 
-// Measure counts what a program with the meaning v costs on some architectures, with the zero Options.
-func Measure(p bpf.Program, v verdict.Verdict, archs []abi.Arch, order binary.ByteOrder) Stats {
-	return Options{}.Measure(p, v, archs, order)
+// Measure is Options.Measure with the zero Options.
+func Measure(filters []bpf.Program, v verdict.Verdict, archs []abi.Arch, order binary.ByteOrder) Stats {
+	return Options{}.Measure(filters, v, archs, order)
 }
 
-// Measure counts what a program with the meaning v costs on some architectures.
-func (o Options) Measure(p bpf.Program, v verdict.Verdict, archs []abi.Arch, order binary.ByteOrder) Stats {
-	s := Stats{Length: len(p), Longest: longest(p), LowerBound: LowerBound(v)}
+// Measure counts what filters, which have the meaning v together, cost on some architectures. A call that the cache does not answer
+// runs all of them.
+func (o Options) Measure(filters []bpf.Program, v verdict.Verdict, archs []abi.Arch, order binary.ByteOrder) Stats {
+	s := Stats{Estimate: Estimate(v)}
+	for _, p := range filters {
+		s.Length += len(p)
+		s.Longest += longest(p)
+	}
+	executed := func(d *bpf.Data) (n int) {
+		for _, p := range filters {
+			n += p.Executed(d, order)
+		}
+		return n
+	}
 	weights := o.weights()
 	var weighted, weight float64
 	var calls, sum, cached, uncached int
@@ -38,7 +51,7 @@ func (o Options) Measure(p bpf.Program, v verdict.Verdict, archs []abi.Arch, ord
 		own := v.Restrict(verdict.Arch, a.Token())
 		for nr := range a.Calls() {
 			d := bpf.Data{Arch: a.Token(), Nr: nr}
-			n := p.Executed(&d, order)
+			n := executed(&d)
 			calls++
 			sum += n
 			leaf := own.Restrict(verdict.Nr, nr)
@@ -46,14 +59,14 @@ func (o Options) Measure(p bpf.Program, v verdict.Verdict, archs []abi.Arch, ord
 			switch {
 			case constant && do == bpf.Allow:
 				s.Allowed++
-				if p.CachesAllow(a.Token(), nr) {
+				if !slices.ContainsFunc(filters, func(p bpf.Program) bool { return !p.CachesAllow(a.Token(), nr) }) {
 					s.Cacheable++
 					continue
 				}
 			case !constant:
 				if d, ok := leaf.Witness(func(x bpf.Action) bool { return x == bpf.Allow }); ok {
 					d.Arch, d.Nr = a.Token(), nr
-					n, w := p.Executed(&d, order), weights.of(a.Token(), nr)
+					n, w := executed(&d), weights.of(a.Token(), nr)
 					uncached += n
 					weighted, weight = weighted+w*float64(n), weight+w
 					s.Uncached++
@@ -70,7 +83,7 @@ func (o Options) Measure(p bpf.Program, v verdict.Verdict, archs []abi.Arch, ord
 	}
 	s.Mean, s.MeanCached, s.PlainUncached = mean(sum, calls), mean(cached, calls), mean(uncached, s.Uncached)
 	if weight > 0 {
-		s.MeanUncached = weighted / weight
+		s.MeanUncached, s.Weighed = weighted/weight, true
 	}
 	return s
 }

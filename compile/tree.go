@@ -17,14 +17,25 @@ type group struct {
 // ranges is code that decides by ranges, in A. The values that matter most, if they are few, are asked for first; a tree of jge
 // over groups decides the others.
 func (p *pool) ranges(spans []span) ref {
-	hot, others := p.hottest(spans)
-	best, path := p.grouped(others, hot)
-	if len(hot) > 0 && len(spans) <= fewSpans {
-		if r, cost := p.grouped(spans, nil); p.better(r, cost, best, path) {
-			best = r
+	if p.goal == Size && len(spans) > fewSpans {
+		hot, others := p.hottest(spans, maxHot)
+		best, _ := p.grouped(others, hot)
+		return best
+	}
+	// Try how many of the values that matter most should be asked for first.
+	best, path := p.grouped(spans, nil)
+	for n := 1; ; n++ {
+		hot, others := p.hottest(spans, n)
+		if len(hot) < n {
+			return best
+		}
+		r, cost := p.grouped(others, hot)
+		if p.better(r, cost, best, path) {
+			best, path = r, cost
+		} else if n > maxHot {
+			return best
 		}
 	}
-	return best
 }
 
 // fewSpans is up to where all ways are tried; beyond that those that win nearly always.
@@ -42,8 +53,8 @@ func (p *pool) better(a ref, pathA float64, b ref, pathB float64) bool {
 // maxHot is how many values are worth asking for before anything else: what comes after them waits for each.
 const maxHot = 3
 
-// hottest takes out the single values whose calls really run the filter, the heaviest first, and closes the gaps.
-func (p *pool) hottest(spans []span) (hot, others []span) {
+// hottest takes out at most n single values whose calls really run the filter, the heaviest first, and closes the gaps.
+func (p *pool) hottest(spans []span, n int) (hot, others []span) {
 	isHot := func(s span) bool { return s.weight >= 1 && s.lo == s.hi }
 	for _, s := range spans {
 		if isHot(s) {
@@ -54,7 +65,7 @@ func (p *pool) hottest(spans []span) (hot, others []span) {
 		return nil, spans
 	}
 	slices.SortStableFunc(hot, func(a, b span) int { return cmp.Compare(b.weight, a.weight) })
-	hot = hot[:min(len(hot), maxHot)]
+	hot = hot[:min(len(hot), n)]
 	for _, s := range spans {
 		n := len(others)
 		switch {
@@ -138,8 +149,9 @@ func (p *pool) group(spans []span, cubed bool) group {
 		g.weight += s.weight
 	}
 	if cubed && p.window.look(spans) {
-		g.code = p.window.code(p)
-		g.path = g.weight * maxTests // or one less
+		var tests int
+		g.code, tests = p.window.code(p)
+		g.path = g.weight * float64(tests)
 		return g
 	}
 	var o oddities

@@ -2,6 +2,7 @@ package policy
 
 import (
 	"cmp"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"maps"
@@ -18,6 +19,12 @@ var ErrNotPolicy = errors.New("this filter has no exact form in the policy langu
 
 // maxRanges is how many ranges of numbers, or alternatives of a condition, are still worth writing down.
 const maxRanges = 4096
+
+// maxDecompiled bounds what a filter is decompiled to; 23 architectures with all their calls are 9,000.
+const maxDecompiled = 1 << 16
+
+// maxAnswers is how many answers one call may have.
+const maxAnswers = 256
 
 // FromVerdict writes a meaning down as a policy that means exactly the same; this is proven before it is returned.
 // The second result names what a policy cannot say but the filter does: architectures that it does not check. The policy is then
@@ -39,13 +46,21 @@ func FromVerdict(file string, v verdict.Verdict, native abi.Arch, like *Policy) 
 	return d.p, notes, d.prove(len(notes) == 0)
 }
 
+// ArchsOf are the architectures that a filter tells apart, the native one first if it is among them.
+func ArchsOf(v verdict.Verdict, native abi.Arch) []abi.Arch {
+	d := &decompiler{v: v, p: &Policy{}}
+	d.archs(native)
+	return d.p.Archs
+}
+
 type decompiler struct {
-	v     verdict.Verdict
-	p     *Policy
-	on    map[abi.Arch]verdict.Verdict // what each architecture's numbers get
-	plain map[abi.Arch]bool            // architectures of which no call passes: a few ranges of numbers say it all
-	rules map[string]*Rule             // by what they print as
-	order []string
+	v       verdict.Verdict
+	p       *Policy
+	on      map[abi.Arch]verdict.Verdict // what each architecture's numbers get
+	plain   map[abi.Arch]bool            // architectures of which no call passes: a few ranges of numbers say it all
+	rules   map[string]*Rule             // by what they print as
+	order   []string
+	written int // rules, on all architectures
 }
 
 // archs finds the architectures that the filter tells apart and its answer to all others.
@@ -304,6 +319,9 @@ func (d *decompiler) leaf(a abi.Arch, call string, among Expr, leaf verdict.Verd
 		return err
 	}
 	actions := slices.SortedFunc(leaf.Actions(), func(x, y bpf.Action) int { return cmp.Compare(int32(y), int32(x)) })
+	if len(actions) > maxAnswers {
+		return fmt.Errorf("%w that a person could read: it answers one call in %d ways", ErrNotPolicy, len(actions))
+	}
 	last := els.Canonical()
 	if !slices.Contains(actions, last) {
 		last = actions[len(actions)-1]
@@ -326,6 +344,9 @@ func (d *decompiler) leaf(a abi.Arch, call string, among Expr, leaf verdict.Verd
 		rules = append(rules, Rule{Action: numeric(a, last), Call: call, Cond: among})
 	}
 	if len(rules) > 0 {
+		if d.written += len(rules); d.written > maxDecompiled {
+			return fmt.Errorf("%w that a person could read: it takes more than %d rules", ErrNotPolicy, maxDecompiled)
+		}
 		d.add(a, rules)
 	}
 	return nil
@@ -333,14 +354,17 @@ func (d *decompiler) leaf(a abi.Arch, call string, among Expr, leaf verdict.Verd
 
 // add records a call's rules on one architecture; the same rules on several become one entry.
 func (d *decompiler) add(a abi.Arch, rules []Rule) {
-	for i, r := range rules {
-		key := fmt.Sprintf("%s %04d %s %s", r.Call, i, r.Action, printItem(&r, false))
-		if len(rules) > 1 {
-			// Rules that belong together stay together: the key holds them all.
-			for _, o := range rules {
-				key += printItem(&o, false) + o.Action.String()
-			}
+	together := ""
+	if len(rules) > 1 {
+		// Rules that belong together stay together: the key stands for them all.
+		h := sha256.New()
+		for _, o := range rules {
+			fmt.Fprintf(h, "%s%s\n", printItem(&o, false), o.Action)
 		}
+		together = string(h.Sum(nil))
+	}
+	for i, r := range rules {
+		key := fmt.Sprintf("%s %04d %s %s %s", r.Call, i, r.Action, printItem(&r, false), together)
 		if old, ok := d.rules[key]; ok {
 			old.Archs = append(old.Archs, a)
 			continue

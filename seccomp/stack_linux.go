@@ -22,7 +22,7 @@ func InstallStack(programs []bpf.Program, f Flags) error {
 		}
 		total += p.KernelLen()
 		if i > 0 {
-			total += bpf.StackedExtra
+			total += bpf.StackedExtra + bpf.ProbeLen
 		}
 	}
 	if total > bpf.MaxStacked {

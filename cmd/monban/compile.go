@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"time"
@@ -55,10 +56,12 @@ all are installed, in the order of their names: .1, .2 … is added to the file'
 			}
 			understood := time.Since(begin)
 			programs, err := o.Programs(v, order)
-			if err != nil {
+			switch {
+			case g.Programs != nil && (errors.Is(err, compile.ErrTooLong) || err == nil && longer(programs, g.Programs, o.Goal)):
+				programs = g.Programs // they are what v was made from
+			case err != nil:
 				return exit{exitUsage, fmt.Errorf("%s: %w", g.Name, err)}
 			}
-			programs = shorter(g, programs, o.Goal)
 			stats = stats || asJSON
 			if toFile := out != "" && out != "-"; toFile || !stats {
 				var raw [][]byte
@@ -77,25 +80,21 @@ all are installed, in the order of their names: .1, .2 … is added to the file'
 			if !stats {
 				return nil
 			}
-			var each []compile.Stats
-			for _, p := range programs {
-				each = append(each, o.Measure(p, v, archsOf(g, v), order))
-			}
-			s := compile.Total(each)
+			s := o.Measure(programs, v, archsOf(g, v), order)
 			w := cmd.OutOrStdout()
 			if asJSON {
 				j := statsJSON{s.Length, s.Longest, s.Mean, s.MeanCached, s.MeanUncached, s.Uncached, s.Allowed, s.Cacheable,
-					s.LowerBound, v.Size(), understood.Nanoseconds(), o.Timing.Generate.Nanoseconds(), o.Timing.Prove.Nanoseconds(), nil, nil}
+					s.Estimate, v.Size(), understood.Nanoseconds(), o.Timing.Generate.Nanoseconds(), o.Timing.Prove.Nanoseconds(), nil, nil}
 				for _, p := range g.Programs {
 					j.Before = append(j.Before, len(p))
 				}
-				for _, s := range each {
-					j.Filters = append(j.Filters, s.Length)
+				for _, p := range programs {
+					j.Filters = append(j.Filters, len(p))
 				}
 				return printJSON(w, j)
 			}
 			limit := "(the kernel takes 4096)"
-			if len(each) > 1 {
+			if len(programs) > 1 {
 				printFilters(w, programs)
 				limit = "in all"
 			}
@@ -111,12 +110,15 @@ all are installed, in the order of their names: .1, .2 … is added to the file'
 	return cmd
 }
 
-// shorter is a filter as it was read, where we have found nothing shorter that means the same.
-func shorter(g *format.Gate, programs []bpf.Program, goal compile.Goal) []bpf.Program {
-	if goal == compile.Size && len(g.Programs) == 1 && len(programs) == 1 && len(g.Programs[0]) < len(programs[0]) {
-		return g.Programs
+// longer tells whether what we made of somebody's filters is worse than they were.
+func longer(made, read []bpf.Program, goal compile.Goal) bool {
+	length := func(programs []bpf.Program) (n int) {
+		for _, p := range programs {
+			n += len(p)
+		}
+		return n
 	}
-	return programs
+	return len(made) > len(read) || goal == compile.Size && len(made) == len(read) && length(made) > length(read)
 }
 
 // printBefore compares with the filters that the gate was read from.
@@ -140,7 +142,7 @@ type statsJSON struct {
 	Uncached     int     `json:"uncached"`      // calls allowed depending on arguments
 	Allowed      int     `json:"allowed"`       // calls allowed whatever their arguments
 	Cacheable    int     `json:"cacheable"`     // how many of those the kernel's cache answers
-	LowerBound   int     `json:"lower_bound"`   // see compile.LowerBound
+	Estimate     int     `json:"estimate"`      // how few instructions of comparisons do: see compile.Estimate
 	VerdictNodes int     `json:"verdict_nodes"`
 	VerdictNS    int64   `json:"verdict_ns"`       // time from the gate to its meaning
 	GenerateNS   int64   `json:"generate_ns"`      // from there to the program
@@ -160,22 +162,26 @@ func printFilters(w io.Writer, programs []bpf.Program) {
 }
 
 func printStats(w io.Writer, s compile.Stats, limit string, v verdict.Verdict, understood time.Duration, t *compile.Timing) error {
-	bound := "as many"
-	switch d := s.Length - s.LowerBound; {
+	distance := "this is as many"
+	switch d := s.Length - s.Estimate; {
 	case d > 0:
-		bound = fmt.Sprintf("%d more", d)
+		distance = fmt.Sprintf("these are %d more", d)
 	case d < 0:
-		bound = fmt.Sprintf("%d fewer", -d)
+		distance = fmt.Sprintf("tests with masks save %d more", -d)
+	}
+	weighted := "–"
+	if s.Weighed {
+		weighted = fmt.Sprintf("%.1f", s.MeanUncached)
 	}
 	_, err := fmt.Fprintf(w, `length            %d instructions %s
-lower bound       %d instructions where a program only compares; this one has %s
+estimate          %d instructions at least if a program only compares; %s
 longest path      %d instructions
 mean executed     %.1f instructions over known calls, %.1f with the kernel's cache
-uncached allowed  %.1f instructions weighted, %.1f alike: %s whose arguments decide
+uncached allowed  %s instructions weighted, %.1f alike: %s whose arguments decide
 cacheable         %d of %d plainly allowed calls
 proof             equal to the gate: one verdict of %d nodes
 time              %v to the verdict, %v to the program, %v for the proof
-`, s.Length, limit, s.LowerBound, bound, s.Longest, s.Mean, s.MeanCached, s.MeanUncached, s.PlainUncached, plural(s.Uncached, "call"),
+`, s.Length, limit, s.Estimate, distance, s.Longest, s.Mean, s.MeanCached, weighted, s.PlainUncached, plural(s.Uncached, "call"),
 		s.Cacheable, s.Allowed, v.Size(), understood.Round(time.Microsecond), t.Generate.Round(time.Microsecond), t.Prove.Round(time.Microsecond))
 	return err
 }

@@ -152,7 +152,7 @@ func dumped(pid string) (*format.Gate, error) {
 // meaning is a gate's verdict in a space.
 func meaning(g *format.Gate, s *verdict.Space) (verdict.Verdict, error) {
 	v, err := g.Verdict(s)
-	if errors.Is(err, verdict.ErrTooComplex) {
+	if errors.Is(err, verdict.ErrTooComplex) && g.Policy == nil {
 		err = fmt.Errorf("%w (monban disasm still shows it instruction by instruction)", err)
 	}
 	if err != nil {
@@ -166,11 +166,10 @@ func archsOf(g *format.Gate, v verdict.Verdict) []abi.Arch {
 	if g.Policy != nil {
 		return g.Policy.Archs
 	}
-	p, _, err := policy.FromVerdict(g.Name, v, format.NativeFor(g.Order), nil)
-	if err != nil {
-		return []abi.Arch{format.NativeFor(g.Order)}
+	if archs := policy.ArchsOf(v, format.NativeFor(g.Order)); len(archs) > 0 {
+		return archs
 	}
-	return p.Archs
+	return []abi.Arch{format.NativeFor(g.Order)}
 }
 
 func archNames(archs []abi.Arch) string {

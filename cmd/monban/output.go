@@ -52,15 +52,18 @@ func writeStack(name string, programs [][]byte) error {
 	for i := range programs {
 		names = append(names, numbered(i+1))
 	}
+	if info, err := os.Stat(name); err == nil && !info.Mode().IsRegular() {
+		return fmt.Errorf("these are %d filters, and %s is no file: name one, to which .1, .2 … is added", len(programs), name)
+	}
+	for _, other := range []string{name, numbered(len(names) + 1)} {
+		if _, err := os.Lstat(other); err == nil {
+			return fmt.Errorf("%s would be taken for one of the %d filters: remove it, or name another file", other, len(names))
+		}
+	}
 	if err := writeFiles(names, programs); err != nil {
 		return err
 	}
 	say("%s: %d filters, to be installed in this order", strings.Join(names, " "), len(names))
-	for _, other := range []string{name, numbered(len(names) + 1)} {
-		if _, err := os.Stat(other); err == nil {
-			say("%s was there before and is not one of them", other)
-		}
-	}
 	return nil
 }
 

@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"bytes"
 	"fmt"
-	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -52,6 +51,9 @@ func (f *compileFlags) options() (compile.Options, error) {
 	return o, err
 }
 
+// maxCount is how often a call can have been made: sums of such counts are exact enough.
+const maxCount = 1e15
+
 // parseWeights reads how often calls were made: "openat 120" a line, # for comments, or the table that strace -c prints.
 func parseWeights(file string, src []byte) (compile.Weights, error) {
 	weights := compile.Weights{}
@@ -70,12 +72,17 @@ func parseWeights(file string, src []byte) (compile.Weights, error) {
 			continue
 		case table && len(words) >= 5:
 			words = []string{words[len(words)-1], words[3]}
+		case strings.HasPrefix(words[0], "strace:"), table:
+			continue // what strace says about processes
 		case len(words) != 2:
 			return nil, fmt.Errorf("%s:%d: a line is a call and how often it was made, such as: openat 120", file, n)
 		}
 		count, err := strconv.ParseFloat(words[1], 64)
-		if err != nil || count < 0 || math.IsInf(count, 0) || math.IsNaN(count) {
-			return nil, fmt.Errorf("%s:%d: %q is no count: a number that is not negative", file, n, words[1])
+		if err != nil || !(count >= 0 && count <= maxCount) {
+			return nil, fmt.Errorf("%s:%d: %q is no count: a number from 0 to %.0g", file, n, words[1], maxCount)
+		}
+		if table && strings.HasPrefix(words[0], "syscall_0x") {
+			continue // strace's word for a number that it has no name for
 		}
 		if !slices.Contains(abi.Calls(), words[0]) {
 			hint := ""
