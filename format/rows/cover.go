@@ -1,0 +1,331 @@
+package rows
+
+import (
+	"cmp"
+	"math"
+	"slices"
+
+	"monban/bpf"
+	"monban/verdict"
+)
+
+// A coverer covers conditions with conjunctions of tests.
+type coverer struct {
+	s    *verdict.Space
+	bits int // of a register
+	memo map[[2]verdict.Node]product
+}
+
+// manyParts is how many parts a condition may have for which it is still worth looking whether one part's rows do for others.
+const manyParts = 64
+
+// rows covers everything in must and nothing outside of may, of which must is a part, register by register: for each thing that
+// can be left after the first register, the rows of that times the tests of the values that leave it.
+func (c *coverer) rows(must, may verdict.Node) ([][]Test, error) {
+	switch {
+	case must == verdict.False:
+		return nil, nil
+	case may == verdict.True:
+		return [][]Test{nil}, nil
+	}
+	hi := min(c.first(must), c.first(may))
+	if hi >= verdict.IPHi {
+		return nil, errIP
+	}
+	parts, err := c.parts(must, may, hi)
+	if err != nil {
+		return nil, err
+	}
+	var out [][]Test
+	for i := range parts {
+		p := &parts[i]
+		if p.need == verdict.False {
+			continue
+		}
+		rest, err := c.rows(p.must, p.may)
+		if err != nil {
+			return nil, err
+		}
+		covered := c.union(rest)
+		wide := p.cond
+		if len(parts) <= manyParts {
+			for _, q := range parts {
+				if c.within(covered, q.may) {
+					wide = c.s.Or(wide, q.cond)
+				}
+			}
+		}
+		tests, err := c.tests(p.need, p.cond, wide, hi)
+		if err != nil {
+			return nil, err
+		}
+		if len(out)+len(tests)*len(rest) > maxRows {
+			return nil, errMany
+		}
+		done := verdict.False
+		for _, t := range tests {
+			done = c.s.Or(done, all(c.s, c.bits, t))
+			for _, r := range rest {
+				out = append(out, append(slices.Clone(t), r...))
+			}
+		}
+		for j := i; j < len(parts) && len(parts) <= manyParts; j++ {
+			q := &parts[j]
+			if c.within(q.need, done) {
+				q.must = c.s.And(q.must, c.s.Not(covered))
+			}
+			if c.within(q.must, covered) {
+				q.need = c.s.And(q.need, c.s.Not(done))
+			}
+		}
+	}
+	return out, c.s.Err()
+}
+
+// A part is what must and may become where a register has one of the values of cond.
+type part struct {
+	cond, need verdict.Node
+	must, may  verdict.Node
+}
+
+// parts splits the two conditions together, what holds least often first: its rows may do for others, too.
+func (c *coverer) parts(must, may verdict.Node, hi verdict.Word) ([]part, error) {
+	const yes, open, no = bpf.Allow, bpf.Log, bpf.KillProcess // any three
+	three := c.s.If(must, c.s.Action(yes), c.s.If(may, c.s.Action(open), c.s.Action(no)))
+	split, ok := c.s.Parts(c.s.Verdict(three), hi+1, maxRows)
+	if !ok {
+		return nil, errMany
+	}
+	var list []part
+	for _, p := range split {
+		list = append(list, part{p.Cond, p.Cond, c.s.When(p.Then, yes), c.s.Not(c.s.When(p.Then, no))})
+	}
+	share := map[verdict.Node]float64{}
+	for _, p := range list {
+		share[p.must] = c.share(p.must)
+	}
+	slices.SortStableFunc(list, func(a, b part) int { return cmp.Compare(share[a.must], share[b.must]) })
+	return list, nil
+}
+
+// share is the part of all values that a condition holds for.
+func (c *coverer) share(n verdict.Node) float64 {
+	memo := map[verdict.Node]float64{verdict.False: 0, verdict.True: 1}
+	var walk func(verdict.Node) float64
+	walk = func(n verdict.Node) float64 {
+		f, ok := memo[n]
+		if !ok {
+			_, _, zero, one := c.s.Verdict(n).Top()
+			f = walk(zero.Node())/2 + walk(one.Node())/2
+			memo[n] = f
+		}
+		return f
+	}
+	return walk(n)
+}
+
+// first is the register that a condition looks at first.
+func (c *coverer) first(n verdict.Node) verdict.Word {
+	w, ok := c.s.Verdict(n).First()
+	if !ok {
+		return math.MaxUint8
+	}
+	return w &^ 1 // words come in pairs, high before low
+}
+
+func (c *coverer) within(a, b verdict.Node) bool { return c.s.And(a, c.s.Not(b)) == verdict.False }
+
+func (c *coverer) union(list [][]Test) verdict.Node {
+	n := verdict.False
+	for _, tests := range list {
+		n = c.s.Or(n, all(c.s, c.bits, tests))
+	}
+	return n
+}
+
+// tests covers need within wide; with what is exact where that takes no more tests, since it reads better. Each alternative is one
+// test, or none.
+func (c *coverer) tests(need, exact, wide verdict.Node, hi verdict.Word) ([][]Test, error) {
+	if wide == verdict.True {
+		return [][]Test{nil}, nil
+	}
+	list, ok := c.register(need, exact, hi)
+	if wide != exact {
+		if wider, fits := c.register(need, wide, hi); fits && (!ok || len(wider) < len(list)) {
+			list, ok = wider, true
+		}
+	}
+	if !ok {
+		return nil, errMany
+	}
+	if c.bits == 32 && (c.s.Verdict(need).Support(hi) != 0 || c.s.Verdict(wide).Support(hi) != 0) {
+		return nil, errWide
+	}
+	var out [][]Test
+	for _, t := range list {
+		out = append(out, []Test{t})
+	}
+	return out, nil
+}
+
+// register covers the values of one register: by an inequality, or by cubes, of which those at either end are taken together as
+// what is below or above a bound.
+func (c *coverer) register(must, may verdict.Node, hi verdict.Word) ([]Test, bool) {
+	arg := int(hi-verdict.ArgHi(0)) / 2
+	last := ^uint64(0) >> (64 - c.bits)
+	outside := c.s.Not(may)
+	low, high := c.edge(outside, hi, false), c.edge(outside, hi, true)
+	if low == high {
+		return []Test{{Arg: arg, Op: NE, Value: low}}, true
+	}
+	best, ok := c.cubes(arg, must, may, hi)
+	if len(best) == 1 && best[0].Op == EQ {
+		return best, ok
+	}
+	try := func(tests ...Test) {
+		left := must
+		for _, t := range tests {
+			n := t.node(c.s, c.bits)
+			if c.s.And(must, n) == verdict.False {
+				return
+			}
+			left = c.s.And(left, c.s.Not(n))
+		}
+		more, fits := c.cubes(arg, left, may, hi)
+		if fits && (!ok || len(tests)+len(more) <= len(best)) {
+			best, ok = append(tests, more...), true
+		}
+	}
+	below, above := Test{Arg: arg, Op: LE, Value: low - 1}, Test{Arg: arg, Op: GE, Value: high + 1}
+	if low > 0 {
+		try(below)
+	}
+	if high < last {
+		try(above)
+	}
+	if low > 0 && high < last {
+		try(below, above)
+	}
+	return best, ok
+}
+
+// edge is the least or the greatest value of a register that a condition, which is not empty, holds for.
+func (c *coverer) edge(n verdict.Node, hi verdict.Word, greatest bool) uint64 {
+	value := uint64(0)
+	if greatest {
+		value = ^uint64(0) >> (64 - c.bits)
+	}
+	for n != verdict.True {
+		w, b, zero, one := c.s.Verdict(n).Top()
+		bit := registerBit(w, b, hi)
+		if down := greatest == (one.Node() == verdict.False); greatest && !down {
+			n = one.Node()
+		} else if greatest {
+			n, value = zero.Node(), value&^bit
+		} else if zero.Node() != verdict.False {
+			n = zero.Node()
+		} else {
+			n, value = one.Node(), value|bit
+		}
+	}
+	return value
+}
+
+func registerBit(w verdict.Word, bit uint32, hi verdict.Word) uint64 {
+	if w == hi {
+		return uint64(bit) << 32
+	}
+	return uint64(bit)
+}
+
+// cubes covers values of a register by EQ and MaskedEQ.
+func (c *coverer) cubes(arg int, must, may verdict.Node, hi verdict.Word) ([]Test, bool) {
+	p, ok := c.product(must, may, hi)
+	if !ok || c.s.Err() != nil {
+		return nil, false
+	}
+	var tests []Test
+	for _, q := range p.cubes {
+		t := Test{Arg: arg, Op: MaskedEQ, Mask: q.Mask, Value: q.Want}
+		if q.Mask == ^uint64(0)>>(64-c.bits) {
+			t.Op, t.Mask = EQ, 0
+		}
+		tests = append(tests, t)
+	}
+	slices.SortFunc(tests, func(a, b Test) int { return cmp.Or(cmp.Compare(a.Value, b.Value), cmp.Compare(a.Mask, b.Mask)) })
+	return tests, true
+}
+
+// A product is cubes, none of which can be left out, and the values in them.
+type product struct {
+	cubes []verdict.Cube
+	node  verdict.Node
+}
+
+// product is a cover of must within may by cubes: those that need the first bit to be 0, those that need it to be 1, and those for
+// what is left, which do not look at it (Minato and Morreale's way to a sum of products that has none to spare).
+func (c *coverer) product(must, may verdict.Node, hi verdict.Word) (product, bool) {
+	switch {
+	case must == verdict.False:
+		return product{nil, verdict.False}, true
+	case may == verdict.True:
+		return product{[]verdict.Cube{{}}, verdict.True}, true
+	}
+	if p, ok := c.memo[[2]verdict.Node{must, may}]; ok {
+		return p, len(p.cubes) <= maxRows
+	}
+	s := c.s
+	w, b := top(s.Verdict(must), s.Verdict(may))
+	must0, must1 := cofactors(s.Verdict(must), w, b)
+	may0, may1 := cofactors(s.Verdict(may), w, b)
+	zero, ok0 := c.product(s.And(must0, s.Not(may1)), may0, hi)
+	one, ok1 := c.product(s.And(must1, s.Not(may0)), may1, hi)
+	if !ok0 || !ok1 || s.Err() != nil {
+		return c.tooMany(must, may)
+	}
+	left := s.Or(s.And(must0, s.Not(zero.node)), s.And(must1, s.Not(one.node)))
+	both, ok := c.product(left, s.And(may0, may1), hi)
+	if !ok || len(zero.cubes)+len(one.cubes)+len(both.cubes) > maxRows {
+		return c.tooMany(must, may)
+	}
+	bit := registerBit(w, b, hi)
+	p := product{cubes: slices.Clone(both.cubes)}
+	for _, q := range zero.cubes {
+		p.cubes = append(p.cubes, verdict.Cube{Mask: q.Mask | bit, Want: q.Want})
+	}
+	for _, q := range one.cubes {
+		p.cubes = append(p.cubes, verdict.Cube{Mask: q.Mask | bit, Want: q.Want | bit})
+	}
+	is := s.Compare(verdict.Field{Lo: w, Bits: 32, Mask: uint64(b)}, verdict.NE, false, 0)
+	p.node = s.Or(s.If(is, one.node, zero.node), both.node)
+	c.memo[[2]verdict.Node{must, may}] = p
+	return p, s.Err() == nil
+}
+
+// tooMany remembers that there is no cover of few cubes.
+func (c *coverer) tooMany(must, may verdict.Node) (product, bool) {
+	c.memo[[2]verdict.Node{must, may}] = product{cubes: make([]verdict.Cube, maxRows+1)}
+	return product{}, false
+}
+
+// top is the first bit that either condition looks at.
+func top(a, b verdict.Verdict) (w verdict.Word, bit uint32) {
+	for _, v := range []verdict.Verdict{a, b} {
+		if _, constant := v.Constant(); constant {
+			continue
+		}
+		if x, y, _, _ := v.Top(); bit == 0 || x < w || x == w && y > bit {
+			w, bit = x, y
+		}
+	}
+	return w, bit
+}
+
+func cofactors(v verdict.Verdict, w verdict.Word, bit uint32) (zero, one verdict.Node) {
+	if _, constant := v.Constant(); !constant {
+		if x, y, lo, hi := v.Top(); x == w && y == bit {
+			return lo.Node(), hi.Node()
+		}
+	}
+	return v.Node(), v.Node()
+}
