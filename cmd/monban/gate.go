@@ -22,6 +22,7 @@ import (
 type gateFlags struct {
 	archs, caps     []string
 	kernel, runtime string
+	constants       string
 }
 
 func (f *gateFlags) register(cmd *cobra.Command) {
@@ -29,6 +30,7 @@ func (f *gateFlags) register(cmd *cobra.Command) {
 	cmd.Flags().StringSliceVar(&f.caps, "cap", nil, "capabilities that an OCI profile is read for: names, docker, none or all (default docker)")
 	cmd.Flags().StringVar(&f.kernel, "kernel", "", "kernel version that an OCI profile is read for, such as 6.12 (default the newest)")
 	cmd.Flags().StringVar(&f.runtime, "runtime", "", "add what a container runtime adds to an OCI profile: runc")
+	cmd.Flags().StringVar(&f.constants, "constants", "", "file of constants for a minijail policy: the constants.json of its build")
 	complete := func(words func() []string) func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 		return func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 			return words(), cobra.ShellCompDirectiveNoFileComp
@@ -100,7 +102,7 @@ func (f *gateFlags) options() (format.Options, error) {
 	if f.runtime != "" && f.runtime != "runc" {
 		return o, fmt.Errorf("--runtime %s: the one runtime known is runc", f.runtime)
 	}
-	o.Runtime = f.runtime
+	o.Runtime, o.Constants = f.runtime, f.constants
 	return o, nil
 }
 
