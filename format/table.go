@@ -6,6 +6,7 @@ import (
 
 	"monban/format/codec"
 	"monban/format/firecracker"
+	"monban/format/kafel"
 	"monban/format/oci"
 )
 
@@ -16,6 +17,7 @@ var Formats = []codec.Format{
 	bpfFormat("bpf-be", "a big-endian BPF program", binary.BigEndian),
 	firecracker.Format, // before oci: both are JSON
 	oci.Format,
+	kafel.Format,
 	gate, // last: it takes whatever nothing else recognises
 }
 
