@@ -1,6 +1,7 @@
 package kafel
 
 import (
+	"bytes"
 	"strconv"
 	"strings"
 
@@ -32,21 +33,21 @@ func isDigit(c byte) bool  { return '0' <= c && c <= '9' }
 
 // lex cuts one token off the text at off, after blanks and comments; next is where it ends.
 func lex(s *codec.Source, off int) (t token, next int) {
-	src := string(s.Src)
+	src := s.Src
 	for off < len(src) {
 		rest := src[off:]
 		switch {
 		case strings.IndexByte(" \t\r\n", rest[0]) >= 0:
 			off++
 			continue
-		case strings.HasPrefix(rest, "//"):
-			if n := strings.IndexByte(rest, '\n'); n >= 0 {
+		case bytes.HasPrefix(rest, []byte("//")):
+			if n := bytes.IndexByte(rest, '\n'); n >= 0 {
 				off += n
 				continue
 			}
 			return token{off: len(src), src: s}, len(src)
-		case strings.HasPrefix(rest, "/*"):
-			n := strings.Index(rest[2:], "*/")
+		case bytes.HasPrefix(rest, []byte("/*")):
+			n := bytes.Index(rest[2:], []byte("*/"))
 			if n < 0 {
 				return token{broken, "the comment does not end (add */)", 0, off, s}, len(src)
 			}
@@ -65,28 +66,28 @@ func lex(s *codec.Source, off int) (t token, next int) {
 	}
 	switch c := rest[0]; {
 	case isLetter(c):
-		return token{word, rest[:n], 0, off, s}, off + n
+		return token{word, string(rest[:n]), 0, off, s}, off + n
 	case isDigit(c) || c == '-':
-		v, err := parseNumber(rest[:n])
+		v, err := parseNumber(string(rest[:n]))
 		if err != "" {
 			return token{broken, err, 0, off, s}, off + n
 		}
-		return token{number, rest[:n], v, off, s}, off + n
+		return token{number, string(rest[:n]), v, off, s}, off + n
 	case c == '"':
-		if n := strings.IndexAny(rest[1:], "\"\n"); n > 0 && rest[1+n] == '"' {
-			return token{quoted, rest[1 : 1+n], 0, off, s}, off + n + 2
+		if n := bytes.IndexAny(rest[1:], "\"\n"); n > 0 && rest[1+n] == '"' {
+			return token{quoted, string(rest[1 : 1+n]), 0, off, s}, off + n + 2
 		}
 		return token{broken, "the file's name does not end in this line (add \")", 0, off, s}, len(src)
 	}
 	for _, p := range []string{"==", "!=", "<=", ">=", "&&", "||"} {
-		if strings.HasPrefix(rest, p) {
+		if bytes.HasPrefix(rest, []byte(p)) {
 			return token{punct, p, 0, off, s}, off + 2
 		}
 	}
 	if strings.IndexByte("<>&|[](){},!#;", rest[0]) >= 0 {
-		return token{punct, rest[:1], 0, off, s}, off + 1
+		return token{punct, string(rest[:1]), 0, off, s}, off + 1
 	}
-	return token{broken, "unexpected " + strconv.QuoteRune([]rune(rest[:min(4, len(rest))])[0]) + " (remove it)", 0, off, s}, off + 1
+	return token{broken, "unexpected " + strconv.QuoteRune([]rune(string(rest[:min(4, len(rest))]))[0]) + " (remove it)", 0, off, s}, off + 1
 }
 
 // parseNumber reads 10, -1, 0x1f, 017 and 0b11; negative numbers are decimal.
