@@ -26,7 +26,9 @@ var gate = codec.Format{
 		return &codec.Parsed{Policy: p}, nil
 	},
 	Write: func(m *codec.Meaning) (*codec.Text, error) {
-		return &codec.Text{Bytes: []byte(m.Policy.String())}, nil
+		back := m.Options
+		back.Archs = nil // the text names its own, which may be more than were asked for
+		return &codec.Text{Bytes: []byte(m.Policy.String()), ReadBack: &back}, nil
 	},
 }
 

@@ -5,6 +5,8 @@ import (
 	"slices"
 
 	"monban/format/codec"
+	"monban/format/firecracker"
+	"monban/format/kafel"
 	"monban/format/minijail"
 	"monban/format/oci"
 )
@@ -15,7 +17,9 @@ var Formats = []codec.Format{
 	bpfFormat("bpf-le", "a little-endian BPF program", binary.LittleEndian),
 	bpfFormat("bpf-be", "a big-endian BPF program", binary.BigEndian),
 	minijail.Format,
+	firecracker.Format, // before oci: both are JSON
 	oci.Format,
+	kafel.Format,
 	gate, // last: it takes whatever nothing else recognises
 }
 

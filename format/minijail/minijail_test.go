@@ -182,7 +182,7 @@ func TestWriteConditions(t *testing.T) {
 		return string(out.Bytes), nil
 	}
 	for _, text := range []string{
-		"unknown kill_process\nbadarch kill_thread\nallow read close(fd & 0x7 == 0x5) socket(family in {1, 3..9} && type & 0xf == 1)",
+		"unknown kill_process\nallow read close(fd & 0x7 == 0x5) socket(family in {1, 3..9} && type & 0xf == 1)",
 		"unknown kill_process\nbadarch kill_thread\nerrno(EPERM) ioctl(request == TIOCSTI)\nallow ioctl",
 		"unknown kill_process\nbadarch kill_thread\nallow lseek(offset < 0) lseek(offset > 100 && whence != 2)",
 		"arch x86_64 x32\ndefault allow\nunknown allow\nbadarch kill_thread\non x86_64: errno(5) mount lseek(offset == 7)",
@@ -192,8 +192,8 @@ func TestWriteConditions(t *testing.T) {
 		}
 	}
 	for text, want := range map[string]string{
-		"allow read":                      "other architectures get kill_process, and minijail kills their threads (write badarch kill_thread)",
-		"badarch kill_thread\nallow read": "numbers that nobody has get errno(38)",
+		"badarch errno(ENOSYS)\nunknown kill_process\nallow read":       "other architectures get errno(38), and minijail kills their threads (write badarch kill_thread)",
+		"badarch kill_thread\nallow read":                               "numbers that nobody has get errno(38)",
 		"arch x86_64 aarch64\nunknown kill_process\nallow read":         "a minijail policy is for one architecture: choose it with --arch",
 		"unknown kill_process\nbadarch kill_thread\ntrace(7) read":      "read on x86_64: minijail has no word for trace(7) here",
 		"unknown kill_process\nbadarch kill_thread\nallow read(ip > 5)": "instruction pointer",

@@ -8,6 +8,7 @@ import (
 	"monban/abi"
 	"monban/bpf"
 	"monban/format/codec"
+	"monban/format/jsontree"
 	"monban/policy"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
@@ -68,8 +69,8 @@ func Parse(name string, src []byte, o Options) (*policy.Policy, *Report, error) 
 		return nil, nil, &policy.Error{Pos: policy.Pos{File: name}, Msg: fmt.Sprintf(
 			"a profile of %d bytes: the limit is %d (is this the right file?)", len(src), maxSource)}
 	}
-	r := &reader{source: source{codec.NewSource(name, src)}, native: nativeOf(o)}
-	root, err := r.tree()
+	r := &reader{Source: codec.NewSource(name, src), native: nativeOf(o)}
+	root, err := jsontree.Parse(r.Source, "profile")
 	if err != nil {
 		return nil, nil, err
 	}
@@ -78,7 +79,7 @@ func Parse(name string, src []byte, o Options) (*policy.Policy, *Report, error) 
 		return nil, nil, r.err
 	}
 	in := &importer{
-		source: r.source, profile: prof, native: r.native, kernel: o.Kernel, caps: caps, runtime: o.Runtime,
+		Source: r.Source, profile: prof, native: r.native, kernel: o.Kernel, caps: caps, runtime: o.Runtime,
 		report: &Report{},
 		policy: &policy.Policy{
 			Name: name, Kernel: o.Kernel,
@@ -124,7 +125,7 @@ func nativeOf(o Options) abi.Arch {
 
 // An importer carries one profile into one policy.
 type importer struct {
-	source
+	*codec.Source
 	*profile
 	native  abi.Arch
 	kernel  abi.Version

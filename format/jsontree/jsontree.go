@@ -1,4 +1,5 @@
-package oci
+// Package jsontree reads JSON as a tree whose every value knows its place, for errors that point.
+package jsontree
 
 import (
 	"bytes"
@@ -9,52 +10,54 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"monban/abi"
 	"monban/format/codec"
 	"monban/policy"
 )
 
 const (
-	maxSource = 16 << 20 // bytes; Docker's default profile has 18 thousand
-	maxDepth  = 32       // of nesting; a config.json has fewer than ten
+	maxDepth = 32 // of nesting; a config.json has fewer than ten
 )
 
-// A value is a JSON value that knows its place.
-type value struct {
-	off     int // of its first byte
-	text    string
-	kind    kind
-	items   []*value
-	members []member
+// A Value is a JSON value that knows its place.
+type Value struct {
+	Off     int    // of its first byte
+	Text    string // a string's, or a number as it is written
+	Kind    Kind
+	Items   []*Value // of an array
+	Members []Member // of an object, in order
 }
 
-type member struct {
-	key string
-	off int
-	val *value
+// A Member is a key of an object and its value.
+type Member struct {
+	Key string
+	Off int // of the key
+	Val *Value
 }
 
-type kind uint8
+// A Kind is what a value is.
+type Kind uint8
 
+// The kinds.
 const (
-	null kind = iota
-	boolean
-	number
-	text
-	array
-	object
+	Null Kind = iota
+	Boolean
+	Number
+	String
+	Array
+	Object
 )
 
-func (k kind) String() string {
+// String is "an object" and so on.
+func (k Kind) String() string {
 	return [...]string{"null", "a boolean", "a number", "a string", "an array", "an object"}[k]
 }
 
-// tree reads the one JSON value of the source. Unlike encoding/json it refuses duplicate keys and bytes that are not
-// UTF-8.
-func (s source) tree() (*value, error) {
+// Parse reads the one JSON value of a source. Unlike encoding/json it refuses duplicate keys and bytes that are not UTF-8.
+// Messages call the text what: profile.
+func Parse(s *codec.Source, what string) (*Value, error) {
 	switch {
 	case len(bytes.TrimSpace(s.Src)) == 0:
-		return nil, &policy.Error{Pos: policy.Pos{File: s.Name}, Msg: "the file is empty (a seccomp profile is a JSON object)"}
+		return nil, &policy.Error{Pos: policy.Pos{File: s.Name}, Msg: "the file is empty (a seccomp " + what + " is a JSON object)"}
 	case !utf8.Valid(s.Src):
 		off := 0
 		for r, n := utf8.DecodeRune(s.Src); r != utf8.RuneError || n > 1; r, n = utf8.DecodeRune(s.Src[off:]) {
@@ -62,28 +65,26 @@ func (s source) tree() (*value, error) {
 		}
 		return nil, s.Errorf(off, "byte 0x%02x is not UTF-8 (JSON is UTF-8 text)", s.Src[off])
 	}
-	t := &treeReader{source: s, dec: json.NewDecoder(bytes.NewReader(s.Src))}
+	t := &reader{Source: s, what: what, dec: json.NewDecoder(bytes.NewReader(s.Src))}
 	t.dec.UseNumber()
 	v, err := t.value(0)
 	if err != nil {
 		return nil, err
 	}
 	if off := t.next(); off < len(s.Src) {
-		return nil, s.Errorf(off, "unexpected text after the end of the profile (remove it)")
+		return nil, s.Errorf(off, "unexpected text after the end of the %s (remove it)", what)
 	}
 	return v, nil
 }
 
-// A source is the text that is read.
-type source struct{ *codec.Source }
-
-type treeReader struct {
-	source
-	dec *json.Decoder
+type reader struct {
+	*codec.Source
+	what string
+	dec  *json.Decoder
 }
 
 // next is where the next token starts: after blanks and the punctuation that the decoder swallows.
-func (t *treeReader) next() int {
+func (t *reader) next() int {
 	off := int(t.dec.InputOffset())
 	for off < len(t.Src) && strings.IndexByte(" \t\r\n,:", t.Src[off]) >= 0 {
 		off++
@@ -91,7 +92,7 @@ func (t *treeReader) next() int {
 	return off
 }
 
-func (t *treeReader) token() (off int, tok json.Token, err error) {
+func (t *reader) token() (off int, tok json.Token, err error) {
 	off = t.next()
 	tok, err = t.dec.Token()
 	if err == nil {
@@ -111,27 +112,27 @@ func (t *treeReader) token() (off int, tok json.Token, err error) {
 	return 0, nil, t.Errorf(off, "not JSON: %s (check the commas and quotes before this place)", what)
 }
 
-func (t *treeReader) value(depth int) (*value, error) {
+func (t *reader) value(depth int) (*Value, error) {
 	off, tok, err := t.token()
 	if err != nil {
 		return nil, err
 	}
-	v := &value{off: off}
+	v := &Value{Off: off}
 	switch tok := tok.(type) {
 	case nil:
 	case bool:
-		v.kind = boolean
+		v.Kind = Boolean
 	case json.Number:
-		v.kind, v.text = number, tok.String()
+		v.Kind, v.Text = Number, tok.String()
 	case string:
-		v.kind, v.text = text, tok
+		v.Kind, v.Text = String, tok
 	case json.Delim:
 		if depth == maxDepth {
-			return nil, t.Errorf(off, "nested more than %d deep (a profile needs six)", maxDepth)
+			return nil, t.Errorf(off, "nested more than %d deep (a %s needs six)", maxDepth, t.what)
 		}
-		v.kind = array
+		v.Kind = Array
 		if tok == '{' {
-			v.kind = object
+			v.Kind = Object
 		}
 		keys := map[string]int{} // of the object, with their places
 		for t.dec.More() {
@@ -147,10 +148,10 @@ func (t *treeReader) value(depth int) (*value, error) {
 }
 
 // element reads one item or one member of v.
-func (t *treeReader) element(v *value, keys map[string]int, depth int) error {
-	if v.kind == array {
+func (t *reader) element(v *Value, keys map[string]int, depth int) error {
+	if v.Kind == Array {
 		item, err := t.value(depth + 1)
-		v.items = append(v.items, item)
+		v.Items = append(v.Items, item)
 		return err
 	}
 	off, tok, err := t.token()
@@ -166,22 +167,15 @@ func (t *treeReader) element(v *value, keys map[string]int, depth int) error {
 	}
 	keys[key] = off
 	val, err := t.value(depth + 1)
-	v.members = append(v.members, member{key, off, val})
+	v.Members = append(v.Members, Member{key, off, val})
 	return err
 }
 
-func (v *value) member(key string) *member {
-	i := slices.IndexFunc(v.members, func(m member) bool { return m.key == key })
+// Member is an object's member of that key, or nil.
+func (v *Value) Member(key string) *Member {
+	i := slices.IndexFunc(v.Members, func(m Member) bool { return m.Key == key })
 	if i < 0 {
 		return nil
 	}
-	return &v.members[i]
-}
-
-// did is " (did you mean X?)" for the nearest of the names, or else the given hint.
-func did(word string, among []string, otherwise string) string {
-	if near := abi.Suggest(word, slices.Values(among)); near != "" {
-		return " (did you mean " + near + "?)"
-	}
-	return otherwise
+	return &v.Members[i]
 }
