@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"monban/format/codec"
+	"monban/format/kubernetes"
 	"monban/format/oci"
 )
 
@@ -13,6 +14,7 @@ var Formats = []codec.Format{
 	program,
 	bpfFormat("bpf-le", "a little-endian BPF program", binary.LittleEndian),
 	bpfFormat("bpf-be", "a big-endian BPF program", binary.BigEndian),
+	kubernetes.Format, // before oci: it may be JSON
 	oci.Format,
 	gate, // last: it takes whatever nothing else recognises
 }

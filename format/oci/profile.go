@@ -38,6 +38,7 @@ type rule struct {
 	action   policy.Action
 	args     []specs.LinuxSeccompArg
 	off      int
+	single   bool // it was Docker's old name, not names
 	includes filter
 	excludes filter
 }
@@ -302,7 +303,7 @@ func (r *reader) rule(v *value) rule {
 			if len(out.names) > 0 {
 				r.fail(single.off, "both name and names (keep names)")
 			}
-			out.names = []callName{{name, single.off}}
+			out.names, out.single = []callName{{name, single.off}}, true
 		}
 	}
 	for _, n := range out.names {
