@@ -12,7 +12,8 @@ import (
 )
 
 // What differs between architectures of one kernel has no place in a profile: these presets do on some.
-var differ = map[string]bool{"@compute x86_64 x86 x32": true, "@libc x86_64 x86 x32": true, "@go-exec x86_64 x86 x32": true, "@go-runtime x86_64 x86 x32": true}
+var differ = map[string]bool{"@compute x86_64 x86 x32": true, "@libc x86_64 x86 x32": true, "@go-exec x86_64 x86 x32": true, "@go-runtime x86_64 x86 x32": true,
+	"@compute x86_64 x86": true, "@libc x86_64 x86": true, "@go-exec x86_64 x86": true, "@go-runtime x86_64 x86": true}
 
 var families = [][]abi.Arch{{abi.X86_64, abi.X86, abi.X32}, {abi.X86_64, abi.X86}, {abi.X86_64}, {abi.AArch64, abi.ARM}, {abi.AArch64}, {abi.PPC64LE}}
 

@@ -286,5 +286,8 @@ func (in *importer) condition(tests []specs.LinuxSeccompArg, a abi.Arch) policy.
 // through container runtimes also on x32 and the N32s of MIPS, which have 64-bit registers but are 32-bit architectures to
 // libseccomp.
 func (in *importer) lowHalf(a abi.Arch) bool {
-	return a.Bits() == 32 || in.runtime != "" && (a == abi.X32 || a == abi.MIPS64N32 || a == abi.MIPSEL64N32)
+	return a.Bits() == 32 || in.runtime != "" && slices.Contains(narrowArchs, a)
 }
+
+// narrowArchs have 64-bit registers of which libseccomp's programs look at the low halves.
+var narrowArchs = []abi.Arch{abi.X32, abi.MIPS64N32, abi.MIPSEL64N32}

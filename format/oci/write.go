@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"strings"
 
@@ -42,31 +43,43 @@ type Composed struct {
 // Compose makes a profile of a meaning, without Docker's and Podman's additions. It has been read back and compared. Each test
 // becomes one of those that respell makes of it, if that is not nil. Errors name what a profile cannot say.
 func Compose(m *codec.Meaning, respell func(rows.Test) ([]rows.Test, error)) (*Composed, error) {
-	w := &composer{v: m.Verdict, archs: m.Policy.Archs, respell: respell}
-	runtimes, err := w.runtimes()
+	runtimes, err := runtimes(m)
 	if err != nil {
 		return nil, err
 	}
-	if err := w.headers(runtimes); err != nil {
-		return nil, err
-	}
-	if err := w.rules(); err != nil {
-		return nil, err
-	}
 	var first error
-	for _, r := range runtimes {
-		back := codec.Options{Archs: w.archs, Native: w.archs[0], Runtime: r}
-		err := w.check(back)
+	for _, runtime := range runtimes {
+		w := &composer{v: m.Verdict, want: m.Verdict, archs: m.Policy.Archs, respell: respell, runtime: runtime}
+		err := w.compose()
 		if err == nil {
-			return &Composed{w.profile, w.notes(r), back}, nil
+			return &Composed{w.profile, w.notes(), w.back(runtime)}, nil
 		}
 		first = cmp.Or(first, err)
 	}
 	return nil, first
 }
 
+func (w *composer) compose() error {
+	if err := w.headers(); err != nil {
+		return err
+	}
+	if w.runtime == "runc" {
+		w.unstub()
+	}
+	if err := w.rules(); err != nil {
+		return err
+	}
+	return w.check()
+}
+
+// back are the options for reading a profile as a runtime does.
+func (w *composer) back(runtime string) codec.Options {
+	return codec.Options{Archs: w.archs, Native: w.archs[0], Runtime: runtime}
+}
+
 type composer struct {
-	v         verdict.Verdict
+	want, v   verdict.Verdict // what it is to mean, and that without what the runtime adds
+	runtime   string          // whose reading is to mean that
 	archs     []abi.Arch
 	respell   func(rows.Test) ([]rows.Test, error)
 	profile   *specs.LinuxSeccomp
@@ -76,16 +89,16 @@ type composer struct {
 }
 
 // runtimes are the readings under which other architectures get what they are to get.
-func (w *composer) runtimes() ([]string, error) {
+func runtimes(m *codec.Meaning) ([]string, error) {
 	tokens := map[uint32]bool{}
-	for _, a := range w.archs {
+	for _, a := range m.Policy.Archs {
 		tokens[a.Token()] = true
 	}
 	free := uint32(0)
 	for tokens[free] {
 		free++
 	}
-	switch bad, ok := w.v.Restrict(verdict.Arch, free).Constant(); {
+	switch bad, ok := m.Verdict.Restrict(verdict.Arch, free).Constant(); {
 	case ok && bad == bpf.KillProcess:
 		return []string{""}, nil
 	case ok && bad == bpf.KillThread:
@@ -96,7 +109,7 @@ func (w *composer) runtimes() ([]string, error) {
 }
 
 // headers finds the default action: what all numbers without a name get.
-func (w *composer) headers(runtimes []string) error {
+func (w *composer) headers() error {
 	w.profile = &specs.LinuxSeccomp{}
 	found := false
 	for _, a := range w.archs {
@@ -108,10 +121,10 @@ func (w *composer) headers(runtimes []string) error {
 			switch {
 			case !ok:
 				return fmt.Errorf("number %d on %s has no name and gets different answers, and a profile names calls (leave the rule for it out)", s.Lo, a)
-			case !found, w.otherwise == stub && slices.Contains(runtimes, "runc"):
+			case !found, w.otherwise == stub && w.runtime == "runc":
 				w.otherwise, found = do, true
 			case do == w.otherwise:
-			case do == stub && slices.Contains(runtimes, "runc"): // may be what runc itself adds: that is compared later
+			case do == stub && w.runtime == "runc": // may be what runc itself adds: that is compared later
 			default:
 				return fmt.Errorf("number %d on %s has no name and gets %s where others get %s, and a profile has one default action for them (see unknown)",
 					s.Lo, a, do, w.otherwise)
@@ -127,6 +140,34 @@ func (w *composer) headers(runtimes []string) error {
 	}
 	w.profile.DefaultAction, w.profile.DefaultErrnoRet = action, errno
 	return nil
+}
+
+// unstub takes out what runc adds: ENOSYS for all numbers above the last that a profile needs to name.
+func (w *composer) unstub() {
+	s := w.v.Space()
+	byToken := map[uint32]verdict.Node{}
+	for _, a := range w.archs {
+		enosys, _ := a.Errno("ENOSYS")
+		last, top := uint32(0), uint32(math.MaxUint32)
+		for c := range rows.Calls(w.v, a) {
+			if do, ok := c.Left.Constant(); !ok || do != w.otherwise && do != bpf.Errno|bpf.Action(enosys) {
+				last = max(last, c.Nr)
+			}
+		}
+		if a == abi.X86_64 {
+			top = abi.X32Bit - 1
+		}
+		base, ok := byToken[a.Token()]
+		if !ok {
+			base = w.v.Restrict(verdict.Arch, a.Token()).Node()
+		}
+		byToken[a.Token()] = s.Patch(verdict.Nr, []verdict.Case{{Lo: last + 1, Hi: top, Then: s.Action(w.otherwise)}}, base)
+	}
+	var cases []verdict.Case
+	for _, token := range slices.Sorted(maps.Keys(byToken)) {
+		cases = append(cases, verdict.Case{Lo: token, Hi: token, Then: byToken[token]})
+	}
+	w.v = s.Verdict(s.Patch(verdict.Arch, cases, w.v.Node()))
 }
 
 // action is an answer in the specification's words.
@@ -149,7 +190,11 @@ func action(a bpf.Action) (specs.LinuxSeccompAction, *uint, error) {
 
 // rules says what each named call gets: lists of names for the same answer, those without tests first.
 func (w *composer) rules() error {
-	entries, err := rows.Entries(w.v, w.archs, w.otherwise)
+	var narrow []abi.Arch
+	if w.runtime != "" {
+		narrow = narrowArchs
+	}
+	entries, err := rows.Entries(w.v, w.archs, w.otherwise, narrow...)
 	if err != nil {
 		return err
 	}
@@ -247,11 +292,12 @@ func arg(t rows.Test) specs.LinuxSeccompArg {
 }
 
 // read is the profile's meaning as a runtime reads it.
-func (w *composer) read(o codec.Options) (verdict.Verdict, error) {
+func (w *composer) read(runtime string) (verdict.Verdict, error) {
 	where := Places{Rules: make([]int, len(w.profile.Syscalls))}
 	for _, c := range w.profile.Syscalls {
 		where.Names = append(where.Names, make([]int, len(c.Names)))
 	}
+	o := w.back(runtime)
 	p, _, err := Import(codec.NewSource("the profile", nil), w.profile, where, Options{Archs: o.Archs, Native: &o.Native, Runtime: o.Runtime})
 	if err != nil {
 		return verdict.Verdict{}, err
@@ -260,13 +306,13 @@ func (w *composer) read(o codec.Options) (verdict.Verdict, error) {
 }
 
 // check compares the profile with what it is to mean. Where a profile's rule reaches through a multiplexer, that can differ.
-func (w *composer) check(o codec.Options) error {
-	got, err := w.read(o)
-	if err != nil || got == w.v {
+func (w *composer) check() error {
+	got, err := w.read(w.runtime)
+	if err != nil || got == w.want {
 		return err
 	}
 	for _, a := range w.archs {
-		for c := range rows.Calls(w.v, a) {
+		for c := range rows.Calls(w.want, a) {
 			left := got.Restrict(verdict.Arch, a.Token()).Restrict(verdict.Nr, c.Nr)
 			if left == c.Left {
 				continue
@@ -280,19 +326,19 @@ func (w *composer) check(o codec.Options) error {
 			return fmt.Errorf("%s must get %s on %s and would get %s: %s", policy.FormatCall(a, &d.Data), d.A, a, d.B, hint)
 		}
 	}
-	d := verdict.Differences(w.v, got)[0]
+	d := verdict.Differences(w.want, got)[0]
 	return fmt.Errorf("number %d must get %s and would get %s: no rules of a profile say that", d.Data.Nr, d.A, d.B)
 }
 
 // notes tell what the runtimes make of it beyond what it says.
-func (w *composer) notes(runtime string) (notes []string) {
-	if runtime == "" {
+func (w *composer) notes() (notes []string) {
+	if w.runtime == "" {
 		notes = append(notes, "container runtimes answer calls of other architectures with kill_thread (libseccomp's default), not kill_process")
 	}
-	if got, err := w.read(codec.Options{Archs: w.archs, Native: w.archs[0], Runtime: "runc"}); err == nil && runtime != "runc" {
+	if got, err := w.read("runc"); err == nil && w.runtime != "runc" {
 		var newer, low []string
 		for _, a := range w.archs {
-			for c := range rows.Calls(w.v, a) {
+			for c := range rows.Calls(w.want, a) {
 				left := got.Restrict(verdict.Arch, a.Token()).Restrict(verdict.Nr, c.Nr)
 				if _, constant := left.Constant(); left != c.Left && constant {
 					newer = append(newer, c.Name)
