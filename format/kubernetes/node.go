@@ -96,8 +96,7 @@ func (r *reader) syntax(err error) error {
 
 // offset is the place of a node in the text.
 func (r *reader) offset(n *yaml.Node) int {
-	line, rest := n.Line, r.Src
-	off := 0
+	line := n.Line
 	if r.lines == nil {
 		r.lines = []int{0}
 		for i, b := range r.Src {
@@ -109,8 +108,8 @@ func (r *reader) offset(n *yaml.Node) int {
 	if line < 1 || line > len(r.lines) {
 		return 0
 	}
-	off = r.lines[line-1]
-	rest = r.Src[off:]
+	off := r.lines[line-1]
+	rest := r.Src[off:]
 	for range n.Column - 1 {
 		_, size := utf8.DecodeRune(rest)
 		off, rest = off+size, rest[size:]
