@@ -78,7 +78,9 @@ func TestWriteProfileErrors(t *testing.T) {
 		"trap(3) read":                     "read: a profile has no number for this action, trap(3) (leave it out)",
 		"unknown notify\nallow read":       "numbers without a name get notify, which runtimes do not take as a default action (write unknown errno(ENOSYS))",
 		"notify write":                     "write gets notify, which runc refuses, because it needs write itself to hand the listener over (let it pass)",
-		"on x86: allow read":               "read does not get the same on x86_64 and on x86, and a profile has one list for all architectures (write one profile for each with --arch, or another format)",
+		"badarch kill_thread\non x86: kill_process any\nallow read": "all calls of x86 get kill_process, but those of architectures that it does not speak for something else: " +
+			"a profile cannot tell the two apart (give badarch the same answer)",
+		"on x86: allow read": "read does not get the same on x86_64 and on x86, and a profile has one list for all architectures (write one profile for each with --arch, or another format)",
 		"unknown errno(EPERM)\nallow socket(domain == 1)": "socketcall(call=SYS_SOCKET, args=0) must get errno(1) on x86 and would get allow: " +
 			"rules of a profile about the calls behind socketcall hold for it too: give it one answer of its own, or leave x86 out with --arch",
 	} {
@@ -93,5 +95,22 @@ func TestWriteProfileErrors(t *testing.T) {
 		if _, err := Write(g, f, "", Options{Native: abi.X86_64}); err == nil || err.Error() != fmt.Sprintf("%s as an OCI profile: %s", name, want) {
 			t.Errorf("%s: %v, want %s", text, err, want)
 		}
+	}
+}
+
+// An architecture that is refused as a whole is left out, where strangers are refused alike.
+func TestWriteProfileWithoutRefused(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "a.gate")
+	if err := os.WriteFile(name, []byte("arch x86_64 x32\ndefault errno(EPERM)\nunknown errno(EPERM)\non x32: kill_process any\nallow read write\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	g, err := Read(name, nil, Options{Native: abi.X86_64})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, _ := Find("oci")
+	text, err := Write(g, f, "", Options{Native: abi.X86_64})
+	if err != nil || strings.Contains(string(text.Bytes), "X32") {
+		t.Errorf("%v\n%s", err, text.Bytes)
 	}
 }

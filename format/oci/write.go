@@ -41,13 +41,21 @@ type Composed struct {
 // Compose makes a profile of a meaning, without Docker's and Podman's additions. It has been read back and compared. Each test
 // becomes one of those that respell makes of it, if that is not nil. Errors name what a profile cannot say.
 func Compose(m *codec.Meaning, respell func(rows.Test) ([]rows.Test, error)) (*Composed, error) {
-	runtimes, err := runtimes(m)
+	bad, runtimes, err := runtimes(m)
 	if err != nil {
+		return nil, err
+	}
+	// An architecture all of whose calls are refused as those of strangers are need not be listed.
+	archs := slices.DeleteFunc(slices.Clone(m.Policy.Archs), func(a abi.Arch) bool { do, ok := everything(m.Verdict, a); return ok && do == bad })
+	if len(archs) == 0 {
+		archs = m.Policy.Archs
+	}
+	if err := refused(m.Verdict, archs); err != nil {
 		return nil, err
 	}
 	var first error
 	for _, runtime := range runtimes {
-		w := &composer{v: m.Verdict, want: m.Verdict, archs: m.Policy.Archs, respell: respell, runtime: runtime}
+		w := &composer{v: m.Verdict, want: m.Verdict, archs: archs, respell: respell, runtime: runtime}
 		err := w.compose()
 		if err == nil {
 			return &Composed{w.profile, w.notes(), w.back(runtime)}, nil
@@ -87,7 +95,7 @@ type composer struct {
 }
 
 // runtimes are the readings under which other architectures get what they are to get.
-func runtimes(m *codec.Meaning) ([]string, error) {
+func runtimes(m *codec.Meaning) (bpf.Action, []string, error) {
 	tokens := map[uint32]bool{}
 	for _, a := range m.Policy.Archs {
 		tokens[a.Token()] = true
@@ -98,11 +106,11 @@ func runtimes(m *codec.Meaning) ([]string, error) {
 	}
 	switch bad, ok := m.Verdict.Restrict(verdict.Arch, free).Constant(); {
 	case ok && bad == bpf.KillProcess:
-		return []string{""}, nil
+		return bad, []string{""}, nil
 	case ok && bad == bpf.KillThread:
-		return []string{"crun", "runc"}, nil
+		return bad, []string{"crun", "runc"}, nil
 	default:
-		return nil, fmt.Errorf("architectures that it does not speak for get %s, and a profile leaves them to the runtime, which kills (write badarch kill_process)", bad)
+		return bad, nil, fmt.Errorf("architectures that it does not speak for get %s, and a profile leaves them to the runtime, which kills (write badarch kill_process)", bad)
 	}
 }
 
@@ -166,4 +174,42 @@ func (w *composer) unstub() {
 		cases = append(cases, verdict.Case{Lo: token, Hi: token, Then: byToken[token]})
 	}
 	w.v = s.Verdict(s.Patch(verdict.Arch, cases, w.v.Node()))
+}
+
+// refused is an error where all calls of some architectures are killed, but neither as those of strangers nor as others'.
+func refused(v verdict.Verdict, archs []abi.Arch) error {
+	killed := func(a abi.Arch) bool {
+		do, ok := everything(v, a)
+		return ok && (do == bpf.KillProcess || do == bpf.KillThread)
+	}
+	i := slices.IndexFunc(archs, killed)
+	if i < 0 || !slices.ContainsFunc(archs, func(a abi.Arch) bool { return !killed(a) }) {
+		return nil
+	}
+	do, _ := everything(v, archs[i])
+	return fmt.Errorf("all calls of %s get %s, but those of architectures that it does not speak for something else: "+
+		"a profile cannot tell the two apart (give badarch the same answer)", archs[i], do)
+}
+
+// everything is the one answer to all numbers of an architecture, if there is one.
+func everything(v verdict.Verdict, a abi.Arch) (do bpf.Action, ok bool) {
+	first := true
+	same := func(left verdict.Verdict) bool {
+		x, constant := left.Constant()
+		if first {
+			do, first = x, false
+		}
+		return constant && x == do
+	}
+	for c := range rows.Calls(v, a) {
+		if !same(c.Left) {
+			return 0, false
+		}
+	}
+	for s := range rows.Unnamed(v, a) {
+		if !same(s.Then) {
+			return 0, false
+		}
+	}
+	return do, true
 }
