@@ -7,6 +7,7 @@ import (
 	"monban/format/codec"
 	"monban/format/firecracker"
 	"monban/format/kafel"
+	"monban/format/kubernetes"
 	"monban/format/minijail"
 	"monban/format/oci"
 )
@@ -18,6 +19,7 @@ var Formats = []codec.Format{
 	bpfFormat("bpf-be", "a big-endian BPF program", binary.BigEndian),
 	minijail.Format,
 	firecracker.Format, // before oci: both are JSON
+	kubernetes.Format,  // before oci: it may be JSON
 	oci.Format,
 	kafel.Format,
 	gate, // last: it takes whatever nothing else recognises

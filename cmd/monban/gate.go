@@ -29,8 +29,8 @@ func (f *gateFlags) register(cmd *cobra.Command) {
 	cmd.Flags().StringSliceVar(&f.archs, "arch", nil, "architectures to speak for, instead of the gate's own: x86_64,x86,x32,aarch64,…")
 	cmd.Flags().StringSliceVar(&f.caps, "cap", nil, "capabilities that an OCI profile is read for: names, docker, none or all (default docker)")
 	cmd.Flags().StringVar(&f.kernel, "kernel", "", "kernel version that an OCI profile is read for, such as 6.12 (default the newest)")
-	cmd.Flags().StringVar(&f.runtime, "runtime", "", "add what a container runtime adds to an OCI profile: runc")
 	cmd.Flags().StringVar(&f.constants, "constants", "", "file of constants for a minijail policy: the constants.json of its build")
+	cmd.Flags().StringVar(&f.runtime, "runtime", "", "read an OCI profile as a container runtime does: "+strings.Join(oci.Runtimes, ", "))
 	complete := func(words func() []string) func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 		return func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 			return words(), cobra.ShellCompDirectiveNoFileComp
@@ -40,7 +40,7 @@ func (f *gateFlags) register(cmd *cobra.Command) {
 		"arch":    func() []string { return strings.Split(archNames(abi.Archs()), ", ") },
 		"cap":     func() []string { return append(oci.AllCaps(), "docker", "none", "all") },
 		"kernel":  func() []string { return nil },
-		"runtime": func() []string { return []string{"runc"} },
+		"runtime": func() []string { return oci.Runtimes },
 	} {
 		if err := cmd.RegisterFlagCompletionFunc(name, complete(words)); err != nil {
 			panic(err) // the flag was registered above
@@ -99,8 +99,8 @@ func (f *gateFlags) options() (format.Options, error) {
 		}
 		o.Caps = append([]string{}, caps...)
 	}
-	if f.runtime != "" && f.runtime != "runc" {
-		return o, fmt.Errorf("--runtime %s: the one runtime known is runc", f.runtime)
+	if f.runtime != "" && !slices.Contains(oci.Runtimes, f.runtime) {
+		return o, fmt.Errorf("--runtime %s: known are %s", f.runtime, strings.Join(oci.Runtimes, ", "))
 	}
 	o.Runtime, o.Constants = f.runtime, f.constants
 	return o, nil

@@ -56,7 +56,7 @@ type Options struct {
 	Native    abi.Arch    // the machine
 	Kernel    abi.Version // --kernel: for formats that ask; zero is the newest
 	Caps      []string    // --cap: capabilities of the container, for OCI profiles; nil is Docker's default set
-	Runtime   string      // --runtime: what a container runtime adds; "" or "runc"
+	Runtime   string      // --runtime: whose reading of an OCI profile it is; "", "runc", "crun" or "containerd"
 	Constants string      // --constants: a file of constants, for minijail
 }
 

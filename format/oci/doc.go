@@ -1,6 +1,6 @@
-// Package oci reads the seccomp profiles of containers as a policy: Docker's, Podman's and CRI-O's, and the plain
-// ones of the OCI runtime specification that containerd and Kubernetes (Localhost) take, alone or inside a whole
-// config.json.
+// Package oci reads the seccomp profiles of containers as a policy, and writes policies as such profiles: Docker's,
+// Podman's and CRI-O's, and the plain ones of the OCI runtime specification that containerd and Kubernetes (Localhost)
+// take, alone or inside a whole config.json.
 //
 // Such a profile means what libseccomp, as runc drives it, makes of it: names that an architecture does not have are
 // passed over, comparisons are unsigned and 64 bits wide, rules of one call and action are alternatives, an
@@ -19,4 +19,7 @@
 //		fmt.Println("no such call here:", name)
 //	}
 //	fmt.Println(p.Archs, len(p.Rules))
+//
+// The way back is [Compose]: a profile in the specification's fields alone, which every runtime reads, of the same meaning. What a
+// profile has no words for is an error.
 package oci

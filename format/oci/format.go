@@ -8,7 +8,7 @@ import (
 	"monban/format/codec"
 )
 
-// Format reads profiles.
+// Format reads and writes profiles.
 var Format = codec.Format{
 	Name:  "oci",
 	Title: "an OCI profile",
@@ -17,7 +17,9 @@ var Format = codec.Format{
 	Sniff: func(src []byte) bool {
 		return bytes.HasPrefix(bytes.TrimLeft(src, " \t\r\n\ufeff"), []byte("{"))
 	},
-	Read: read,
+	Read:  read,
+	For:   []string{"docker", "podman", "containerd", "kubernetes"},
+	Write: write,
 }
 
 func read(in *codec.Input) (*codec.Parsed, error) {

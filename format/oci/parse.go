@@ -26,7 +26,7 @@ type Options struct {
 	Native *abi.Arch
 	// Kernel is the machine's kernel, which minKernel is about; zero is the newest.
 	Kernel abi.Version
-	// Runtime is "runc" to add what runc adds to a profile (see [Parse]), or "".
+	// Runtime is one of [Runtimes] to read the profile as that does (see [Parse]), or "".
 	Runtime string
 }
 
@@ -40,6 +40,9 @@ type Report struct {
 	// Notes are what else a user of the profile should know, each with its place; at most 100.
 	Notes []string
 }
+
+// Runtimes are the container runtimes whose reading of profiles is known.
+var Runtimes = []string{"runc", "crun", "containerd"}
 
 // Parse reads a profile; name is the file's, for messages. Errors are one line, file:line:column: what is wrong (the
 // mend).
@@ -55,16 +58,6 @@ type Report struct {
 // on s390 and s390x to number 0 too (runc's package patchbpf). On x32 and the N32s of MIPS tests then look at the low
 // half of arguments, as libseccomp's filters do.
 func Parse(name string, src []byte, o Options) (*policy.Policy, *Report, error) {
-	caps := DefaultCaps()
-	if o.Caps != nil {
-		var err error
-		if caps, err = ParseCaps(o.Caps); err != nil {
-			return nil, nil, err
-		}
-	}
-	if o.Runtime != "" && o.Runtime != "runc" {
-		return nil, nil, fmt.Errorf("unknown runtime %q (the only one is runc)", o.Runtime)
-	}
 	if len(src) > maxSource {
 		return nil, nil, &policy.Error{Pos: policy.Pos{File: name}, Msg: fmt.Sprintf(
 			"a profile of %d bytes: the limit is %d (is this the right file?)", len(src), maxSource)}
@@ -78,14 +71,32 @@ func Parse(name string, src []byte, o Options) (*policy.Policy, *Report, error) 
 	if r.err != nil {
 		return nil, nil, r.err
 	}
+	return resolve(r.Source, prof, o)
+}
+
+// resolve turns a profile into a policy.
+func resolve(src *codec.Source, prof *profile, o Options) (*policy.Policy, *Report, error) {
+	caps := DefaultCaps()
+	if o.Caps != nil {
+		var err error
+		if caps, err = ParseCaps(o.Caps); err != nil {
+			return nil, nil, err
+		}
+	}
+	if o.Runtime != "" && !slices.Contains(Runtimes, o.Runtime) {
+		return nil, nil, fmt.Errorf("unknown runtime %q (want one of %s)", o.Runtime, strings.Join(Runtimes, " "))
+	}
 	in := &importer{
-		Source: r.Source, profile: prof, native: r.native, kernel: o.Kernel, caps: caps, runtime: o.Runtime,
+		Source: src, profile: prof, native: nativeOf(o), kernel: o.Kernel, caps: caps, runtime: o.Runtime,
 		report: &Report{},
 		policy: &policy.Policy{
-			Name: name, Kernel: o.Kernel,
+			Name: src.Name, Kernel: o.Kernel,
 			Default: prof.action, Unknown: prof.action, BadArch: policy.Action{Kind: bpf.KillProcess},
 			Compare64: true,
 		},
+	}
+	if o.Runtime == "containerd" {
+		in.plain()
 	}
 	listed := in.listed()
 	in.policy.Archs = listed
@@ -95,12 +106,12 @@ func Parse(name string, src []byte, o Options) (*policy.Policy, *Report, error) 
 	} else if len(listed) == 0 {
 		in.policy.Archs = []abi.Arch{in.native}
 	}
-	if o.Archs == nil && o.Runtime == "runc" && !slices.Contains(in.policy.Archs, in.native) {
+	if o.Archs == nil && o.Runtime != "" && !slices.Contains(in.policy.Archs, in.native) {
 		in.policy.Archs = append([]abi.Arch{in.native}, in.policy.Archs...) // libseccomp starts with it
 	}
 	rules := in.included()
 	if n := count(rules); n > maxClauses {
-		return nil, nil, &policy.Error{Pos: policy.Pos{File: name}, Msg: fmt.Sprintf(
+		return nil, nil, &policy.Error{Pos: policy.Pos{File: src.Name}, Msg: fmt.Sprintf(
 			"its names times the tests that they are under come to %d: the limit is %d", n, maxClauses)}
 	}
 	in.addRules(rules, listed)

@@ -40,6 +40,7 @@ type rule struct {
 	action   policy.Action
 	args     []specs.LinuxSeccompArg
 	off      int
+	single   bool // it was Docker's old name, not names
 	includes filter
 	excludes filter
 }
@@ -310,7 +311,7 @@ func (r *reader) rule(v *jsontree.Value) rule {
 			if len(out.names) > 0 {
 				r.fail(single.Off, "both name and names (keep names)")
 			}
-			out.names = []callName{{name, single.Off}}
+			out.names, out.single = []callName{{name, single.Off}}, true
 		}
 	}
 	for _, n := range out.names {

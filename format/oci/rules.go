@@ -64,8 +64,8 @@ func (in *importer) addRules(rules []rule, listed []abi.Arch) {
 	in.checkArgs(rules)
 	all := clauses(rules)
 	in.unknown(all)
-	if in.runtime == "runc" {
-		in.runc(all, listed)
+	if in.runtime != "" {
+		in.runtimeAdds(all, listed)
 	}
 	// A rule that says what the default says is no rule to runc: it neither beats nor overlaps others.
 	all = slices.DeleteFunc(all, func(c clause) bool { return in.same(c.action, in.policy.Default) })
@@ -283,8 +283,11 @@ func (in *importer) condition(tests []specs.LinuxSeccompArg, a abi.Arch) policy.
 }
 
 // lowHalf reports whether tests look only at the low 32 bits of arguments and constants: where there are no more, and
-// through runc also on x32 and the N32s of MIPS, which have 64-bit registers but are 32-bit architectures to
+// through container runtimes also on x32 and the N32s of MIPS, which have 64-bit registers but are 32-bit architectures to
 // libseccomp.
 func (in *importer) lowHalf(a abi.Arch) bool {
-	return a.Bits() == 32 || in.runtime == "runc" && (a == abi.X32 || a == abi.MIPS64N32 || a == abi.MIPSEL64N32)
+	return a.Bits() == 32 || in.runtime != "" && slices.Contains(narrowArchs, a)
 }
+
+// narrowArchs have 64-bit registers of which libseccomp's programs look at the low halves.
+var narrowArchs = []abi.Arch{abi.X32, abi.MIPS64N32, abi.MIPSEL64N32}

@@ -8,13 +8,16 @@ import (
 	"monban/policy"
 )
 
-// runc adds what runc adds to the filter that libseccomp makes.
-func (in *importer) runc(all []clause, listed []abi.Arch) {
+// runtimeAdds is what container runtimes add: libseccomp's answer to other architectures, and the stub of runc.
+func (in *importer) runtimeAdds(all []clause, listed []abi.Arch) {
 	p := in.policy
 	p.BadArch = policy.Action{Kind: bpf.KillThread}
 	switch p.Default.Kind {
 	case bpf.Allow, bpf.Log, bpf.Trace:
 		return
+	}
+	if in.runtime == "crun" {
+		return // has no such stub
 	}
 	enosys := func(a abi.Arch, op policy.Op, nr uint32) {
 		p.Rules = append(p.Rules, policy.Rule{
@@ -45,4 +48,38 @@ func (in *importer) runc(all []clause, listed []abi.Arch) {
 		}
 		enosys(a, policy.GT, last)
 	}
+}
+
+// plain leaves of a profile what a reader of the specification's fields sees, and notes what that changes.
+func (in *importer) plain() {
+	if len(in.archMap) > 0 {
+		in.note(in.off, "containerd and Kubernetes do not know archMap: calls of other architectures than %s are refused", in.native)
+		in.archMap = nil
+	}
+	if in.action.Errno != "" {
+		in.note(in.off, "containerd and Kubernetes do not know defaultErrno: the default is errno(EPERM)")
+		in.action = policy.Action{Kind: bpf.Errno, Data: eperm}
+	}
+	for i := range in.rules {
+		r := &in.rules[i]
+		if r.includes.conditional() || r.excludes.conditional() {
+			in.note(r.off, "containerd and Kubernetes do not know includes and excludes: this rule always holds")
+			r.includes, r.excludes = filter{}, filter{}
+		}
+		if r.action.Errno != "" {
+			in.note(r.off, "containerd and Kubernetes do not know errno: the answer is errno(EPERM)")
+			r.action = policy.Action{Kind: bpf.Errno, Data: eperm}
+		}
+		if r.single {
+			in.note(r.off, "containerd and Kubernetes do not know name, only names: this rule is about nothing")
+			r.names = nil
+		}
+	}
+}
+
+// eperm is what the specification has for an errno that is not given; it is 1 on all architectures.
+const eperm = 1
+
+func (f filter) conditional() bool {
+	return len(f.caps) > 0 || len(f.arches) > 0 || !f.minKernel.IsZero()
 }

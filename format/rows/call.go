@@ -21,6 +21,7 @@ type Call struct {
 	Name string // "" where the number has none
 	Nr   uint32
 	Left verdict.Verdict
+	Bits int // of a register that a test looks at: 32 or 64
 }
 
 func (c Call) String() string {
@@ -39,7 +40,7 @@ func Calls(v verdict.Verdict, a abi.Arch) iter.Seq[Call] {
 			if (nr >= abi.X32Bit) != (a == abi.X32) && a.Token() == abi.X32.Token() {
 				continue
 			}
-			if !yield(Call{a, name, nr, on.Restrict(verdict.Nr, nr)}) {
+			if !yield(Call{a, name, nr, on.Restrict(verdict.Nr, nr), a.Bits()}) {
 				return
 			}
 		}
@@ -101,7 +102,7 @@ func Of(c Call, otherwise bpf.Action) ([]Row, error) {
 			continue
 		}
 		when := s.When(c.Left, do)
-		cov := coverer{s: s, bits: c.Arch.Bits(), memo: map[[2]verdict.Node]product{}}
+		cov := coverer{s: s, bits: c.Bits, memo: map[[2]verdict.Node]product{}}
 		rows, err := cov.rows(when, when)
 		if err == nil && len(list)+len(rows) > maxRows {
 			err = errMany
@@ -157,10 +158,14 @@ type Entry struct {
 
 // Entries lists the named calls of some architectures by name, without those that always get the action otherwise on all of them.
 // A call that needs different rows on different architectures has several entries, and all architectures that have it are in one.
-func Entries(v verdict.Verdict, archs []abi.Arch, otherwise bpf.Action) ([]Entry, error) {
+// Narrow are architectures on which the format's programs look at the low halves of 64-bit registers only.
+func Entries(v verdict.Verdict, archs []abi.Arch, otherwise bpf.Action, narrow ...abi.Arch) ([]Entry, error) {
 	byName := map[string][]Call{}
 	for _, a := range archs {
 		for c := range Calls(v, a) {
+			if slices.Contains(narrow, a) {
+				c.Bits = 32
+			}
 			byName[c.Name] = append(byName[c.Name], c)
 		}
 	}
@@ -184,11 +189,11 @@ func Entries(v verdict.Verdict, archs []abi.Arch, otherwise bpf.Action) ([]Entry
 // join finds few sets of rows for one call on several architectures. Rows for 64-bit registers often do for 32-bit ones too, but
 // not the other way round.
 func join(name string, calls []Call, otherwise bpf.Action) (list []Entry, err error) {
-	slices.SortStableFunc(calls, func(a, b Call) int { return cmp.Compare(b.Arch.Bits(), a.Arch.Bits()) })
+	slices.SortStableFunc(calls, func(a, b Call) int { return cmp.Compare(b.Bits, a.Bits) })
 next:
 	for _, c := range calls {
 		for i := range list {
-			if v, ok := Meaning(c.Left.Space(), c.Arch, list[i].Rows, otherwise); ok && v == c.Left {
+			if v, ok := meaning(c.Left.Space(), c.Bits, list[i].Rows, otherwise); ok && v == c.Left {
 				list[i].Archs = append(list[i].Archs, c.Arch)
 				continue next
 			}

@@ -77,17 +77,21 @@ func all(s *verdict.Space, bits int, tests []Test) verdict.Node {
 	return n
 }
 
-// Meaning is what rows say on an architecture, with an action for what no row is about. Constants of more bits than the
-// architecture's registers have match nothing that exists: ok is false where there are such.
+// Meaning is what rows say on an architecture, with an action for what no row is about. Not all formats' programs take constants of
+// more bits than the architecture's registers have alike: ok is false where that would matter.
 func Meaning(s *verdict.Space, a abi.Arch, list []Row, otherwise bpf.Action) (v verdict.Verdict, ok bool) {
+	return meaning(s, a.Bits(), list, otherwise)
+}
+
+func meaning(s *verdict.Space, bits int, list []Row, otherwise bpf.Action) (v verdict.Verdict, ok bool) {
 	n := s.Action(otherwise)
 	for _, r := range list {
 		for _, t := range r.Tests {
-			if t.Op != MaskedEQ && a.Bits() == 32 && t.Value>>32 != 0 || t.Op == MaskedEQ && a.Bits() == 32 && t.Mask>>32 != 0 {
+			if bits == 32 && t.Value>>32 != 0 {
 				return v, false
 			}
 		}
-		n = s.If(all(s, a.Bits(), r.Tests), s.Action(r.Action), n)
+		n = s.If(all(s, bits, r.Tests), s.Action(r.Action), n)
 	}
 	return s.Verdict(n), true
 }

@@ -1,0 +1,26 @@
+package kubernetes
+
+import (
+	"regexp"
+
+	"monban/format/codec"
+)
+
+const group = "security-profiles-operator.x-k8s.io"
+
+// Versions are those of the object that are read and written, the newest first. In v1beta1, errnoRet is a string.
+var versions = []string{"v1", "v1beta1"}
+
+// Format reads and writes SeccompProfile objects.
+var Format = codec.Format{
+	Name:  "kubernetes",
+	Title: "a Kubernetes SeccompProfile",
+	About: "objects of the Kubernetes Security Profiles Operator, in YAML or JSON",
+	Exts:  []string{".yaml", ".yml"},
+	For:   versions,
+	Sniff: apiVersion.Match,
+	Read:  read,
+	Write: write,
+}
+
+var apiVersion = regexp.MustCompile(`(?m)(?:^[-\s]*|[{,]\s*)["']?apiVersion["']?\s*:\s*["']?` + regexp.QuoteMeta(group) + `/`)
