@@ -10,6 +10,8 @@ import (
 	"monban/format/kubernetes"
 	"monban/format/minijail"
 	"monban/format/oci"
+	"monban/format/source"
+	"monban/format/strace"
 )
 
 // Formats is the table of all formats; the first that recognises a text reads it. A new format is one package and one line here.
@@ -22,6 +24,9 @@ var Formats = []codec.Format{
 	kubernetes.Format,  // before oci: it may be JSON
 	oci.Format,
 	kafel.Format,
+	strace.Format,
+	source.C,
+	source.Go,
 	gate, // last: it takes whatever nothing else recognises
 }
 

@@ -1,0 +1,175 @@
+// Package strace reads what strace writes (-o FILE, also with -f, -t, -r, -T, -y and -i, and the table of -c) as a recording: a policy
+// that allows the calls that were made, whatever their arguments, and answers others with EPERM.
+//
+// A trace shows what one run did: a call that it did not happen to make is denied.
+package strace
+
+import (
+	"bytes"
+	"regexp"
+	"slices"
+	"strings"
+
+	"monban/abi"
+	"monban/bpf"
+	"monban/format/codec"
+	"monban/policy"
+)
+
+// Format reads traces.
+var Format = codec.Format{
+	Name:  "strace",
+	Title: "a trace",
+	About: "what strace -f -o FILE wrote: the calls that were made are allowed",
+	Exts:  []string{".strace"},
+	Sniff: sniff,
+	Read:  read,
+}
+
+var (
+	// prefix is what stands before a call: who, when, where.
+	prefix = regexp.MustCompile(`^(\[pid +\d+\] |\d+ +)? *((\d\d:\d\d:)?\d+(:\d+)*(\.\d+)? +(\(\+ +[\d.]+\) +)?)?(\[[0-9a-f?]+\] +)?`)
+	call   = regexp.MustCompile(`^([a-zA-Z_][a-zA-Z0-9_]*)\(`)
+	ended  = regexp.MustCompile(`(\) += (-?\d+|0x[0-9a-f]+|\?).*| <unfinished \.\.\.>|<detached \.\.\.>| <no return \.\.\.>)$`)
+	back   = regexp.MustCompile(`^<\.\.\. [a-zA-Z0-9_]+ resumed>`)
+	event  = regexp.MustCompile(`^(---|\+\+\+) .*(---|\+\+\+)$`)
+	said   = regexp.MustCompile(`^(strace: .*|\[ Process PID=\d+ runs in .* mode\. \])$`)
+	mode   = regexp.MustCompile(`\[ Process PID=\d+ runs in (.*) mode\. \]$`)
+	header = regexp.MustCompile(`^% time +seconds +usecs/call +calls +errors +syscall$`)
+)
+
+// sniff asks the first line.
+func sniff(src []byte) bool {
+	first, _, _ := bytes.Cut(bytes.TrimLeft(src, "\r\n"), []byte("\n"))
+	line := strings.TrimRight(string(first), "\r ")
+	rest := strings.TrimPrefix(line, prefix.FindString(line))
+	return header.MatchString(line) || call.MatchString(rest) && ended.MatchString(rest) || event.MatchString(rest) && rest != line
+}
+
+// A recording is the calls seen on each architecture, in the order of their first time.
+type recording struct {
+	*codec.Source
+	in    *codec.Input
+	arch  abi.Arch
+	seen  map[abi.Arch]map[string]bool
+	calls []policy.Rule
+}
+
+func read(in *codec.Input) (*codec.Parsed, error) {
+	r := &recording{Source: codec.NewSource(in.Name, in.Src), in: in, arch: in.Native, seen: map[abi.Arch]map[string]bool{}}
+	if len(in.Archs) > 0 {
+		r.arch = in.Archs[0]
+	}
+	table, off := false, 0
+	for raw := range bytes.SplitSeq(in.Src, []byte("\n")) {
+		line := strings.TrimRight(string(raw), "\r ")
+		var err error
+		switch {
+		case line == "":
+		case header.MatchString(line):
+			table = true
+		case table:
+			err = r.row(line, off)
+		default:
+			err = r.line(line, off)
+		}
+		if err != nil {
+			return nil, err
+		}
+		off += len(raw) + 1
+	}
+	if len(r.calls) == 0 {
+		return nil, &policy.Error{Pos: policy.Pos{File: in.Name}, Msg: "no call is in this trace (strace -f -o FILE COMMAND writes one)"}
+	}
+	return r.policy()
+}
+
+// line takes in a line of a trace.
+func (r *recording) line(line string, off int) error {
+	start := len(prefix.FindString(line))
+	rest := line[start:]
+	if m := mode.FindStringSubmatch(line); m != nil {
+		return r.mode(m[1], off)
+	}
+	if back.MatchString(rest) || event.MatchString(rest) || said.MatchString(line) {
+		return nil
+	}
+	m := call.FindStringSubmatch(rest)
+	if m == nil {
+		return r.Errorf(off+start, "this is no line of strace's (a call is  name(arguments) = result)")
+	}
+	if !ended.MatchString(rest) {
+		return r.Errorf(off+len(line), "the line ends within a call (is the trace truncated? remove the line)")
+	}
+	return r.saw(m[1], off+start)
+}
+
+// row takes in a row of the table that strace -c writes; its last word is the call.
+func (r *recording) row(line string, off int) error {
+	words := strings.Fields(line)
+	if strings.HasPrefix(line, "--") || words[len(words)-1] == "total" {
+		return nil
+	}
+	if len(words) < 5 || len(words) > 6 {
+		return r.Errorf(off, "this is no row of strace -c (percent, seconds, usecs/call, calls, errors, syscall)")
+	}
+	return r.saw(words[len(words)-1], off+strings.LastIndex(line, " ")+1)
+}
+
+// mode follows a program of another architecture.
+func (r *recording) mode(words string, off int) error {
+	native := r.in.Native
+	switch {
+	case words == "64 bit":
+		r.arch = native
+	case words == "x32" && native == abi.X86_64:
+		r.arch = abi.X32
+	case words == "32 bit" && native == abi.X86_64:
+		r.arch = abi.X86
+	case words == "32 bit" && native == abi.AArch64:
+		r.arch = abi.ARM
+	default:
+		return r.Errorf(off, "a program in %s mode: which architecture that is on %s is not known here (trace it alone, and give --arch)", words, native)
+	}
+	return nil
+}
+
+// saw notes a call.
+func (r *recording) saw(name string, off int) error {
+	if r.seen[r.arch][name] {
+		return nil
+	}
+	if _, ok := r.arch.Number(name); !ok {
+		hint := "is the trace from another architecture? give --arch"
+		if strings.HasPrefix(name, "syscall_0x") {
+			hint = "strace is older than the call, which no gate can name: remove the line"
+		} else if near := abi.Suggest(name, slices.Values(abi.Calls())); near != "" && !slices.Contains(abi.Calls(), name) {
+			hint = "did you mean " + near + "?"
+		}
+		return r.Errorf(off, "%s has no system call %s (%s)", r.arch, name, hint)
+	}
+	if r.seen[r.arch] == nil {
+		r.seen[r.arch] = map[string]bool{}
+	}
+	r.seen[r.arch][name] = true
+	r.calls = append(r.calls, policy.Rule{Action: policy.Action{Kind: bpf.Allow}, Call: name, Archs: []abi.Arch{r.arch}, Pos: r.Pos(off)})
+	return nil
+}
+
+func (r *recording) policy() (*codec.Parsed, error) {
+	p := &policy.Policy{
+		Name: r.in.Name, Default: policy.Action{Kind: bpf.Errno, Errno: "EPERM"}, Unknown: policy.Action{Kind: bpf.Errno, Errno: "ENOSYS"},
+		BadArch: policy.Action{Kind: bpf.KillProcess}, Rules: r.calls,
+	}
+	for _, rule := range r.calls {
+		if !slices.Contains(p.Archs, rule.Archs[0]) {
+			p.Archs = append(p.Archs, rule.Archs[0])
+		}
+	}
+	if len(p.Archs) == 1 {
+		for i := range p.Rules {
+			p.Rules[i].Archs = nil
+		}
+	}
+	return &codec.Parsed{Policy: p, Notes: []string{"what one run did, whatever the arguments: a call that it did not make gets EPERM"}}, p.Check()
+}
