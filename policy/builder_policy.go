@@ -53,21 +53,17 @@ func (f archFilter) policyRules() []Rule {
 		call string
 		nr   uint32
 	}
-	settled := map[key]bool{} // by a rule without tests
-	var plain, conditional []builtRule
-	for _, r := range f.rules {
-		if k := (key{r.call, r.nr}); len(r.tests) == 0 && !settled[k] {
-			settled[k] = true
-			plain = append(plain, r)
-		}
-	}
-	for _, r := range f.rules {
-		if len(r.tests) > 0 && !settled[key{r.call, r.nr}] {
-			conditional = append(conditional, r)
+	plain := map[key]int{} // the rule without tests that settles a call
+	for i, r := range f.rules {
+		if _, ok := plain[key{r.call, r.nr}]; !ok && len(r.tests) == 0 {
+			plain[key{r.call, r.nr}] = i
 		}
 	}
 	var always, sometimes []Rule
-	for _, r := range append(plain, conditional...) {
+	for i, r := range f.rules {
+		if by, ok := plain[key{r.call, r.nr}]; ok && by != i {
+			continue
+		}
 		for _, rule := range r.on(f.arch) {
 			if len(r.tests) == 0 && (rule.Cond == nil || rule.Call == "") {
 				always = append(always, rule)
