@@ -12,6 +12,7 @@ import (
 	"monban/format/oci"
 	"monban/format/source"
 	"monban/format/strace"
+	"monban/format/systemd"
 )
 
 // Formats is the table of all formats; the first that recognises a text reads it. A new format is one package and one line here.
@@ -24,6 +25,7 @@ var Formats = []codec.Format{
 	kubernetes.Format,  // before oci: it may be JSON
 	oci.Format,
 	kafel.Format,
+	systemd.Format,
 	strace.Format,
 	source.C,
 	source.Go,

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"strings"
+	"unicode/utf8"
 
 	"monban/policy"
 )
@@ -67,9 +68,12 @@ func statements(name string, src []byte) (all [][]token, err error) {
 }
 
 func lex(name string, line int, text string) (tokens []token, err error) {
+	col, counted := 1, 0
 	for i := 0; i < len(text); {
 		rest := text[i:]
-		pos := policy.Pos{File: name, Line: line, Col: len([]rune(text[:i])) + 1}
+		col += utf8.RuneCountInString(text[counted:i])
+		counted = i
+		pos := policy.Pos{File: name, Line: line, Col: col}
 		switch c := rest[0]; {
 		case c == '#':
 			return tokens, nil
