@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"maps"
 	"math"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -17,7 +16,7 @@ import (
 )
 
 // start is how such a file begins: an object in an object, the inner one with a filter's field. OCI profiles have none of them.
-var start = regexp.MustCompile(
+var start = codec.Lazy(
 	`^[ \t\r\n]*\{\s*"[^"]*"\s*:\s*\{\s*"(mismatch_action|match_action|default_action|filter_action|filter)"`)
 
 // Format reads filters of Firecracker.
@@ -26,7 +25,7 @@ var Format = codec.Format{
 	Title: "a Firecracker filter",
 	About: "filters in the JSON of Firecracker and rust-vmm's seccompiler; firecracker:FILE#thread names the thread",
 	Exts:  []string{".json"},
-	Sniff: start.Match,
+	Sniff: func(src []byte) bool { return start().Match(src) },
 	Read:  read,
 }
 

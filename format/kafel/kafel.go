@@ -3,7 +3,6 @@ package kafel
 import (
 	"maps"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -21,7 +20,7 @@ const (
 )
 
 // start is a line as no other format has it.
-var start = regexp.MustCompile(`(?m)^[ \t]*(POLICY\s+[A-Za-z]\w*\s*\{|DEFAULT\s+(` + strings.Join(actionNames, "|") +
+var start = codec.Lazy(`(?m)^[ \t]*(POLICY\s+[A-Za-z]\w*\s*\{|DEFAULT\s+(` + strings.Join(actionNames, "|") +
 	`)\b|(` + strings.Join(actionNames, "|") + `)\s*(\(\s*\w+\s*\)\s*)?\{)`)
 
 // Format reads policies of Kafel.
@@ -30,7 +29,7 @@ var Format = codec.Format{
 	Title: "a Kafel policy",
 	About: "policies in Kafel, the language of nsjail",
 	Exts:  []string{".kafel", ".policy"},
-	Sniff: start.Match,
+	Sniff: func(src []byte) bool { return start().Match(src) },
 	Read:  read,
 }
 

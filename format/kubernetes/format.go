@@ -18,9 +18,9 @@ var Format = codec.Format{
 	About: "objects of the Kubernetes Security Profiles Operator, in YAML or JSON",
 	Exts:  []string{".yaml", ".yml"},
 	For:   versions,
-	Sniff: apiVersion.Match,
+	Sniff: func(src []byte) bool { return apiVersion().Match(src) },
 	Read:  read,
 	Write: write,
 }
 
-var apiVersion = regexp.MustCompile(`(?m)(?:^[-\s]*|[{,]\s*)["']?apiVersion["']?\s*:\s*["']?` + regexp.QuoteMeta(group) + `/`)
+var apiVersion = codec.Lazy(`(?m)(?:^[-\s]*|[{,]\s*)["']?apiVersion["']?\s*:\s*["']?` + regexp.QuoteMeta(group) + `/`)

@@ -6,13 +6,13 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
 
 	"monban/abi"
+	"monban/format/codec"
 	"monban/policy"
 
 	"go.yaml.in/yaml/v3"
@@ -73,20 +73,20 @@ func (r *reader) nesting() error {
 			return r.Errorf(i, "nested more than %d deep (an object needs seven)", maxDepth)
 		}
 	}
-	if at := deepBlock.FindIndex(r.Src); at != nil {
+	if at := deepBlock().FindIndex(r.Src); at != nil {
 		return r.Errorf(at[0], "nested more than %d deep (an object needs seven)", maxDepth)
 	}
 	return nil
 }
 
-var deepBlock = regexp.MustCompile(`(?:[-?:][ \t]+){64}`)
+var deepBlock = codec.Lazy(`(?:[-?:][ \t]+){64}`)
 
-var atLine = regexp.MustCompile(`line (\d+): `)
+var atLine = codec.Lazy(`line (\d+): `)
 
 // syntax gives an error of the YAML package the form that all have: it knows the line only.
 func (r *reader) syntax(err error) error {
 	msg, pos := strings.TrimPrefix(err.Error(), "yaml: "), policy.Pos{File: r.Name, Line: 1, Col: 1}
-	if m := atLine.FindStringSubmatch(msg); m != nil {
+	if m := atLine().FindStringSubmatch(msg); m != nil {
 		pos.Line, _ = strconv.Atoi(m[1])
 		msg = strings.Replace(msg, m[0], "", 1)
 	}

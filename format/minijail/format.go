@@ -3,7 +3,6 @@ package minijail
 import (
 	"bytes"
 	"fmt"
-	"regexp"
 	"slices"
 
 	"monban/abi"
@@ -23,13 +22,13 @@ var Format = codec.Format{
 	Write: write,
 }
 
-var line = regexp.MustCompile(`^(@(include|frequency) +\.?/|@default +[a-z]|@denylist$|\{? *[a-z_][a-z_0-9]*(\[[^]]*\])? *: *(1|allow|kill|return|trap|trace|log|user-notify|arg[0-9]|\{))`)
+var line = codec.Lazy(`^(@(include|frequency) +\.?/|@default +[a-z]|@denylist$|\{? *[a-z_][a-z_0-9]*(\[[^]]*\])? *: *(1|allow|kill|return|trap|trace|log|user-notify|arg[0-9]|\{))`)
 
 // sniff looks at the first line that says something.
 func sniff(src []byte) bool {
 	for l := range bytes.SplitSeq(src, []byte("\n")) {
 		if l = bytes.TrimSpace(l); len(l) > 0 && l[0] != '#' {
-			return line.Match(l)
+			return line().Match(l)
 		}
 	}
 	return false

@@ -166,7 +166,9 @@ func main() {
 	if err := os.WriteFile(filepath.Join(dir, "main.go"), []byte(main), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if out, err := exec.Command("go", "run", "./"+dir).CombinedOutput(); err != nil || string(out) != "true\n" {
+	cmd := exec.Command("go", "run", "./"+dir)
+	cmd.Env = append(os.Environ(), "GOFLAGS=") // a -v there would print the package's name
+	if out, err := cmd.CombinedOutput(); err != nil || string(out) != "true\n" {
 		t.Errorf("%v: %s", err, out)
 	}
 }

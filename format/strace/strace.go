@@ -6,7 +6,6 @@ package strace
 
 import (
 	"bytes"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -28,22 +27,22 @@ var Format = codec.Format{
 
 var (
 	// prefix is what stands before a call: who, when, where.
-	prefix = regexp.MustCompile(`^(\[pid +\d+\] |\d+ +)? *((\d\d:\d\d:)?\d+(:\d+)*(\.\d+)? +(\(\+ +[\d.]+\) +)?)?(\[[0-9a-f?]+\] +)?`)
-	call   = regexp.MustCompile(`^([a-zA-Z_][a-zA-Z0-9_]*)\(`)
-	ended  = regexp.MustCompile(`(\) += (-?\d+|0x[0-9a-f]+|\?).*| <unfinished \.\.\.>|<detached \.\.\.>| <no return \.\.\.>)$`)
-	back   = regexp.MustCompile(`^<\.\.\. [a-zA-Z0-9_]+ resumed>`)
-	event  = regexp.MustCompile(`^(---|\+\+\+) .*(---|\+\+\+)$`)
-	said   = regexp.MustCompile(`^(strace: .*|\[ Process PID=\d+ runs in .* mode\. \])$`)
-	mode   = regexp.MustCompile(`\[ Process PID=\d+ runs in (.*) mode\. \]$`)
-	header = regexp.MustCompile(`^% time +seconds +usecs/call +calls +errors +syscall$`)
+	prefix = codec.Lazy(`^(\[pid +\d+\] |\d+ +)? *((\d\d:\d\d:)?\d+(:\d+)*(\.\d+)? +(\(\+ +[\d.]+\) +)?)?(\[[0-9a-f?]+\] +)?`)
+	call   = codec.Lazy(`^([a-zA-Z_][a-zA-Z0-9_]*)\(`)
+	ended  = codec.Lazy(`(\) += (-?\d+|0x[0-9a-f]+|\?).*| <unfinished \.\.\.>|<detached \.\.\.>| <no return \.\.\.>)$`)
+	back   = codec.Lazy(`^<\.\.\. [a-zA-Z0-9_]+ resumed>`)
+	event  = codec.Lazy(`^(---|\+\+\+) .*(---|\+\+\+)$`)
+	said   = codec.Lazy(`^(strace: .*|\[ Process PID=\d+ runs in .* mode\. \])$`)
+	mode   = codec.Lazy(`\[ Process PID=\d+ runs in (.*) mode\. \]$`)
+	header = codec.Lazy(`^% time +seconds +usecs/call +calls +errors +syscall$`)
 )
 
 // sniff asks the first line.
 func sniff(src []byte) bool {
 	first, _, _ := bytes.Cut(bytes.TrimLeft(src, "\r\n"), []byte("\n"))
 	line := strings.TrimRight(string(first), "\r ")
-	rest := strings.TrimPrefix(line, prefix.FindString(line))
-	return header.MatchString(line) || call.MatchString(rest) && ended.MatchString(rest) || event.MatchString(rest) && rest != line
+	rest := strings.TrimPrefix(line, prefix().FindString(line))
+	return header().MatchString(line) || call().MatchString(rest) && ended().MatchString(rest) || event().MatchString(rest) && rest != line
 }
 
 // A recording is the calls seen on each architecture, in the order of their first time.
@@ -66,7 +65,7 @@ func read(in *codec.Input) (*codec.Parsed, error) {
 		var err error
 		switch {
 		case line == "":
-		case header.MatchString(line):
+		case header().MatchString(line):
 			table = true
 		case table:
 			err = r.row(line, off)
@@ -86,19 +85,19 @@ func read(in *codec.Input) (*codec.Parsed, error) {
 
 // line takes in a line of a trace.
 func (r *recording) line(line string, off int) error {
-	start := len(prefix.FindString(line))
+	start := len(prefix().FindString(line))
 	rest := line[start:]
-	if m := mode.FindStringSubmatch(line); m != nil {
+	if m := mode().FindStringSubmatch(line); m != nil {
 		return r.mode(m[1], off)
 	}
-	if back.MatchString(rest) || event.MatchString(rest) || said.MatchString(line) {
+	if back().MatchString(rest) || event().MatchString(rest) || said().MatchString(line) {
 		return nil
 	}
-	m := call.FindStringSubmatch(rest)
+	m := call().FindStringSubmatch(rest)
 	if m == nil {
 		return r.Errorf(off+start, "this is no line of strace's (a call is  name(arguments) = result)")
 	}
-	if !ended.MatchString(rest) {
+	if !ended().MatchString(rest) {
 		return r.Errorf(off+len(line), "the line ends within a call (is the trace truncated? remove the line)")
 	}
 	return r.saw(m[1], off+start)

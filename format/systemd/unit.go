@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"fmt"
 	"path/filepath"
-	"regexp"
 	"strings"
 
 	"monban/format/codec"
@@ -19,14 +18,14 @@ type setting struct {
 
 // section is a unit file's heading; of the ones that set what is executed.
 var (
-	section = regexp.MustCompile(`^\[[^\]]+\]$`)
+	section = codec.Lazy(`^\[[^\]]+\]$`)
 	execs   = map[string]bool{"[Service]": true, "[Socket]": true, "[Mount]": true, "[Swap]": true}
 )
 
 func sniff(src []byte) bool {
 	for line := range bytes.SplitSeq(src, []byte("\n")) {
 		if line = bytes.TrimSpace(line); len(line) > 0 && line[0] != '#' && line[0] != ';' {
-			return section.Match(line)
+			return section().Match(line)
 		}
 	}
 	return false
@@ -57,7 +56,7 @@ func settings(name string, src []byte) (all []setting, err error) {
 			}
 			value = append(value, line...)
 		case line == "":
-		case section.MatchString(line):
+		case section().MatchString(line):
 			inside = line
 		case line[0] == '[':
 			return nil, s.Errorf(start, "the section's name does not end in ]")
