@@ -70,10 +70,8 @@ a machine that runs that architecture.`,
 			}
 			w := cmd.OutOrStdout()
 			switch {
-			case asJSON && o.Archs == nil:
-				return printJSON(w, answers[0])
 			case asJSON:
-				return printJSON(w, answers)
+				return printJSON(w, "ask/1", map[string]any{"answers": answers})
 			}
 			for _, a := range answers {
 				a.print(w, len(asked) > 1)
@@ -81,7 +79,7 @@ a machine that runs that architecture.`,
 			return nil
 		},
 	}
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON; with --arch, a list")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	gate.register(cmd)
 	cmd.Flags().Lookup("arch").Usage = "architectures of the call (default the native one)"
 	return cmd

@@ -91,7 +91,7 @@ all are installed, in the order of their names: .1, .2 … is added to the file'
 				for _, p := range programs {
 					j.Filters = append(j.Filters, len(p))
 				}
-				return printJSON(w, j)
+				return printJSON(w, "compile/1", j)
 			}
 			limit := "(the kernel takes 4096)"
 			if len(programs) > 1 {

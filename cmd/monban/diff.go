@@ -65,7 +65,7 @@ difference is listed with the calls that it concerns and one call as a witness.`
 					Equal   bool    `json:"equal"`
 					Classes []class `json:"classes"`
 				}{v[0] == v[1], append([]class{}, classes...)}
-				if err := printJSON(cmd.OutOrStdout(), out); err != nil {
+				if err := printJSON(cmd.OutOrStdout(), "diff/1", out); err != nil {
 					return err
 				}
 			} else {

@@ -37,7 +37,7 @@ compiled first. monban asm reads the listing back.`,
 				}
 			}
 			if asJSON {
-				return printJSON(cmd.OutOrStdout(), listingsOf(g))
+				return printJSON(cmd.OutOrStdout(), "disasm/1", map[string]any{"filters": listingsOf(g)})
 			}
 			return list(cmd.OutOrStdout(), g)
 		},

@@ -36,7 +36,7 @@ func doctorCommand() *cobra.Command {
 					}
 					out = append(out, e)
 				}
-				return printJSON(w, out)
+				return printJSON(w, "doctor/1", map[string]any{"features": out})
 			}
 			for _, f := range features {
 				mark, what := styled(w, green, "yes"), f.Detail

@@ -30,7 +30,7 @@ the process goes on undisturbed. With -o they are written as they are, and where
 			w := cmd.OutOrStdout()
 			if out == "" {
 				if asJSON {
-					return printJSON(w, listingsOf(g))
+					return printJSON(w, "dump/1", map[string]any{"filters": listingsOf(g)})
 				}
 				return list(w, g)
 			}

@@ -50,7 +50,7 @@ comments. BPF is decompiled; the text is proven to mean exactly the same as the 
 			}
 			findings := lint.Check(v, p.Archs)
 			if asJSON {
-				return printJSON(cmd.OutOrStdout(), explanation(g, p, v, notes, findings))
+				return printJSON(cmd.OutOrStdout(), "explain/1", explanation(g, p, v, notes, findings))
 			}
 			w := cmd.OutOrStdout()
 			fmt.Fprint(w, summary(g, p, v, len(notes) == 0))

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -47,12 +48,22 @@ func actionStyle(a bpf.Action) style {
 	return yellow
 }
 
-// printJSON writes one value for machines.
-func printJSON(w io.Writer, v any) error {
-	e := json.NewEncoder(w)
+// printJSON writes one object for machines, whose first key says what it is: "schema": "monban/diff/1". The number grows when
+// a key goes or changes its meaning, not when one is added. docs/json.md describes all shapes.
+func printJSON(w io.Writer, schema string, v any) error {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
 	e.SetIndent("", "  ")
 	e.SetEscapeHTML(false)
-	return e.Encode(v)
+	if err := e.Encode(v); err != nil {
+		return err
+	}
+	rest, ok := strings.CutPrefix(b.String(), "{\n")
+	if !ok {
+		return fmt.Errorf("the JSON of %s is no object; please report this", schema)
+	}
+	_, err := fmt.Fprintf(w, "{\n  \"schema\": \"monban/%s\",\n%s", schema, rest)
+	return err
 }
 
 // plural is "1 call", "2 calls".

@@ -79,7 +79,7 @@ lists calls in a line each, with their numbers on the native architecture.`,
 			w := cmd.OutOrStdout()
 			switch {
 			case asJSON:
-				return printJSON(w, entries)
+				return printJSON(w, "syscalls/1", map[string]any{"calls": entries})
 			case len(args) == 0 || strings.HasPrefix(args[0], "@"):
 				native := abi.Native()
 				if archs != nil {
