@@ -185,3 +185,26 @@ func TestNumbers(t *testing.T) {
 		}
 	}
 }
+
+// TestJSON holds docs/json.md against the schemas that the commands print.
+func TestJSON(t *testing.T) {
+	printed := map[string]bool{}
+	files, err := filepath.Glob("cmd/monban/*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range files {
+		for _, m := range regexp.MustCompile(`printJSON\(.*?, "([a-z]+/\d+)", `).FindAllStringSubmatch(read(t, name), -1) {
+			printed[m[1]] = true
+		}
+	}
+	described := map[string]bool{}
+	for _, heading := range regexp.MustCompile(`(?m)^## (.*)$`).FindAllStringSubmatch(read(t, "docs/json.md"), -1) {
+		for schema := range strings.SplitSeq(heading[1], ", ") {
+			described[schema] = true
+		}
+	}
+	if diff := cmp.Diff(printed, described); diff != "" {
+		t.Errorf("printed (-), described (+):\n%s", diff)
+	}
+}

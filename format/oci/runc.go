@@ -12,6 +12,20 @@ import (
 func (in *importer) runtimeAdds(all []clause, listed []abi.Arch) {
 	p := in.policy
 	p.BadArch = policy.Action{Kind: bpf.KillThread}
+	nr := func(op policy.Op, n uint32) policy.Expr {
+		return policy.Compare{X: policy.Operand{Name: "nr"}, Op: op, Y: policy.Num(n)}
+	}
+	answer := func(a abi.Arch, do policy.Action, cond policy.Expr) {
+		p.Rules = append(p.Rules, policy.Rule{Action: do, Cond: cond, Archs: []abi.Arch{a}, Pos: in.Pos(in.off)})
+	}
+	archs := slices.Clone(p.Archs)
+	x32 := slices.Contains(archs, abi.X86_64) && !slices.Contains(archs, abi.X32)
+	if x32 {
+		// Of the numbers with which x32 calls are made, the one by which a tracer has a call skipped is no stranger to libseccomp.
+		p.Archs = append(p.Archs, abi.X32)
+		answer(abi.X32, p.Default, nr(policy.EQ, 0xffffffff))
+		defer func() { answer(abi.X32, p.BadArch, nr(policy.GE, abi.X32Bit)) }()
+	}
 	switch p.Default.Kind {
 	case bpf.Allow, bpf.Log, bpf.Trace:
 		return
@@ -19,15 +33,8 @@ func (in *importer) runtimeAdds(all []clause, listed []abi.Arch) {
 	if in.runtime == "crun" {
 		return // has no such stub
 	}
-	enosys := func(a abi.Arch, op policy.Op, nr uint32) {
-		p.Rules = append(p.Rules, policy.Rule{
-			Action: policy.Action{Kind: bpf.Errno, Errno: "ENOSYS"},
-			Cond:   policy.Compare{X: policy.Operand{Name: "nr"}, Op: op, Y: policy.Num(nr)},
-			Archs:  []abi.Arch{a},
-			Pos:    in.Pos(in.off),
-		})
-	}
-	for _, a := range p.Archs {
+	enosys := policy.Action{Kind: bpf.Errno, Errno: "ENOSYS"}
+	for _, a := range archs {
 		if !slices.Contains(listed, a) {
 			continue // runc looks only at the architectures that the profile lists, be the native one among them or not
 		}
@@ -44,9 +51,12 @@ func (in *importer) runtimeAdds(all []clause, listed []abi.Arch) {
 			continue
 		}
 		if a == abi.S390 || a == abi.S390X {
-			enosys(a, policy.EQ, 0) // what the kernel makes of a number that it does not know
+			answer(a, enosys, nr(policy.EQ, 0)) // what the kernel makes of a number that it does not know
 		}
-		enosys(a, policy.GT, last)
+		answer(a, enosys, nr(policy.GT, last))
+		if x32 && a == abi.X86_64 { // the stub takes bit 30 alone for x32's, and numbers above it for unknown ones
+			answer(abi.X32, enosys, policy.And{nr(policy.GE, 2*abi.X32Bit), nr(policy.LT, 3*abi.X32Bit)})
+		}
 	}
 }
 
