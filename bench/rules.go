@@ -244,6 +244,7 @@ func (r *Rules) policy(runc bool, gaps []gap) (*policy.Policy, error) {
 	if !runc {
 		p.BadArch = policy.Action{Kind: bpf.KillProcess}
 		p.Rules = slices.DeleteFunc(p.Rules, isStub)
+		p.Archs = slices.DeleteFunc(p.Archs, func(a abi.Arch) bool { return !slices.Contains(r.Archs, a) })
 	}
 	for i := range p.Rules {
 		x := &p.Rules[i]
@@ -259,11 +260,9 @@ func (r *Rules) policy(runc bool, gaps []gap) (*policy.Policy, error) {
 	return p, nil
 }
 
-// isStub tells runc's rules for numbers above the newest that a profile names; no other rule compares numbers by order.
-func isStub(r policy.Rule) bool {
-	c, ok := r.Cond.(policy.Compare)
-	return ok && r.Call == "" && c.X.Name == "nr" && c.Op == policy.GT
-}
+// isStub tells what the runtime adds from the profile's own rules, which are all about a call by name: runc's answers to numbers
+// above the newest that a profile names, and libseccomp's to x32's numbers.
+func isStub(r policy.Rule) bool { return r.Call == "" }
 
 // verdict is policy's meaning in a space.
 func (r *Rules) verdict(s *verdict.Space, runc bool, gaps []gap) (verdict.Verdict, error) {
