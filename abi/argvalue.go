@@ -33,15 +33,65 @@ func (a Arch) ConstantName(call string, arg int, value uint64) string {
 	if !ok || arg < 0 || arg >= len(args) {
 		return ""
 	}
-	for _, v := range argValues() {
-		if v.calls != "*" && !listed(v.calls, call) ||
-			!slices.ContainsFunc(strings.Split(v.args, ","), args[arg].Is) {
-			continue
-		}
-		width := uint64(1)<<args[arg].Bits - 1 // 64 bits: a shift by 64 gives 0, and 0-1 all ones
+	if v, ok := valuesOf(call, args[arg]); ok {
+		width := widthOf(args[arg])
 		return a.inWords(v, value&width, width)
 	}
 	return ""
+}
+
+// MaskName returns how a person would write which bits of the argument a filter looks at: "CLONE_NEWNS|CLONE_NEWUSER",
+// "O_ACCMODE|O_CREAT", "0xf|SOCK_CLOEXEC" where the bits of a number have no name, or "" where the argument is no set of flags or
+// some bit has no name. number says that the bits of a number are among them, whose 0 may have a name: O_RDONLY.
+func (a Arch) MaskName(call string, arg int, mask uint64) (name string, number bool) {
+	args, ok := a.Args(call)
+	if !ok || arg < 0 || arg >= len(args) {
+		return "", false
+	}
+	v, ok := valuesOf(call, args[arg])
+	width := widthOf(args[arg])
+	names, field := v.names, ""
+	switch of, isField := strings.CutPrefix(v.kind, "field:"); {
+	case !ok || mask&^width != 0 || mask == 0:
+		return "", false
+	case isField:
+		if _, names, _ = strings.Cut(v.names, " | "); mask&a.fieldOf(of) == a.fieldOf(of) {
+			mask &^= a.fieldOf(of)
+			field = of
+		}
+	case v.kind != "flags":
+		return "", false
+	}
+	if mask == 0 {
+		return field, true
+	}
+	flags := flagNames(a.named(names, width), mask)
+	if field == "" || flags == "" {
+		return flags, false
+	}
+	return field + "|" + flags, true
+}
+
+// valuesOf finds what is known of an argument's values.
+func valuesOf(call string, arg Arg) (argValue, bool) {
+	for _, v := range argValues() {
+		if (v.calls == "*" || listed(v.calls, call)) && slices.ContainsFunc(strings.Split(v.args, ","), arg.Is) {
+			return v, true
+		}
+	}
+	return argValue{}, false
+}
+
+// widthOf is all ones, as many as the argument has.
+func widthOf(arg Arg) uint64 { return uint64(1)<<arg.Bits - 1 } // 64 bits: a shift by 64 gives 0, and 0-1 all ones
+
+// fieldOf is the mask of a field:mask, a number or a constant's name.
+func (a Arch) fieldOf(mask string) uint64 {
+	if v, ok := a.Constant(mask); ok {
+		return v
+	}
+	v, _ := strconv.ParseUint(mask, 0, 64)
+	return v
 }
 
 func listed(list, word string) bool {
@@ -64,7 +114,7 @@ func (a Arch) inWords(v argValue, value, width uint64) string {
 		return flagNames(a.named(v.names, width), value)
 	}
 	// field:mask, a number in some bits and flags in the others
-	mask, _ := strconv.ParseUint(strings.TrimPrefix(v.kind, "field:"), 0, 64)
+	mask := a.fieldOf(strings.TrimPrefix(v.kind, "field:"))
 	enum, flags, _ := strings.Cut(v.names, " | ")
 	number := nameOf(a.named(enum, width), value&mask, 0)
 	if number == "" && value&mask != 0 {

@@ -3,6 +3,7 @@ package policy
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"monban/abi"
@@ -63,12 +64,15 @@ func (d *decompiler) condition(a abi.Arch, call string, s *verdict.Space, n verd
 	return or, nil
 }
 
+func single(ranges [][2]uint64) bool { return len(ranges) == 1 && ranges[0][0] == ranges[0][1] }
+
 // A shape is how a register's value is looked at: which operand, how wide, and with which constants' names.
 type shape struct {
 	x      Operand
 	bits   int
 	signed bool
 	name   func(uint64) Const
+	mask   func(uint64) (c Const, number bool) // a mask in flags' names, or a number; number says that its 0 may have a name
 }
 
 // register writes a condition on one register: by ranges or by masks, whichever is shorter.
@@ -82,6 +86,13 @@ func (d *decompiler) register(a abi.Arch, call string, s *verdict.Space, n verdi
 	ranges, byRange := valueRanges(v, hi, sh.bits, maxRanges)
 	if byRange && sh.signed {
 		ranges = signedRanges(ranges, sh.bits)
+	}
+	if byRange && !single(ranges) {
+		// Flags are read as flags: "none but these" rather than a list of their sums.
+		cubes, ok := s.Cubes(n, hi, 1)
+		if ok && sh.inFlags(cubes[0].Mask) {
+			return sh.cubes(cubes), nil
+		}
 	}
 	if byRange && len(ranges) <= 2 {
 		rest, ok := valueRanges(s.Verdict(s.Not(n)), hi, sh.bits, 1)
@@ -154,6 +165,7 @@ func (d *decompiler) half(call string, s *verdict.Space, n verdict.Node, hi, w v
 		sh.x.Name = "ip"
 	}
 	sh.name = func(x uint64) Const { return Num(x) }
+	sh.mask = plainMask
 	var ranges [][2]uint64
 	for span := range s.Verdict(n).Spans(w) {
 		if yes, _ := span.Then.Constant(); yes == 1 {
@@ -177,10 +189,10 @@ func (d *decompiler) half(call string, s *verdict.Space, n verdict.Node, hi, w v
 func (d *decompiler) shape(a abi.Arch, call string, v verdict.Verdict, hi verdict.Word) (shape, bool) {
 	number := func(x uint64) Const { return Num(x) }
 	if hi == verdict.IPHi {
-		return shape{Operand{Name: "ip"}, 64, false, number}, true
+		return shape{Operand{Name: "ip"}, 64, false, number, plainMask}, true
 	}
 	i := int(hi-verdict.ArgHi(0)) / 2
-	sh := shape{Operand{Arg: i}, a.Bits(), false, number}
+	sh := shape{Operand{Arg: i}, a.Bits(), false, number, plainMask}
 	args, _ := a.Args(call)
 	for _, arg := range args {
 		if arg.Index == i && arg.High < 0 {
@@ -208,28 +220,54 @@ func (d *decompiler) shape(a abi.Arch, call string, v verdict.Verdict, hi verdic
 	}
 	if call != "" {
 		mask := ^uint64(0) >> (64 - sh.bits)
-		sh.name = func(x uint64) Const { return named(a, call, i, x, mask) }
+		sh.name = func(x uint64) Const { return spelled(a, a.ConstantName(call, i, x), x, mask) }
+		sh.mask = func(x uint64) (Const, bool) {
+			names, number := a.MaskName(call, i, x)
+			if c := spelled(a, names, x, mask); c != Const(Num(x)) {
+				return c, number
+			}
+			rest := ^x & mask
+			names, _ = a.MaskName(call, i, rest)
+			if c := spelled(a, names, rest, mask); c != Const(Num(rest)) {
+				return Unary{'~', c}, false
+			}
+			return Num(x), true
+		}
 	}
 	return sh, true
 }
 
-// named is a value by its name, where it has one that means exactly this.
-func named(a abi.Arch, call string, arg int, x, mask uint64) Const {
-	s := a.ConstantName(call, arg, x)
+// spelled is the value x, of those bits, in names joined by |, where they mean exactly this.
+func spelled(a abi.Arch, names string, x, mask uint64) Const {
 	var c Const
 	var sum uint64
-	for part := range strings.SplitSeq(s, "|") {
+	for part := range strings.SplitSeq(names, "|") {
+		term := Const(Sym{Name: part})
 		v, ok := a.Constant(part)
-		if !ok || !isConstantName(part) {
+		if n, err := strconv.ParseUint(part, 0, 64); err == nil {
+			v, ok, term = n, true, Num(n)
+		} else if !isConstantName(part) {
+			ok = false
+		}
+		if !ok {
 			return Num(x)
 		}
 		sum |= v
-		c = orConst(c, Sym{Name: part})
+		c = orConst(c, term)
 	}
 	if sum&mask != x {
 		return Num(x)
 	}
 	return c
+}
+
+// plainMask is a mask as a number.
+func plainMask(x uint64) (Const, bool) { return Num(x), true }
+
+// inFlags says that a mask is one of named flags.
+func (sh *shape) inFlags(mask uint64) bool {
+	c, _ := sh.mask(mask)
+	return c != Const(Num(mask))
 }
 
 func orConst(a, b Const) Const {
@@ -353,7 +391,7 @@ func (sh *shape) names(r [2]uint64) []Range {
 	var out []Range
 	for x := r[0]; ; x++ {
 		c := sh.value(x)
-		if _, ok := c.(Sym); !ok {
+		if _, ok := c.(Num); ok {
 			return nil
 		}
 		if out = append(out, Range{Lo: c}); x == r[1] {
@@ -366,11 +404,14 @@ func (sh *shape) cubes(cubes []verdict.Cube) Expr {
 	var or Or
 	full := ^uint64(0) >> (64 - sh.bits)
 	for _, c := range slices.Clone(cubes) {
-		x := sh.x
+		x, want := sh.x, sh.value(c.Want)
 		if c.Mask != full || x.Mask != nil {
-			x.Mask = sh.name(c.Mask)
+			number := false
+			if x.Mask, number = sh.mask(c.Mask); c.Want == 0 && !number {
+				want = Num(0) // none of these flags: not PROT_NONE
+			}
 		}
-		or = append(or, Compare{x, EQ, sh.value(c.Want)})
+		or = append(or, Compare{x, EQ, want})
 	}
 	if len(or) == 1 {
 		return or[0]
