@@ -194,7 +194,7 @@ func TestJSON(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, name := range files {
-		for _, m := range regexp.MustCompile(`printJSON\(.*?, "([a-z]+/\d+)", `).FindAllStringSubmatch(read(t, name), -1) {
+		for _, m := range regexp.MustCompile(`printJSON\(.*?, "([a-z-]+/\d+)", `).FindAllStringSubmatch(read(t, name), -1) {
 			printed[m[1]] = true
 		}
 	}

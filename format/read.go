@@ -85,7 +85,7 @@ func split(ref string) (codec.Format, string, error) {
 	}
 	if !strings.ContainsAny(prefix, "./") {
 		if _, err := os.Stat(ref); err != nil {
-			return codec.Format{}, "", fmt.Errorf("%s: unknown prefix %s: (there are %s and pid:)", ref, prefix, strings.Join(prefixes(), " "))
+			return codec.Format{}, "", fmt.Errorf("%s: unknown prefix %s: (there are %s, pid: and stack:)", ref, prefix, strings.Join(prefixes(), " "))
 		}
 	}
 	return codec.Format{}, ref, nil

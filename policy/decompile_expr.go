@@ -82,6 +82,20 @@ func (d *decompiler) register(a abi.Arch, call string, s *verdict.Space, n verdi
 	if !ok {
 		return nil, fmt.Errorf("%w: on %s, %s is judged by bits that its registers do not have", ErrNotPolicy, a, call)
 	}
+	if low, ok := aboveOnly(v, hi); ok && a.Bits() == 64 && hi != verdict.IPHi {
+		// What differs where a program leaves something in the upper half: the low half's condition, and that.
+		below, err := d.condition(a, call, s, low.Node())
+		if err != nil {
+			return nil, err
+		}
+		wide := sh.x
+		wide.Wide, wide.Mask = true, nil
+		above := Compare{wide, GT, Num(0xffffffff)}
+		if below, ok := below.(And); ok && len(below) == 0 {
+			return above, nil
+		}
+		return And{below, above}, nil
+	}
 	const plenty = 1024
 	ranges, byRange := valueRanges(v, hi, sh.bits, maxRanges)
 	if byRange && sh.signed {
@@ -120,6 +134,22 @@ func (d *decompiler) register(a abi.Arch, call string, s *verdict.Space, n verdi
 		return sh.ranges(ranges), nil
 	}
 	return d.halves(a, call, s, v, hi)
+}
+
+// aboveOnly says that a condition never holds where a register's upper half is 0, and does not look at it otherwise; low is what it
+// then asks of the low half.
+func aboveOnly(v verdict.Verdict, hi verdict.Word) (low verdict.Verdict, ok bool) {
+	n := 0
+	for span := range v.Spans(hi) {
+		if n++; n == 1 {
+			if no, constant := span.Then.Constant(); span.Lo != 0 || span.Hi != 0 || !constant || no != 0 {
+				return low, false
+			}
+			continue
+		}
+		low = span.Then
+	}
+	return low, n == 2
 }
 
 // halves writes a condition on a whole register half by half: for each thing that can be left of it after the high word, when

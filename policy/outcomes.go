@@ -12,6 +12,7 @@ import (
 // An Outcome is one of the answers that a call can get, and when.
 type Outcome struct {
 	Action Action
+	On     bpf.Action // the same as the filter's number
 	Cond   Expr
 }
 
@@ -26,9 +27,16 @@ func Outcomes(a abi.Arch, call string, left verdict.Verdict) ([]Outcome, error) 
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, Outcome{numeric(a, do), cond})
+		out = append(out, Outcome{numeric(a, do), do, cond})
 	}
 	return out, nil
+}
+
+// Condition writes a condition on the arguments of one call as an expression. The error is ErrNotPolicy where that has no form, or
+// none of a bearable length.
+func Condition(a abi.Arch, call string, s *verdict.Space, n verdict.Node) (Expr, error) {
+	d := &decompiler{p: &Policy{Name: call}}
+	return d.condition(a, call, s, n)
 }
 
 // String is the rule as a line of the language.

@@ -31,29 +31,48 @@ func Stack(older, newer Verdict) Verdict {
 	return Verdict{s, s.combine(newer.node, older.node, map[[2]Node]Node{})}
 }
 
+// combine is what the kernel makes of two filters' answers.
 func (s *Space) combine(newer, older Node, memo map[[2]Node]Node) Node {
-	if newer == older {
-		return newer
+	return s.apply(newer, older, memo, func(newer, older bpf.Action) bool { return int32(older.Kind()) < int32(newer.Kind()) })
+}
+
+// Strictest answers each call as the stricter of a and b does, in the kernel's order of actions; a's answer of equals.
+func Strictest(a, b Verdict) Verdict {
+	s := a.space
+	n := s.apply(a.node, b.node, map[[2]Node]Node{}, func(x, y bpf.Action) bool { return int32(y.Kind()) < int32(x.Kind()) })
+	return Verdict{s, n}
+}
+
+// Loosest answers each call as the more permissive of a and b does, in the kernel's order of actions; a's answer of equals.
+func Loosest(a, b Verdict) Verdict {
+	s := a.space
+	n := s.apply(a.node, b.node, map[[2]Node]Node{}, func(x, y bpf.Action) bool { return int32(y.Kind()) > int32(x.Kind()) })
+	return Verdict{s, n}
+}
+
+// apply answers as b does where second says so of the two answers, else as a does.
+func (s *Space) apply(a, b Node, memo map[[2]Node]Node, second func(x, y bpf.Action) bool) Node {
+	if a == b {
+		return a
 	}
-	level := min(s.level(newer), s.level(older))
+	level := min(s.level(a), s.level(b))
 	if level == endLevel {
-		a, b := bpf.Action(s.valueAt(newer)), bpf.Action(s.valueAt(older))
-		if int32(b.Kind()) < int32(a.Kind()) {
-			return older
+		if second(bpf.Action(s.valueAt(a)), bpf.Action(s.valueAt(b))) {
+			return b
 		}
-		return newer
+		return a
 	}
-	key := [2]Node{newer, older}
+	key := [2]Node{a, b}
 	if r, ok := memo[key]; ok {
 		return r
 	}
 	if !s.step() {
 		return False
 	}
-	a0, a1 := s.cofactors(newer, level)
-	b0, b1 := s.cofactors(older, level)
-	lo := s.combine(a0, b0, memo)
-	r := s.mk(level, lo, s.combine(a1, b1, memo))
+	a0, a1 := s.cofactors(a, level)
+	b0, b1 := s.cofactors(b, level)
+	lo := s.apply(a0, b0, memo, second)
+	r := s.mk(level, lo, s.apply(a1, b1, memo, second))
 	memo[key] = r
 	return r
 }

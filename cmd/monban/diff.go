@@ -1,47 +1,36 @@
 package main
 
 import (
-	"cmp"
 	"fmt"
 	"io"
-	"math"
-	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"monban/abi"
-	"monban/bpf"
 	"monban/format"
-	"monban/policy"
+	"monban/inspect"
 	"monban/verdict"
 )
 
-// A class is all calls of one architecture that two gates answer differently in the same way.
-type class struct {
-	Arch    string   `json:"arch"`
-	A       string   `json:"a"`
-	B       string   `json:"b"`
-	Calls   []string `json:"calls"`             // names; numbers without a name as lo..hi
-	Partial bool     `json:"partial,omitempty"` // there are too many ranges of numbers to list them all
-	Witness string   `json:"witness"`           // one call that shows it
-
-	data bpf.Data
-}
-
 func diffCommand() *cobra.Command {
 	var gate gateFlags
-	var asJSON bool
+	var asJSON, subset bool
 	cmd := &cobra.Command{
 		Use:   "diff [flags] A B",
 		Short: "exactly what two gates disagree on",
 		Long: `Diff compares the meanings of two gates, whatever form they have. It is exact: no call is sampled,
-and status 0 is a proof that the two are equal. Otherwise the status is 1, and each kind of
-difference is listed with the calls that it concerns and one call as a witness.`,
+and status 0 is a proof that the two are equal. Otherwise the status is 1, and what changes when A
+is replaced by B is listed, worst first: calls that are newly allowed, then those that are answered
+otherwise, then those that are newly denied. Each kind has its calls, their conditions, and one call
+as a witness.
+
+With --subset, status 0 is a proof that A lets nothing pass that B doesn't; otherwise the status is
+1, and what A lets pass beyond B is listed.`,
 		Example: `  monban diff docker.json @container
-  monban diff old.bpf new.bpf
-  monban diff pid:1234 web.gate`,
+  monban diff pid:1234 web.gate
+  monban diff --subset new.gate old.gate        a change may only take away
+  monban diff stack:docker.json,extra.gate all.gate`,
 		Args: takes("A", "B"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			space := verdict.NewSpace(verdict.DefaultBudget)
@@ -59,222 +48,124 @@ difference is listed with the calls that it concerns and one call as a witness.`
 					archs = append(archs, format.NativeFor(order).Family()...)
 				}
 			}
-			classes := differences(v[0], v[1], archs)
+			d := comparison{a: args[0], b: args[1], subset: subset, holds: v[0] == v[1]}
+			if subset {
+				d.classes, d.holds = beyond(v[0], v[1], archs)
+			} else {
+				d.classes = inspect.Diff(v[0], v[1], archs)
+			}
+			w := cmd.OutOrStdout()
 			if asJSON {
-				out := struct {
-					Equal   bool    `json:"equal"`
-					Classes []class `json:"classes"`
-				}{v[0] == v[1], append([]class{}, classes...)}
-				if err := printJSON(cmd.OutOrStdout(), "diff/1", out); err != nil {
+				if err := printJSON(w, "diff/2", d.object()); err != nil {
 					return err
 				}
 			} else {
-				printDifferences(cmd.OutOrStdout(), args[0], args[1], v[0] == v[1], classes)
+				d.print(w)
 			}
-			if v[0] != v[1] {
+			if !d.holds {
 				return exit{exitFindings, nil}
 			}
 			return nil
 		},
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	cmd.Flags().BoolVar(&subset, "subset", false, "only ask whether A lets nothing pass that B doesn't")
 	gate.register(cmd)
 	return cmd
 }
 
-// differences sorts all calls on which a and b disagree into classes: for each architecture that either tells apart, for each
-// pair of answers. first are the architectures to name first.
-func differences(a, b verdict.Verdict, first []abi.Arch) []class {
-	var out []class
-	index := map[string]int{}
-	note := func(arch, call string, d verdict.Difference, errnos abi.Arch) {
-		x, y := policy.ActionOn(errnos, d.A).String(), policy.ActionOn(errnos, d.B).String()
-		key := arch + "\x00" + x + "\x00" + y
-		i, ok := index[key]
-		if !ok {
-			i = len(out)
-			index[key] = i
-			out = append(out, class{Arch: arch, A: x, B: y, data: d.Data})
-		}
-		if c := &out[i]; len(c.Calls) == 0 || c.Calls[len(c.Calls)-1] != call {
-			c.Calls = append(c.Calls, call)
+// beyond is what a lets pass, or leaves to a supervisor, and b doesn't.
+func beyond(a, b verdict.Verdict, archs []abi.Arch) (out []inspect.Class, none bool) {
+	for _, c := range inspect.Diff(b, a, archs) {
+		if c.Change == inspect.NewlyAllowed || c.Change == inspect.NewlySupervised {
+			out = append(out, c)
 		}
 	}
-	place := func(name string, arch abi.Arch, known bool, nr uint32) string {
-		if known && arch == abi.X86_64 && nr >= abi.X32Bit {
-			return abi.X32.String()
-		}
-		return name
+	return out, len(out) == 0
+}
+
+// A comparison is what diff found.
+type comparison struct {
+	a, b    string
+	subset  bool
+	holds   bool // equal, or a subset
+	classes []inspect.Class
+}
+
+func (d *comparison) print(w io.Writer) {
+	switch {
+	case d.holds && d.subset:
+		fmt.Fprintf(w, "subset: %s lets nothing pass that %s doesn't\n", d.a, d.b)
+	case d.holds:
+		fmt.Fprintf(w, "equal: %s and %s mean exactly the same\n", d.a, d.b)
+	case d.subset:
+		fmt.Fprintf(w, "no subset: %s lets pass what %s doesn't\n", d.a, d.b)
+	default:
+		fmt.Fprintf(w, "different: from %s to %s\n", d.a, d.b)
 	}
-	partial := map[string]bool{} // architectures of which not all was gone through
-	// unlisted makes sure that what lies beyond the ranges gone through has its classes, by a witness of each.
-	unlisted := func(a, b verdict.Verdict, token *uint32) {
-		for _, d := range verdict.Differences(a, b) {
-			if token != nil {
-				d.Data.Arch = *token
-			}
-			arch, name, known := tokenName(d.Data.Arch, d.Data.Arch, first)
-			on := place(name, arch, known, d.Data.Nr)
-			partial[on], partial[name] = true, true
-			x, y := policy.ActionOn(arch, d.A).String(), policy.ActionOn(arch, d.B).String()
-			if _, ok := index[on+"\x00"+x+"\x00"+y]; !ok {
-				note(on, numbersIn(arch, known, d.Data.Nr, d.Data.Nr)[0].name, d, arch)
-			}
+	for i := range d.classes {
+		d.printClass(w, &d.classes[i])
+	}
+}
+
+func (d *comparison) printClass(w io.Writer, c *inspect.Class) {
+	style := yellow
+	switch c.Change {
+	case inspect.NewlyAllowed, inspect.NewlySupervised:
+		style = red
+	case inspect.NewlyDenied:
+		style = green
+	}
+	change, from, to := c.Change.String(), c.A, c.B
+	if d.subset {
+		change = map[inspect.Change]string{inspect.NewlyAllowed: "allowed", inspect.NewlySupervised: "supervised"}[c.Change]
+	}
+	partial := ""
+	if c.Partial {
+		partial = "at least "
+	}
+	fmt.Fprintf(w, "\n%s on %s: %s -> %s, %s%s\n", styled(w, style, change), strings.Join(c.Archs, ", "), from, to, partial, extent(c))
+	const most = 16
+	var always []string
+	for _, p := range c.Calls {
+		if p.When == "" {
+			always = append(always, p.Call)
 		}
 	}
-	archs, allArchs := pairSpans(a, b, verdict.Arch)
-	for _, sa := range archs {
-		arch, name, known := tokenName(sa.lo, sa.hi, first)
-		numbers, all := pairSpans(sa.a, sa.b, verdict.Nr)
-		for _, sn := range numbers {
-			diffs := verdict.Differences(sn.a, sn.b)
-			for _, call := range numbersIn(arch, known, sn.lo, sn.hi) {
-				for _, d := range diffs {
-					d.Data.Arch, d.Data.Nr = sa.lo, call.lo
-					note(place(name, arch, known, call.lo), call.name, d, arch)
-				}
-			}
-		}
-		if !all {
-			unlisted(sa.a, sa.b, &sa.lo)
-		}
+	if n := len(always) - most; n > 0 {
+		always = append(always[:most:most], fmt.Sprintf("… and %d more (--json has all)", n))
 	}
-	if !allArchs || len(out) == 0 {
-		unlisted(a, b, nil)
+	if always != nil {
+		fmt.Fprintln(w, wrap("  "+strings.Join(always, " "), "  "))
 	}
-	for i := range out {
-		c := &out[i]
-		c.Partial = partial[c.Arch]
-		arch, err := abi.ParseArch(c.Arch)
-		if err != nil {
-			c.Witness = fmt.Sprintf("call %d, arguments %#x, of architecture %#x", c.data.Nr, c.data.Args, c.data.Arch)
+	listed := 0
+	for _, p := range c.Calls {
+		if p.When == "" {
 			continue
 		}
-		c.Witness = policy.FormatCall(arch, &c.data)
-	}
-	slices.SortStableFunc(out, func(x, y class) int { return cmp.Compare(archRank(x.Arch, first), archRank(y.Arch, first)) })
-	return out
-}
-
-func archRank(name string, first []abi.Arch) int {
-	for i, a := range first {
-		if a.String() == name {
-			return i
+		if listed++; listed > most {
+			continue
 		}
-	}
-	return len(first)
-}
-
-// tokenName names a range of architecture tokens.
-func tokenName(lo, hi uint32, first []abi.Arch) (arch abi.Arch, name string, known bool) {
-	for _, a := range append(slices.Clone(first), abi.Archs()...) {
-		if lo == hi && a.Token() == lo && a != abi.X32 {
-			return a, a.String(), true
+		when := " if " + p.When
+		if p.When == inspect.Unreadable {
+			when = " " + p.When
 		}
+		fmt.Fprintln(w, shortened("  "+p.Call+when, 4))
 	}
-	arch = abi.Native()
-	if len(first) > 0 {
-		arch = first[0]
+	if n := listed - most; n > 0 {
+		fmt.Fprintf(w, "  … and %d more with conditions (--json has all)\n", n)
 	}
-	return arch, "other architectures", false
-}
-
-// A pairSpan is a range on which each of two verdicts does one thing, and not the same.
-type pairSpan struct {
-	lo, hi uint32
-	a, b   verdict.Verdict
-}
-
-// maxPairs bounds the ranges that a diff goes through one by one.
-const maxPairs = 1 << 16
-
-// pairSpans lists the ranges on which a and b differ; all is false where there are too many, and the list breaks off.
-func pairSpans(a, b verdict.Verdict, w verdict.Word) (out []pairSpan, all bool) {
-	collect := func(v verdict.Verdict) (spans []verdict.Span) {
-		for s := range v.Spans(w) {
-			if spans = append(spans, s); len(spans) == maxPairs {
-				break
-			}
-		}
-		return spans
-	}
-	as, bs := collect(a), collect(b)
-	for i, j := 0, 0; i < len(as) && j < len(bs); {
-		x, y := as[i], bs[j]
-		if x.Then != y.Then {
-			out = append(out, pairSpan{max(x.Lo, y.Lo), min(x.Hi, y.Hi), x.Then, y.Then})
-		}
-		if x.Hi <= y.Hi {
-			i++
-		}
-		if y.Hi <= x.Hi {
-			j++
-		}
-	}
-	return out, as[len(as)-1].Hi == math.MaxUint32 && bs[len(bs)-1].Hi == math.MaxUint32
-}
-
-type numbered struct {
-	lo   uint32
-	name string
-}
-
-// numbersIn names the calls in a range of numbers, and the runs of numbers between them that have no name.
-func numbersIn(a abi.Arch, known bool, lo, hi uint32) []numbered {
-	var out []numbered
-	add := func(lo, hi uint32) {
-		switch {
-		case lo == hi:
-			out = append(out, numbered{lo, fmt.Sprint(lo)})
-		case lo < hi:
-			out = append(out, numbered{lo, fmt.Sprintf("%d..%d", lo, hi)})
-		}
-	}
-	if !known {
-		add(lo, hi)
-		return out
-	}
-	next := uint64(lo)
-	archs := []abi.Arch{a}
-	if a == abi.X86_64 {
-		archs = append(archs, abi.X32)
-	}
-	for _, a := range archs {
-		for nr, call := range a.Calls() {
-			if uint64(nr) < next || nr > hi {
-				continue
-			}
-			if uint64(nr) > next {
-				add(uint32(next), nr-1)
-			}
-			out = append(out, numbered{nr, call})
-			next = uint64(nr) + 1
-		}
-	}
-	if next <= uint64(hi) {
-		add(uint32(next), hi)
-	}
-	return out
+	fmt.Fprintln(w, wrap("  witness: "+c.Witness, "    "))
 }
 
 // extent is how much a class concerns: "3 calls", "3 calls and 80 numbers that no call has".
-func (c class) extent() string {
-	calls, numbers := 0, uint64(0)
-	for _, name := range c.Calls {
-		lo, hi, several := strings.Cut(name, "..")
-		first, err := strconv.ParseUint(lo, 10, 32)
-		if err != nil {
-			calls++
-			continue
-		}
-		last := first
-		if several {
-			last, _ = strconv.ParseUint(hi, 10, 32)
-		}
-		numbers += last - first + 1
+func extent(c *inspect.Class) string {
+	calls, numbers := len(c.Calls), uint64(0)
+	for _, n := range c.Numbers {
+		numbers += uint64(n.To) - uint64(n.From) + 1
 	}
 	switch {
-	case numbers == 1<<32:
+	case numbers == 1<<32 && len(c.Archs) == 1:
 		return "any call"
 	case numbers == 0:
 		return plural(calls, "call")
@@ -284,26 +175,42 @@ func (c class) extent() string {
 	return fmt.Sprintf("%s and %s that no call has", plural(calls, "call"), plural(numbers, "number"))
 }
 
-func printDifferences(w io.Writer, a, b string, equal bool, classes []class) {
-	if equal {
-		fmt.Fprintf(w, "equal: %s and %s mean exactly the same\n", a, b)
-		return
+func (d *comparison) object() any {
+	type numbers struct {
+		Arch string `json:"arch"`
+		From uint32 `json:"from"`
+		To   uint32 `json:"to"`
+		When string `json:"when,omitempty"`
 	}
-	fmt.Fprintf(w, "different: - is %s, + is %s\n", a, b)
-	for _, c := range classes {
-		extent := c.extent()
-		if c.Partial {
-			extent = "at least " + extent
-		}
-		fmt.Fprintf(w, "\n%s: %s\n", c.Arch, extent)
-		fmt.Fprintln(w, styled(w, red, "- "+c.A))
-		fmt.Fprintln(w, styled(w, green, "+ "+c.B))
-		const most = 12
-		names := strings.Join(c.Calls[:min(len(c.Calls), most)], " ")
-		if n := len(c.Calls) - most; n > 0 {
-			names += fmt.Sprintf(" … and %d more (--json has all)", n)
-		}
-		fmt.Fprintln(w, wrap("  "+names, "  "))
-		fmt.Fprintln(w, wrap("  witness: "+c.Witness, "    "))
+	type class struct {
+		Change  string         `json:"change"`
+		Archs   []string       `json:"archs"`
+		A       string         `json:"a"`
+		B       string         `json:"b"`
+		Calls   []partlyObject `json:"calls"`
+		Numbers []numbers      `json:"numbers,omitempty"`
+		Partial bool           `json:"partial,omitempty"` // there are too many ranges of numbers to list them all
+		Witness string         `json:"witness"`
 	}
+	classes := []class{}
+	for _, c := range d.classes {
+		o := class{c.Change.String(), c.Archs, c.A, c.B, partlyObjects(c.Calls), nil, c.Partial, c.Witness}
+		if d.subset {
+			o.A, o.B = c.B, c.A
+		}
+		for _, n := range c.Numbers {
+			o.Numbers = append(o.Numbers, numbers(n))
+		}
+		classes = append(classes, o)
+	}
+	if d.subset {
+		return struct {
+			Subset  bool    `json:"subset"`
+			Classes []class `json:"classes"`
+		}{d.holds, classes}
+	}
+	return struct {
+		Equal   bool    `json:"equal"`
+		Classes []class `json:"classes"`
+	}{d.holds, classes}
 }

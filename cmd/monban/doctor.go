@@ -13,10 +13,11 @@ import (
 func doctorCommand() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
-		Use:   "doctor",
-		Short: "what this kernel can do",
-		Long:  "Doctor tries each thing that Monban can use, for real, and says what works here and what does not.",
-		Args:  cobra.NoArgs,
+		Use:     "doctor",
+		Short:   "what this kernel can do",
+		Long:    "Doctor tries each thing that Monban can use, for real, and says what works here and what does not.",
+		Example: "  monban doctor",
+		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			features := seccomp.Features()
 			w := cmd.OutOrStdout()

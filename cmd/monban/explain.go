@@ -3,13 +3,14 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"monban/abi"
-	"monban/bpf"
 	"monban/format"
+	"monban/inspect"
 	"monban/lint"
 	"monban/policy"
 	"monban/verdict"
@@ -17,59 +18,126 @@ import (
 
 func explainCommand() *cobra.Command {
 	var gate gateFlags
-	var asJSON bool
+	var full, asJSON bool
+	var call, html string
 	cmd := &cobra.Command{
 		Use:   "explain [flags] GATE",
-		Short: "what a gate means",
-		Long: `Explain writes a gate down in the policy language, with a summary and what may surprise you as
-comments. BPF is decompiled; the text is proven to mean exactly the same as the program.`,
-		Example: `  monban explain @container
-  monban explain docker.json
-  monban explain pid:1234`,
+		Short: "what a gate means, in one screen",
+		Long: `Explain says what a gate lets through: what is dangerous in it, which calls depend on their
+arguments and how, and all others by what they are for. --full writes the whole gate down in the
+policy language; that text is a gate itself, and is proven to mean the same. BPF is decompiled.`,
+		Example: `  monban explain docker.json
+  monban explain pid:1234 --full
+  monban explain @container --syscall clone
+  monban explain docker.json --html docker.html`,
 		Args: takes("GATE"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			g, err := gate.read(args[0])
 			if err != nil {
 				return err
 			}
-			space := verdict.NewSpace(verdict.DefaultBudget)
-			v, err := meaning(g, space)
+			e, err := explain(g)
 			if err != nil {
 				return err
 			}
-			native := format.NativeFor(g.Order)
-			if g.Policy != nil {
-				native = g.Policy.Archs[0]
-			}
-			p, notes, err := policy.FromVerdict(g.Name, v, native, g.Policy)
-			if errors.Is(err, policy.ErrNotPolicy) && g.Policy != nil {
-				p, notes, err = g.Policy, nil, nil // its own words say what a decompiler cannot
-			}
-			if err != nil {
-				return exit{exitUsage, fmt.Errorf("%w (monban disasm still shows it instruction by instruction)", err)}
-			}
-			findings := lint.Check(v, p.Archs)
-			if asJSON {
-				return printJSON(cmd.OutOrStdout(), "explain/1", explanation(g, p, v, notes, findings))
-			}
 			w := cmd.OutOrStdout()
-			fmt.Fprint(w, summary(g, p, v, len(notes) == 0))
-			for _, n := range notes {
-				fmt.Fprintln(w, wrap("# note: "+n, comment))
+			switch {
+			case call != "":
+				return e.story(w, call, asJSON)
+			case html != "":
+				return e.page(html)
+			case asJSON:
+				return printJSON(w, "explain/1", e.object())
+			case full:
+				return e.full(w)
 			}
-			for _, f := range findings {
-				fmt.Fprintln(w, "#")
-				fmt.Fprintln(w, wrap("# ! "+f.Title+" ("+policy.ActionOn(f.Arch, f.Action).String()+"): "+f.Reason, comment))
-				fmt.Fprintln(w, wrap("#   witness: "+witness(f), comment))
-			}
-			fmt.Fprintln(w)
-			fmt.Fprint(w, p.String())
+			e.screen(w)
 			return nil
 		},
 	}
+	cmd.Flags().BoolVar(&full, "full", false, "everything, in the policy language")
+	cmd.Flags().StringVar(&call, "syscall", "", "only this call, on every architecture")
+	cmd.Flags().StringVar(&html, "html", "", "write a page to look at, search and print to this file")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	cmd.MarkFlagsMutuallyExclusive("full", "syscall", "html")
+	cmd.MarkFlagsMutuallyExclusive("html", "json")
 	gate.register(cmd)
+	if err := cmd.RegisterFlagCompletionFunc("syscall", cobra.FixedCompletions(abi.Calls(), cobra.ShellCompDirectiveNoFileComp)); err != nil {
+		panic(err) // the flag was registered above
+	}
 	return cmd
+}
+
+// An explained gate is its meaning and what is said about it.
+type explained struct {
+	gate     *format.Gate
+	verdict  verdict.Verdict
+	archs    []abi.Arch
+	policy   *policy.Policy // in plain words; nil where there are none
+	wordless error          // why there are none
+	notes    []string       // what the policy cannot say and the gate does
+	findings []lint.Finding
+}
+
+func explain(g *format.Gate) (*explained, error) {
+	v, err := meaning(g, verdict.NewSpace(verdict.DefaultBudget))
+	if err != nil {
+		return nil, err
+	}
+	e := &explained{gate: g, verdict: v, archs: archsOf(g, v)}
+	e.policy, e.notes, err = policy.FromVerdict(g.Name, v, e.archs[0], g.Policy)
+	switch {
+	case errors.Is(err, policy.ErrNotPolicy) && g.Policy != nil:
+		e.policy, e.notes = g.Policy, nil // its own words say what a decompiler cannot
+	case errors.Is(err, policy.ErrNotPolicy):
+		e.policy, e.wordless = nil, err
+	case err != nil:
+		return nil, exit{exitUsage, err}
+	}
+	if e.policy != nil {
+		e.archs = e.policy.Archs
+	}
+	e.findings = lint.Check(v, e.archs)
+	return e, nil
+}
+
+// title is the first line: what was read.
+func (e *explained) title() string {
+	what := e.gate.Kind()
+	if n := len(e.gate.Programs); n > 0 {
+		var sizes []string
+		for _, q := range e.gate.Programs {
+			sizes = append(sizes, fmt.Sprint(len(q)))
+		}
+		what = fmt.Sprintf("%s of %s instructions", plural(n, "BPF program"), strings.Join(sizes, " and "))
+		if n > 1 {
+			what += ", stacked (the oldest first)"
+		}
+	}
+	return e.gate.Name + ": " + what
+}
+
+// full writes the gate in the policy language, with the summary as comments.
+func (e *explained) full(w io.Writer) error {
+	if e.policy == nil {
+		return exit{exitUsage, fmt.Errorf("%w (monban disasm still shows it instruction by instruction)", e.wordless)}
+	}
+	const next = "#   "
+	line := func(text string) { fmt.Fprintln(w, wrap("# "+text, next)) }
+	line(e.title())
+	for _, a := range e.archs {
+		line(a.String() + ": " + counted(inspect.Summarise(e.verdict, a)))
+	}
+	for _, n := range e.notes {
+		line("note: " + n)
+	}
+	for _, f := range e.findings {
+		fmt.Fprintln(w, "#")
+		line("! " + f.Title + " (" + policy.ActionOn(f.Arch, f.Action).String() + "): " + f.Reason)
+		line("  witness: " + witness(f))
+	}
+	fmt.Fprintf(w, "\n%s", e.policy)
+	return nil
 }
 
 // witness writes a finding's call; one of an architecture that nobody has is written as numbers.
@@ -80,104 +148,12 @@ func witness(f lint.Finding) string {
 	return policy.FormatCall(f.Arch, &f.Call) + " on " + f.Arch.String()
 }
 
-// counts are how many known calls of an architecture get which kind of answer.
-type counts struct {
-	Arch        string         `json:"arch"`
-	Actions     map[string]int `json:"actions"`     // calls that always get the action
-	Conditional []string       `json:"conditional"` // calls whose arguments decide
-	Total       int            `json:"total"`
-}
-
-func count(v verdict.Verdict, a abi.Arch) counts {
-	c := counts{Arch: a.String(), Actions: map[string]int{}}
-	own := v.Restrict(verdict.Arch, a.Token())
-	for nr, call := range a.Calls() {
-		c.Total++
-		if do, ok := own.Restrict(verdict.Nr, nr).Constant(); ok {
-			c.Actions[policy.ActionOn(a, do).String()]++
-		} else {
-			c.Conditional = append(c.Conditional, call)
-		}
+// counted says how much of an architecture's calls passes.
+func counted(s *inspect.Summary) string {
+	always, sometimes := s.Passing()
+	text := fmt.Sprintf("%d of %d calls pass", always, len(s.Calls))
+	if sometimes > 0 {
+		text += fmt.Sprintf(", %d for some arguments", sometimes)
 	}
-	return c
-}
-
-// summary counts what passes; checked is false where the gate does not look at the architecture.
-func summary(g *format.Gate, p *policy.Policy, v verdict.Verdict, checked bool) string {
-	var b strings.Builder
-	what := g.Kind()
-	if len(g.Programs) > 0 {
-		var sizes []string
-		for _, q := range g.Programs {
-			sizes = append(sizes, fmt.Sprint(len(q)))
-		}
-		what = fmt.Sprintf("%s of %s instructions", plural(len(g.Programs), "BPF program"), strings.Join(sizes, " and "))
-		if len(g.Programs) > 1 {
-			what += ", stacked (the oldest first)"
-		}
-	}
-	fmt.Fprintf(&b, "# %s: %s\n", g.Name, what)
-	for _, a := range p.Archs {
-		c := count(v, a)
-		passes := c.Actions["allow"] + c.Actions["log"]
-		line := fmt.Sprintf("# %s: %d of %d calls pass", a, passes, c.Total)
-		if n := len(c.Conditional); n > 0 {
-			line += fmt.Sprintf(", %d depending on arguments (%s)", n, strings.Join(c.Conditional, " "))
-		}
-		fmt.Fprintln(&b, wrap(line, comment))
-	}
-	others := p.BadArch.String()
-	if !checked {
-		others = "see the note"
-	}
-	fmt.Fprintln(&b, wrap(fmt.Sprintf("# all other known calls: %s; numbers that no call has: %s; other architectures: %s",
-		inWords(p.Default), p.Unknown, others), comment))
-	return b.String()
-}
-
-// inWords adds to an action what it does.
-func inWords(a policy.Action) string {
-	switch a.Kind {
-	case bpf.KillThread:
-		return "kill_thread (the calling thread dies by SIGSYS)"
-	case bpf.KillProcess:
-		return "kill_process (the process dies by SIGSYS)"
-	case bpf.Errno:
-		return a.String() + " (the call fails)"
-	}
-	return a.String()
-}
-
-// comment starts the second line of a comment.
-const comment = "#   "
-
-func explanation(g *format.Gate, p *policy.Policy, v verdict.Verdict, notes []string, findings []lint.Finding) any {
-	type finding struct {
-		Name    string `json:"name"`
-		Title   string `json:"title"`
-		Reason  string `json:"reason"`
-		Witness string `json:"witness"`
-		Action  string `json:"action"`
-	}
-	out := struct {
-		Gate     string    `json:"gate"`
-		Kind     string    `json:"kind"`
-		Archs    []counts  `json:"archs"`
-		Default  string    `json:"default"`
-		Unknown  string    `json:"unknown"`
-		BadArch  string    `json:"badarch,omitempty"` // "" where the architecture is not checked: see Notes
-		Notes    []string  `json:"notes,omitempty"`
-		Findings []finding `json:"findings"`
-		Policy   string    `json:"policy"`
-	}{g.Name, g.Kind(), nil, p.Default.String(), p.Unknown.String(), p.BadArch.String(), notes, []finding{}, p.String()}
-	if len(notes) > 0 {
-		out.BadArch = ""
-	}
-	for _, a := range p.Archs {
-		out.Archs = append(out.Archs, count(v, a))
-	}
-	for _, f := range findings {
-		out.Findings = append(out.Findings, finding{f.Name, f.Title, f.Reason, witness(f), policy.ActionOn(f.Arch, f.Action).String()})
-	}
-	return out
+	return text
 }

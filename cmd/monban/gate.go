@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"monban/abi"
+	"monban/compile"
 	"monban/format"
 	"monban/format/oci"
 	"monban/policy"
@@ -130,6 +131,9 @@ func readWith(ref string, o format.Options) (*format.Gate, error) {
 	if pid, ok := strings.CutPrefix(ref, "pid:"); ok {
 		return dumped(pid)
 	}
+	if list, ok := strings.CutPrefix(ref, "stack:"); ok {
+		return stacked(ref, strings.Split(list, ","), o)
+	}
 	g, err := format.Read(ref, os.Stdin, o)
 	if err != nil {
 		return nil, exit{exitUsage, err}
@@ -149,6 +153,39 @@ func dumped(pid string) (*format.Gate, error) {
 	}
 	bpf, _ := format.Find("bpf")
 	return &format.Gate{Name: "pid:" + pid, Format: bpf, Programs: programs, Order: abi.Native().ByteOrder()}, nil
+}
+
+// stacked is several gates on one task, as the kernel runs them; the first is the oldest.
+func stacked(name string, refs []string, o format.Options) (*format.Gate, error) {
+	program, _ := format.Find("bpf")
+	all := &format.Gate{Name: name, Format: program}
+	for _, ref := range refs {
+		if ref == "" {
+			return nil, exit{exitUsage, fmt.Errorf("%s: a gate's name is missing (stack:OLDEST,…,NEWEST)", name)}
+		}
+		g, err := readWith(ref, o)
+		if err != nil {
+			return nil, err
+		}
+		order, err := g.ByteOrder()
+		if err == nil && all.Order != nil && order != all.Order {
+			err = fmt.Errorf("%s: its byte order is not that of the gates before it: no kernel runs both", ref)
+		}
+		programs := g.Programs
+		if err == nil && g.Policy != nil {
+			var v verdict.Verdict
+			if v, err = meaning(g, verdict.NewSpace(verdict.DefaultBudget)); err == nil {
+				programs, err = compile.Programs(v, order)
+			}
+		}
+		if err != nil {
+			return nil, exit{exitUsage, err}
+		}
+		all.Order = order
+		all.Programs = append(all.Programs, programs...)
+		all.Notes = append(all.Notes, g.Notes...)
+	}
+	return all, nil
 }
 
 // meaning is a gate's verdict in a space.

@@ -110,14 +110,10 @@ func newRoot() *cobra.Command {
 		Short: "the gatekeeper for Linux system calls",
 		Long: `Monban decides which system calls a program may make, and shows and proves what a gate means.
 
-A gate is any of: a .gate file; a Docker, Podman or OCI seccomp profile; a raw BPF program; a preset
-such as @container; pid:N, the filters of a live process; or - for standard input. What it is is
-recognised by its content; gate:, oci:, bpf: or bpf-be: before the name force it.`,
-		Example: `  monban run -- ls -l                      run a program behind Docker's default profile
-  monban run --gate web.gate -- ./server   run it behind your own
-  monban ask docker.json 'mount'           what happens to a call
-  monban explain @container                what a gate means
-  monban diff old.gate new.gate            what two gates disagree on, exactly`,
+A gate is any of: a .gate file; a Docker, Podman, OCI or Kubernetes seccomp profile; a policy of
+minijail, Firecracker, Kafel or systemd; a raw BPF program; a preset such as @container; pid:N, the
+filters of a live process; stack:A,B, several on one task; or - for standard input. What it is is
+recognised by its content; gate:, oci:, bpf: and so on before the name force it.`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args:          knownCommand,
@@ -139,8 +135,23 @@ recognised by its content; gate:, oci:, bpf: or bpf-be: before the name force it
 			return about.Help()
 		},
 	})
-	root.AddCommand(runCommand(), compileCommand(), convertCommand(), askCommand(), explainCommand(), diffCommand(), dumpCommand(),
-		disasmCommand(), asmCommand(), fmtCommand(), syscallsCommand(), doctorCommand())
+	cobra.EnableCommandSorting = false
+	for _, v := range verbs {
+		root.AddGroup(&cobra.Group{ID: v.id, Title: v.title})
+		for _, command := range v.commands {
+			c := command()
+			c.GroupID = v.id
+			root.AddCommand(c)
+		}
+	}
+	inherited := root.HelpFunc()
+	root.SetHelpFunc(func(cmd *cobra.Command, args []string) {
+		if cmd == root {
+			printVerbs(cmd.OutOrStdout(), root)
+			return
+		}
+		inherited(cmd, args)
+	})
 	return root
 }
 

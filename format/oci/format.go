@@ -33,10 +33,19 @@ func read(in *codec.Input) (*codec.Parsed, error) {
 	}
 	out := &codec.Parsed{Policy: p, Notes: report.Notes}
 	if len(report.Unknown) > 0 {
-		out.Notes = append(out.Notes, "passed over, as runc does, because no architecture here has them: "+strings.Join(report.Unknown, " "))
+		out.Notes = append(out.Notes, "passed over, as runc does, because no architecture here has them: "+someOf(report.Unknown))
 	}
 	for _, s := range report.Overlaps {
 		out.Notes = append(out.Notes, fmt.Sprintf("overlapping rules: %s", s))
 	}
 	return out, p.Check()
+}
+
+// someOf joins names, of many the first few.
+func someOf(names []string) string {
+	const most = 8
+	if len(names) <= most {
+		return strings.Join(names, " ")
+	}
+	return fmt.Sprintf("%s and %d more", strings.Join(names[:most], " "), len(names)-most)
 }

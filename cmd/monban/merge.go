@@ -1,0 +1,108 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"monban/abi"
+	"monban/inspect"
+	"monban/policy"
+	"monban/verdict"
+)
+
+func mergeCommand() *cobra.Command {
+	var gate gateFlags
+	var how [3]bool
+	var out string
+	var asJSON bool
+	ways := [...]inspect.How{inspect.Union, inspect.Intersect, inspect.Stack}
+	cmd := &cobra.Command{
+		Use:   "merge [flags] A B…",
+		Short: "make one gate of several",
+		Long: `Merge joins the meanings of gates, whatever form they have, and prints the result as a policy that
+is proven to mean exactly that.
+
+--union      a call gets the loosest of the gates' answers: what any of them lets pass, passes
+--intersect  the strictest: only what all of them let pass, passes; of equals the first gate's
+--stack      what the kernel does with filters that are installed in this order: the strictest, and
+             of equals the last one's
+
+From the strictest to the loosest: kill_process kill_thread trap errno notify trace log allow.
+Numbers that no call has and other architectures are merged in the same way.`,
+		Example: `  monban merge --union web.gate plugin.gate -o both.gate
+  monban merge --intersect docker.json web.gate
+  monban merge --stack outer.bpf inner.bpf`,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) < 2 {
+				return errors.New("it takes two gates or more (usage: monban merge --union|--intersect|--stack A B…)")
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			i := 0
+			for i < len(how) && !how[i] {
+				i++
+			}
+			if i == len(how) {
+				return exit{exitUsage, errors.New("say how: --union, --intersect or --stack (monban merge --help)")}
+			}
+			space := verdict.NewSpace(verdict.DefaultBudget)
+			var meanings []verdict.Verdict
+			var native abi.Arch
+			for n, ref := range args {
+				g, err := gate.read(ref)
+				if err != nil {
+					return err
+				}
+				v, err := meaning(g, space)
+				if err != nil {
+					return err
+				}
+				if n == 0 {
+					native = archsOf(g, v)[0]
+				}
+				meanings = append(meanings, v)
+			}
+			v, err := inspect.Merge(ways[i], meanings[0], meanings[1:]...)
+			if err != nil {
+				return exit{exitUsage, err}
+			}
+			name := map[inspect.How]string{inspect.Union: "union", inspect.Intersect: "intersection", inspect.Stack: "stack"}[ways[i]] + " of " + strings.Join(args, ", ")
+			p, notes, err := policy.FromVerdict(name, v, native, nil)
+			if err == nil && len(notes) > 0 {
+				err = fmt.Errorf("%s: %s: no policy says that; name the architectures with --arch", name, notes[0])
+			}
+			if err != nil {
+				return exit{exitUsage, err}
+			}
+			if asJSON {
+				return printJSON(cmd.OutOrStdout(), "merge/1", map[string]any{"how": ways[i], "gates": args, "policy": p.String()})
+			}
+			text := wrap("# the "+name, "#   ") + "\n\n" + p.String()
+			if out != "" && out != "-" {
+				return usage(writeFile(out, []byte(text)))
+			}
+			_, err = fmt.Fprint(cmd.OutOrStdout(), text)
+			return err
+		},
+	}
+	for i, flag := range []string{"what any of the gates allows", "what all of the gates allow", "what the kernel makes of filters in this order"} {
+		cmd.Flags().BoolVar(&how[i], string(ways[i]), false, flag)
+	}
+	cmd.MarkFlagsMutuallyExclusive("union", "intersect", "stack")
+	cmd.Flags().StringVarP(&out, "output", "o", "", "write the policy to this file")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	gate.register(cmd)
+	return cmd
+}
+
+// usage gives an error the status of bad input.
+func usage(err error) error {
+	if err == nil {
+		return nil
+	}
+	return exit{exitUsage, err}
+}

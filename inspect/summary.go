@@ -1,0 +1,274 @@
+package inspect
+
+import (
+	"cmp"
+	"slices"
+
+	"monban/abi"
+	"monban/bpf"
+	"monban/policy"
+	"monban/verdict"
+)
+
+// A Call is what a gate does with one call of an architecture.
+type Call struct {
+	Name    string
+	Number  uint32
+	Purpose string
+	Cases   []Case // one where the arguments do not matter; else the most permissive first
+}
+
+// A Case is one answer to a call.
+type Case struct {
+	Action bpf.Action
+	When   string // a condition of the policy language, or ""; [Unreadable] where it has no form that a person could read
+}
+
+// Depends says that the arguments decide.
+func (c *Call) Depends() bool { return len(c.Cases) > 1 }
+
+// Passes says how much of the call passes: always, sometimes or never.
+func (c *Call) Passes() Extent {
+	n := 0
+	for _, k := range c.Cases {
+		if Passes(k.Action) {
+			n++
+		}
+	}
+	switch n {
+	case 0:
+		return Never
+	case len(c.Cases):
+		return Always
+	}
+	return Sometimes
+}
+
+// An Extent is how much of a call something is true of.
+type Extent int
+
+// Extents, in ascending order.
+const (
+	Never Extent = iota
+	Sometimes
+	Always
+)
+
+// Passes says that the kernel carries the call out: allow and log.
+func Passes(a bpf.Action) bool { return a.Kind() == bpf.Allow || a.Kind() == bpf.Log }
+
+// A Summary is what a gate does on one architecture.
+type Summary struct {
+	Arch  abi.Arch
+	Calls []Call // all that the architecture has, by number
+	// Numbers that no call has get these answers; the commonest comes first.
+	Unknown []bpf.Action
+}
+
+// Summarise sorts a verdict's answers to the calls of an architecture.
+func Summarise(v verdict.Verdict, a abi.Arch) *Summary {
+	s := &Summary{Arch: a}
+	own := v.Restrict(verdict.Arch, a.Token())
+	for nr, name := range a.Calls() {
+		c := Call{Name: name, Number: nr, Purpose: Purpose(name)}
+		c.Cases = answers(a, name, own.Restrict(verdict.Nr, nr))
+		s.Calls = append(s.Calls, c)
+	}
+	s.Unknown = unknown(own, a)
+	return s
+}
+
+// cases are the answers to a call whose arguments decide.
+func cases(a abi.Arch, call string, left verdict.Verdict) []Case {
+	var out []Case
+	outcomes, err := policy.Outcomes(a, call, left)
+	if err != nil {
+		for _, do := range slices.SortedFunc(left.Actions(), func(x, y bpf.Action) int { return cmp.Compare(int32(y), int32(x)) }) {
+			out = append(out, Case{do, Unreadable})
+		}
+		return out
+	}
+	for _, o := range outcomes {
+		out = append(out, Case{o.On, policy.PrintExpr(o.Cond)})
+	}
+	return out
+}
+
+// unknown are the answers to the numbers that no call of a has, that to most of them first.
+func unknown(own verdict.Verdict, a abi.Arch) []bpf.Action {
+	count := map[bpf.Action]uint64{}
+	known := map[uint32]bool{}
+	for nr := range a.Calls() {
+		known[nr] = true
+	}
+	lo, hi := uint32(0), ^uint32(0)
+	switch a {
+	case abi.X86_64:
+		hi = abi.X32Bit - 1
+	case abi.X32:
+		lo = abi.X32Bit
+	}
+	spans := 0
+	for s := range own.Spans(verdict.Nr) {
+		if spans++; spans > maxSpans {
+			break
+		}
+		if s.Hi < lo || s.Lo > hi {
+			continue
+		}
+		from, to := max(s.Lo, lo), min(s.Hi, hi)
+		free := uint64(to) - uint64(from) + 1
+		if free <= uint64(len(known)) {
+			for nr := uint64(from); nr <= uint64(to); nr++ {
+				if known[uint32(nr)] {
+					free--
+				}
+			}
+		}
+		if free == 0 {
+			continue
+		}
+		for do := range s.Then.Actions() {
+			count[do] += free
+		}
+	}
+	var out []bpf.Action
+	for do := range count {
+		out = append(out, do)
+	}
+	slices.SortFunc(out, func(x, y bpf.Action) int {
+		return cmp.Or(cmp.Compare(count[y], count[x]), cmp.Compare(uint32(x), uint32(y)))
+	})
+	return out
+}
+
+// maxSpans bounds how many ranges of numbers are looked at one by one.
+const maxSpans = 1 << 16
+
+// Passing counts the calls that always and sometimes pass.
+func (s *Summary) Passing() (always, sometimes int) {
+	for i := range s.Calls {
+		switch s.Calls[i].Passes() {
+		case Always:
+			always++
+		case Sometimes:
+			sometimes++
+		}
+	}
+	return always, sometimes
+}
+
+// A Group is the calls that always get one answer, by what they are for.
+type Group struct {
+	Action bpf.Action
+	By     []ByPurpose
+	Total  int
+}
+
+// ByPurpose is one purpose's calls, in order of number.
+type ByPurpose struct {
+	Purpose string
+	Calls   []string
+}
+
+// Groups are the answers that do not depend on arguments, the most permissive first.
+func (s *Summary) Groups() []Group {
+	byAction := map[bpf.Action]map[string][]string{}
+	for i := range s.Calls {
+		c := &s.Calls[i]
+		if c.Depends() {
+			continue
+		}
+		do := c.Cases[0].Action
+		if byAction[do] == nil {
+			byAction[do] = map[string][]string{}
+		}
+		byAction[do][c.Purpose] = append(byAction[do][c.Purpose], c.Name)
+	}
+	var out []Group
+	for do, by := range byAction {
+		g := Group{Action: do}
+		for _, p := range Purposes() {
+			if calls := by[p]; calls != nil {
+				g.By = append(g.By, ByPurpose{p, calls})
+				g.Total += len(calls)
+			}
+		}
+		out = append(out, g)
+	}
+	slices.SortFunc(out, func(x, y Group) int { return cmp.Compare(int32(y.Action), int32(x.Action)) })
+	return out
+}
+
+// Against are the calls that pass at one gate and not at another, each with the condition where it is not all of the call.
+type Against struct {
+	More, Fewer []Partly
+	Equal       bool // every call gets the same answers, refused ones included
+}
+
+// Partly is a call, and when.
+type Partly struct {
+	Call string
+	When string // "": always
+}
+
+// Compare tells what passes at v and not at w, and the reverse, on one architecture. Both must live in the same space.
+func Compare(v, w verdict.Verdict, a abi.Arch) Against {
+	s := v.Space()
+	x, y := v.Restrict(verdict.Arch, a.Token()), w.Restrict(verdict.Arch, a.Token())
+	out := Against{Equal: true}
+	for nr, name := range a.Calls() {
+		l, r := x.Restrict(verdict.Nr, nr), y.Restrict(verdict.Nr, nr)
+		if l == r {
+			continue
+		}
+		out.Equal = false
+		p, q := passing(l), passing(r)
+		if n := s.And(p, s.Not(q)); n != verdict.False {
+			out.More = append(out.More, partly(a, name, s, n))
+		}
+		if n := s.And(q, s.Not(p)); n != verdict.False {
+			out.Fewer = append(out.Fewer, partly(a, name, s, n))
+		}
+	}
+	return out
+}
+
+func partly(a abi.Arch, call string, s *verdict.Space, n verdict.Node) Partly {
+	return Partly{call, when(a, call, s, n)}
+}
+
+// Unreadable stands for a condition that would take thousands of alternatives to write down.
+const Unreadable = "for some arguments"
+
+// when is a condition on a call's arguments in words, "" where it always holds.
+func when(a abi.Arch, call string, s *verdict.Space, n verdict.Node) string {
+	if n == verdict.True {
+		return ""
+	}
+	cond, err := policy.Condition(a, call, s, n)
+	if err != nil {
+		return Unreadable
+	}
+	return policy.PrintExpr(cond)
+}
+
+// passing is the condition that a call passes.
+func passing(v verdict.Verdict) verdict.Node {
+	n := verdict.False
+	for do := range v.Actions() {
+		if Passes(do) {
+			n = v.Space().Or(n, v.Space().When(v, do))
+		}
+	}
+	return n
+}
+
+// Elsewhere is the answer to calls of architectures that nobody has; ok is false where the gate judges them by anything else.
+func Elsewhere(v verdict.Verdict) (do bpf.Action, ok bool) {
+	free := uint32(0)
+	for slices.ContainsFunc(abi.Archs(), func(a abi.Arch) bool { return a.Token() == free }) {
+		free++
+	}
+	return v.Restrict(verdict.Arch, free).Constant()
+}
