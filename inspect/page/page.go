@@ -1,0 +1,198 @@
+// Package page draws a gate as one HTML page that needs nothing else: no network, no other file. It can be searched and filtered,
+// and printed; without scripts it shows all of it.
+package page
+
+import (
+	_ "embed"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"html/template"
+	"io"
+	"slices"
+	"strings"
+	"sync"
+
+	"monban/abi"
+	"monban/bpf"
+	"monban/compile"
+	"monban/inspect"
+	"monban/policy"
+	"monban/verdict"
+)
+
+// A Gate is what a page shows.
+type Gate struct {
+	Name, Kind string
+	Verdict    verdict.Verdict
+	Archs      []abi.Arch
+	Order      binary.ByteOrder // of the architectures
+	Elsewhere  string           // the answer to other architectures' calls, "" where they are not told apart
+	Notes      []string
+	Dangers    []Danger
+	Known      string                        // the gate that it is compared with, "" for none
+	Against    map[abi.Arch]*inspect.Against // what passes here and not there, and the reverse
+	Policy     string                        // the text in the policy language, "" where there is none
+}
+
+// A Danger is what may surprise, with a call that shows it.
+type Danger struct{ Title, Reason, Witness string }
+
+//go:embed page.html
+var text string
+
+var page = sync.OnceValue(func() *template.Template { return template.Must(template.New("page").Parse(text)) })
+
+// Write draws the page. The error is w's.
+func Write(w io.Writer, g *Gate) error {
+	m := model{
+		Gate: g, Legend: legend(), Trees: trees(g),
+	}
+	for i, a := range g.Archs {
+		m.Tabs = append(m.Tabs, tabOf(g, a, i == 0))
+	}
+	return page().Execute(w, m)
+}
+
+type model struct {
+	*Gate
+	Tabs   []tab
+	Legend []kind
+	Trees  []drawing
+}
+
+// A tab is one architecture.
+type tab struct {
+	Arch              string
+	First             bool
+	Total             int
+	Always, Sometimes int
+	Unknown           string
+	Kinds             []kind // how many calls of each colour
+	Sections          []section
+	Depend            []tile
+	More, Fewer       int
+}
+
+// A section is the calls of one purpose.
+type section struct {
+	Purpose string
+	Tiles   []tile
+}
+
+// A tile is a call.
+type tile struct {
+	Name    string
+	Number  uint32
+	Class   string // its colour
+	Action  string // in words: "allow", "depends"
+	Lines   []string
+	Against string // "more", "fewer" or "": compared with the known gate
+	Arch    string
+}
+
+// A kind is a colour of tiles.
+type kind struct {
+	Class, Name string
+	Count       int
+}
+
+func legend() []kind {
+	return []kind{{"allow", "allowed", 0}, {"log", "allowed and logged", 0}, {"depends", "arguments decide", 0},
+		{"ask", "supervised: notify, trace", 0}, {"errno", "fails with an error", 0}, {"trap", "signal: trap", 0}, {"kill", "killed", 0}}
+}
+
+func classOf(do bpf.Action) string {
+	switch do.Kind() {
+	case bpf.Allow:
+		return "allow"
+	case bpf.Log:
+		return "log"
+	case bpf.Notify, bpf.Trace:
+		return "ask"
+	case bpf.Errno:
+		return "errno"
+	case bpf.Trap:
+		return "trap"
+	}
+	return "kill"
+}
+
+func tabOf(g *Gate, a abi.Arch, first bool) tab {
+	s := inspect.Summarise(g.Verdict, a)
+	t := tab{Arch: a.String(), First: first, Total: len(s.Calls)}
+	t.Always, t.Sometimes = s.Passing()
+	var unknown []string
+	for _, do := range s.Unknown {
+		unknown = append(unknown, policy.ActionOn(a, do).String())
+	}
+	t.Unknown = strings.Join(unknown, ", or ")
+	compared := map[string]string{}
+	if c := g.Against[a]; c != nil {
+		t.More, t.Fewer = len(c.More), len(c.Fewer)
+		for _, p := range c.Fewer {
+			compared[p.Call] = "fewer"
+		}
+		for _, p := range c.More {
+			compared[p.Call] = "more"
+		}
+	}
+	count := map[string]int{}
+	by := map[string][]tile{}
+	for _, c := range s.Calls {
+		k := tile{Name: c.Name, Number: c.Number, Class: "depends", Action: "depends", Against: compared[c.Name], Arch: t.Arch}
+		if !c.Depends() {
+			k.Class, k.Action = classOf(c.Cases[0].Action), policy.ActionOn(a, c.Cases[0].Action).String()
+			k.Lines = []string{k.Action}
+		} else {
+			for i, one := range c.Cases {
+				line := policy.ActionOn(a, one.Action).String()
+				switch {
+				case one.When == inspect.Unreadable:
+					line += " " + one.When
+				case i == len(c.Cases)-1:
+					line += " otherwise"
+				default:
+					line += " if " + one.When
+				}
+				k.Lines = append(k.Lines, line)
+			}
+			t.Depend = append(t.Depend, k)
+		}
+		count[k.Class]++
+		by[c.Purpose] = append(by[c.Purpose], k)
+	}
+	for _, p := range inspect.Purposes() {
+		if by[p] != nil {
+			t.Sections = append(t.Sections, section{p, by[p]})
+		}
+	}
+	for _, k := range legend() {
+		if k.Count = count[k.Class]; k.Count > 0 {
+			t.Kinds = append(t.Kinds, k)
+		}
+	}
+	return t
+}
+
+// trees draws the filters that the gate compiles to; where that is impossible, the drawing says why.
+func trees(g *Gate) []drawing {
+	programs, err := compile.Programs(g.Verdict, g.Order)
+	if err != nil {
+		why := err.Error()
+		if !errors.Is(err, compile.ErrTooLong) {
+			why = "the filter cannot be compiled: " + why
+		}
+		return []drawing{{Title: why}}
+	}
+	var out []drawing
+	for i, p := range programs {
+		d := draw(p, g.Order, g.Archs)
+		d.Title = fmt.Sprintf("%d instructions, proven to mean the same as the gate", len(p))
+		if len(programs) > 1 {
+			d.Title = fmt.Sprintf("filter %d of %d: %d instructions; together they are proven to mean the same as the gate", i+1, len(programs), len(p))
+		}
+		out = append(out, d)
+	}
+	return slices.Clip(out)
+}
