@@ -15,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"monban/abi"
+	"monban/lint"
 	"monban/policy"
 )
 
@@ -206,5 +207,22 @@ func TestJSON(t *testing.T) {
 	}
 	if diff := cmp.Diff(printed, described); diff != "" {
 		t.Errorf("printed (-), described (+):\n%s", diff)
+	}
+}
+
+// docs/lint.md shows the catalogue as it is.
+func TestLintCatalogue(t *testing.T) {
+	text := read(t, "docs/lint.md")
+	link := regexp.MustCompile(`https://[^\s,]+`)
+	var want []string
+	for _, e := range lint.Catalogue {
+		entry := "### " + e.ID + " " + e.Name + "\n\n**" + e.Severity.String() + "**: " + e.Title + "\n\nWhy: " + e.Why + ".\nMend: " + e.Mend +
+			".\nSee: " + link.ReplaceAllString(e.Reference, "<$0>") + "\n"
+		if want = append(want, "### "+e.ID+" "+e.Name); !strings.Contains(text, entry) {
+			t.Errorf("docs/lint.md should have:\n%s", entry)
+		}
+	}
+	if got := regexp.MustCompile(`(?m)^### .*$`).FindAllString(text, -1); !slices.Equal(got, want) {
+		t.Errorf("docs/lint.md has %q, the catalogue %q", got, want)
 	}
 }

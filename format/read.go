@@ -29,6 +29,8 @@ type Gate struct {
 	Programs []bpf.Program    // for BPF; the oldest first
 	Order    binary.ByteOrder // of the programs
 	Notes    []string         // what was passed over or decided while reading
+	Parsed   *codec.Parsed    // what the format said; nil for presets
+	Source   []byte           // the text; nil for presets
 }
 
 // Read reads the gate that ref names: @PRESET, FILE, FORMAT:FILE or FORMAT:FILE#PART; stdin is read for "-".
@@ -68,7 +70,7 @@ func parse(f codec.Format, in *codec.Input) (*Gate, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Gate{Name: in.Name, Format: f, Policy: got.Policy, Programs: got.Programs, Order: got.Order, Notes: got.Notes}, nil
+	return &Gate{Name: in.Name, Format: f, Policy: got.Policy, Programs: got.Programs, Order: got.Order, Notes: got.Notes, Parsed: got, Source: in.Src}, nil
 }
 
 // split takes the format's prefix off a reference; without one the format is the zero value.

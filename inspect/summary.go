@@ -223,7 +223,7 @@ func Compare(v, w verdict.Verdict, a abi.Arch) Against {
 			continue
 		}
 		out.Equal = false
-		p, q := passing(l), passing(r)
+		p, q := l.Where(Passes), r.Where(Passes)
 		if n := s.And(p, s.Not(q)); n != verdict.False {
 			out.More = append(out.More, partly(a, name, s, n))
 		}
@@ -251,17 +251,6 @@ func when(a abi.Arch, call string, s *verdict.Space, n verdict.Node) string {
 		return Unreadable
 	}
 	return policy.PrintExpr(cond)
-}
-
-// passing is the condition that a call passes.
-func passing(v verdict.Verdict) verdict.Node {
-	n := verdict.False
-	for do := range v.Actions() {
-		if Passes(do) {
-			n = v.Space().Or(n, v.Space().When(v, do))
-		}
-	}
-	return n
 }
 
 // Elsewhere is the answer to calls of architectures that nobody has; ok is false where the gate judges them by anything else.

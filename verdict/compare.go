@@ -69,11 +69,17 @@ func pairs(a, b Verdict, want func(x, y bpf.Action) bool) iter.Seq[Difference] {
 
 // When is the condition that v answers a.
 func (s *Space) When(v Verdict, a bpf.Action) Node {
+	return v.Where(func(x bpf.Action) bool { return x == a })
+}
+
+// Where is the condition that v's answer is one that want accepts.
+func (v Verdict) Where(want func(bpf.Action) bool) Node {
+	s := v.space
 	memo := map[Node]Node{}
 	var walk func(Node) Node
 	walk = func(n Node) Node {
 		if n.isTerminal() {
-			if bpf.Action(s.valueAt(n)) == a {
+			if want(bpf.Action(s.valueAt(n))) {
 				return True
 			}
 			return False

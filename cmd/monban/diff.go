@@ -124,7 +124,8 @@ func (d *comparison) printClass(w io.Writer, c *inspect.Class) {
 	if c.Partial {
 		partial = "at least "
 	}
-	fmt.Fprintf(w, "\n%s on %s: %s -> %s, %s%s\n", styled(w, style, change), strings.Join(c.Archs, ", "), from, to, partial, extent(c))
+	head := wrap(fmt.Sprintf("%s on %s: %s -> %s, %s%s", change, strings.Join(c.Archs, ", "), from, to, partial, extent(c)), "  ")
+	fmt.Fprintf(w, "\n%s%s\n", styled(w, style, change), strings.TrimPrefix(head, change))
 	const most = 16
 	var always []string
 	for _, p := range c.Calls {

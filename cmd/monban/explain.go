@@ -97,7 +97,7 @@ func explain(g *format.Gate) (*explained, error) {
 	if e.policy != nil {
 		e.archs = e.policy.Archs
 	}
-	e.findings = lint.Check(v, e.archs)
+	e.findings = worthSaying(findings(g, v, e.archs))
 	return e, nil
 }
 
@@ -133,19 +133,11 @@ func (e *explained) full(w io.Writer) error {
 	}
 	for _, f := range e.findings {
 		fmt.Fprintln(w, "#")
-		line("! " + f.Title + " (" + policy.ActionOn(f.Arch, f.Action).String() + "): " + f.Reason)
-		line("  witness: " + witness(f))
+		line("! " + f.ID + " " + f.Title + ": " + f.Why)
+		line("  witness: " + witness(&f))
 	}
 	fmt.Fprintf(w, "\n%s", e.policy)
 	return nil
-}
-
-// witness writes a finding's call; one of an architecture that nobody has is written as numbers.
-func witness(f lint.Finding) string {
-	if f.Call.Arch != f.Arch.Token() {
-		return fmt.Sprintf("call %d of architecture %#x", f.Call.Nr, f.Call.Arch)
-	}
-	return policy.FormatCall(f.Arch, &f.Call) + " on " + f.Arch.String()
 }
 
 // counted says how much of an architecture's calls passes.

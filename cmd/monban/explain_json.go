@@ -54,24 +54,17 @@ func caseObjects(a abi.Arch, cases []inspect.Case) (action string, out []outcome
 }
 
 func (e *explained) object() any {
-	type finding struct {
-		Name    string `json:"name"`
-		Title   string `json:"title"`
-		Reason  string `json:"reason"`
-		Witness string `json:"witness"`
-		Action  string `json:"action"`
-	}
 	out := struct {
-		Gate     string       `json:"gate"`
-		Kind     string       `json:"kind"`
-		Archs    []archObject `json:"archs"`
-		Default  string       `json:"default,omitempty"`
-		Unknown  string       `json:"unknown,omitempty"`
-		BadArch  string       `json:"badarch,omitempty"` // "" where the architecture is not checked: see Notes
-		Notes    []string     `json:"notes,omitempty"`
-		Findings []finding    `json:"findings"`
-		Policy   string       `json:"policy,omitempty"`
-	}{Gate: e.gate.Name, Kind: e.gate.Kind(), Notes: e.notes, Findings: []finding{}}
+		Gate     string          `json:"gate"`
+		Kind     string          `json:"kind"`
+		Archs    []archObject    `json:"archs"`
+		Default  string          `json:"default,omitempty"`
+		Unknown  string          `json:"unknown,omitempty"`
+		BadArch  string          `json:"badarch,omitempty"` // "" where the architecture is not checked: see Notes
+		Notes    []string        `json:"notes,omitempty"`
+		Findings []findingObject `json:"findings"`
+		Policy   string          `json:"policy,omitempty"`
+	}{Gate: e.gate.Name, Kind: e.gate.Kind(), Notes: e.notes, Findings: findingObjects(e.findings)}
 	if p := e.policy; p != nil {
 		out.Default, out.Unknown, out.Policy = p.Default.String(), p.Unknown.String(), p.String()
 	} else {
@@ -96,9 +89,6 @@ func (e *explained) object() any {
 			o.Against = againstObject{c.Equal, partlyObjects(c.More), partlyObjects(c.Fewer)}
 		}
 		out.Archs = append(out.Archs, o)
-	}
-	for _, f := range e.findings {
-		out.Findings = append(out.Findings, finding{f.Name, f.Title, f.Reason, witness(f), policy.ActionOn(f.Arch, f.Action).String()})
 	}
 	return out
 }

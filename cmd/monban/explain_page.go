@@ -29,8 +29,7 @@ func (e *explained) page(file string) error {
 		g.Policy = e.policy.String()
 	}
 	for _, f := range e.findings {
-		g.Dangers = append(g.Dangers, page.Danger{Title: f.Title, Reason: f.Reason,
-			Witness: witness(f) + ": " + policy.ActionOn(f.Arch, f.Action).String()})
+		g.Dangers = append(g.Dangers, page.Danger{Title: f.Title, Reason: f.Why, Witness: witness(&f)})
 	}
 	for _, a := range e.archs {
 		if c, err := e.container(a); err == nil {

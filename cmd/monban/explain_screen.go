@@ -83,8 +83,11 @@ func inWords(a abi.Arch, do bpf.Action) string {
 func (e *explained) dangers(w io.Writer) {
 	for _, f := range e.findings {
 		fmt.Fprintln(w)
-		fmt.Fprintln(w, wrap(styled(w, red, "!")+" "+f.Title+": "+f.Reason, "  "))
-		fmt.Fprintln(w, wrap("  witness: "+witness(f)+": "+policy.ActionOn(f.Arch, f.Action).String(), "    "))
+		fmt.Fprintln(w, wrap(styled(w, red, "!")+" "+f.Title+": "+f.Why, "  "))
+		fmt.Fprintln(w, wrap("  witness: "+witness(&f), "    "))
+	}
+	if e.findings != nil {
+		fmt.Fprintln(w, styled(w, faint, "  (monban lint says more of each)"))
 	}
 }
 

@@ -66,6 +66,8 @@ type Parsed struct {
 	Programs []bpf.Program    // the oldest first
 	Order    binary.ByteOrder // of the programs
 	Notes    []string         // what was passed over or decided while reading, each with its place
+	Unknown  []string         // names of calls that were passed over because no architecture here has them
+	Repeated []policy.Pos     // rules that test one argument twice, where the format takes that as alternatives
 }
 
 // A Meaning is a gate to be written.

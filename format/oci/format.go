@@ -31,7 +31,7 @@ func read(in *codec.Input) (*codec.Parsed, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := &codec.Parsed{Policy: p, Notes: report.Notes}
+	out := &codec.Parsed{Policy: p, Notes: report.Notes, Unknown: report.Unknown, Repeated: report.Repeated}
 	if len(report.Unknown) > 0 {
 		out.Notes = append(out.Notes, "passed over, as runc does, because no architecture here has them: "+someOf(report.Unknown))
 	}

@@ -34,6 +34,8 @@ type Options struct {
 type Report struct {
 	// Unknown are the names passed over because no architecture of the policy has such a call.
 	Unknown []string
+	// Repeated are the rules that test one argument twice, which runtimes take as alternatives.
+	Repeated []policy.Pos
 	// Overlaps are the rules of one call with different actions that some calls match both of, which upstream leaves open;
 	// at most 100.
 	Overlaps []string

@@ -110,6 +110,7 @@ func (in *importer) checkArgs(rules []rule) {
 	narrow := slices.ContainsFunc(in.policy.Archs, in.lowHalf)
 	for _, r := range rules {
 		if repeats(r.args) {
+			in.report.Repeated = append(in.report.Repeated, in.Pos(r.off))
 			in.note(r.off, "this rule tests one argument twice: runtimes take its tests as alternatives, not together")
 		}
 		for _, a := range r.args {

@@ -1,0 +1,316 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"monban/abi"
+	"monban/format"
+	"monban/lint"
+	"monban/policy"
+	"monban/verdict"
+)
+
+func lintCommand() *cobra.Command {
+	var gate gateFlags
+	var asJSON, asSARIF, list bool
+	var threshold string
+	var ignore []string
+	cmd := &cobra.Command{
+		Use:   "lint [flags] GATE…",
+		Short: "pitfalls of a gate, each with a call that shows it",
+		Long: `Lint looks for what surprises people in gates: ways around a refusal, calls that break programs
+after an update, rules that no call reaches. It judges the meaning, so that a policy, a container
+profile and somebody's BPF get the same findings. Each has a call as a witness, the mend, and a
+reference; docs/lint.md is the catalogue.
+
+The status is 1 if there are findings of --min-severity or worse. In a .gate file, a comment takes a
+finding out; at the end of a line for the rules there, alone on a line for the whole gate:
+
+    # monban:ignore MB013 the container has a terminal of its own`,
+		Example: `  monban lint web.gate
+  monban lint docker.json --min-severity low
+  monban lint web.gate --sarif > lint.sarif
+  monban lint --list`,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 && !list {
+				return fmt.Errorf("GATE is missing (usage: %s)", cmd.UseLine())
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			w := cmd.OutOrStdout()
+			if list {
+				return printCatalogue(w, asJSON)
+			}
+			least, err := lint.ParseSeverity(threshold)
+			if err != nil {
+				return exit{exitUsage, fmt.Errorf("--min-severity: %w", err)}
+			}
+			ignores, err := ignoreFlags(ignore)
+			if err != nil {
+				return exit{exitUsage, err}
+			}
+			var all []linted
+			for _, ref := range args {
+				l, err := lintGate(&gate, ref, slices.Clone(ignores), least)
+				if err != nil {
+					return err
+				}
+				all = append(all, l)
+			}
+			switch {
+			case asSARIF:
+				err = printSARIF(w, all)
+			case asJSON:
+				err = printJSON(w, "lint/1", lintObject(all))
+			default:
+				for i, l := range all {
+					if i > 0 {
+						fmt.Fprintln(w)
+					}
+					l.print(w)
+				}
+			}
+			if err == nil && slices.ContainsFunc(all, func(l linted) bool { return len(l.findings) > 0 }) {
+				return exit{exitFindings, nil}
+			}
+			return err
+		},
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	cmd.Flags().BoolVar(&asSARIF, "sarif", false, "print SARIF 2.1.0, as code forges take it")
+	cmd.Flags().BoolVar(&list, "list", false, "print the catalogue")
+	cmd.Flags().StringVar(&threshold, "min-severity", "medium", "findings from here on: advice, low, medium, high")
+	cmd.Flags().StringSliceVar(&ignore, "ignore", nil, "pitfalls to leave out, for gates that have no comments: MB013,…")
+	cmd.MarkFlagsMutuallyExclusive("json", "sarif")
+	gate.register(cmd)
+	for flag, words := range map[string][]string{"min-severity": {"advice", "low", "medium", "high"}, "ignore": lintIDs()} {
+		if err := cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(words, cobra.ShellCompDirectiveNoFileComp)); err != nil {
+			panic(err) // the flag was registered above
+		}
+	}
+	return cmd
+}
+
+func lintIDs() (ids []string) {
+	for _, e := range lint.Catalogue {
+		ids = append(ids, e.ID)
+	}
+	return ids
+}
+
+func ignoreFlags(ids []string) (out []lint.Ignore, err error) {
+	for _, id := range ids {
+		if _, ok := lint.ByID(id); !ok {
+			return nil, fmt.Errorf("--ignore: %s is no pitfall of the catalogue (monban lint --list)", id)
+		}
+		out = append(out, lint.Ignore{ID: id, Reason: "--ignore", Whole: true})
+	}
+	return out, nil
+}
+
+// A linted gate is what was found in it.
+type linted struct {
+	name     string
+	findings []lint.Finding // of the severity that was asked for
+	below    int            // and how many less severe ones there are
+	ignored  []lint.Ignored
+}
+
+func lintGate(flags *gateFlags, ref string, ignores []lint.Ignore, least lint.Severity) (linted, error) {
+	g, err := flags.read(ref)
+	if err != nil {
+		return linted{}, err
+	}
+	v, err := meaning(g, verdict.NewSpace(verdict.DefaultBudget))
+	if err != nil {
+		return linted{}, err
+	}
+	found := findings(g, v, archsOf(g, v))
+	comments, err := ignoreComments(g, found)
+	if err != nil {
+		return linted{}, exit{exitUsage, err}
+	}
+	ignores = append(ignores, comments...)
+	l := linted{name: g.Name}
+	found, l.ignored = lint.Apply(found, ignores)
+	for _, i := range ignores {
+		if !i.Used && i.Pos.Line > 0 {
+			fmt.Fprintf(os.Stderr, "%s %s: nothing to ignore here: there is no %s\n", styled(os.Stderr, faint, "note:"), i.Pos, i.ID)
+		}
+	}
+	for _, f := range found {
+		if f.Severity < least {
+			l.below++
+			continue
+		}
+		l.findings = append(l.findings, f)
+	}
+	return l, nil
+}
+
+// findings are all that the catalogue has to say about a gate.
+func findings(g *format.Gate, v verdict.Verdict, archs []abi.Arch) []lint.Finding {
+	in := lint.Gate{Verdict: v, Archs: archs, Policy: g.Policy}
+	if g.Parsed != nil {
+		in.Repeated, in.Unknown = g.Parsed.Repeated, g.Parsed.Unknown
+	}
+	return lint.Find(in)
+}
+
+// worthSaying leaves out what only lint is asked for.
+func worthSaying(all []lint.Finding) []lint.Finding {
+	return slices.DeleteFunc(all, func(f lint.Finding) bool { return f.Severity < lint.Medium })
+}
+
+// ignoreComments reads the comments of a gate and of the files that it includes and that something was found in.
+func ignoreComments(g *format.Gate, found []lint.Finding) ([]lint.Ignore, error) {
+	if g.Format.Name != "gate" || g.Preset {
+		return nil, nil
+	}
+	out, err := lint.Ignores(g.Name, g.Source)
+	seen := []string{g.Name}
+	for _, f := range found {
+		file := f.Pos.File
+		if err != nil || file == "" || strings.HasPrefix(file, "@") || slices.Contains(seen, file) {
+			continue
+		}
+		seen = append(seen, file)
+		var src []byte
+		var more []lint.Ignore
+		if src, err = policy.ReadIncluded(file); err == nil {
+			more, err = lint.Ignores(file, src)
+		}
+		out = append(out, more...)
+	}
+	return out, err
+}
+
+// witness writes a finding's call and what it gets; one of an architecture that nobody has is written as numbers.
+func witness(f *lint.Finding) string {
+	if f.Call.Arch != f.Archs[0].Token() {
+		return fmt.Sprintf("call %d of architecture %#x: %s", f.Call.Nr, f.Call.Arch, f.Action)
+	}
+	return fmt.Sprintf("%s on %s: %s", policy.FormatCall(f.Archs[0], &f.Call), archNames(f.Archs), policy.ActionOn(f.Archs[0], f.Action))
+}
+
+var severityStyle = map[lint.Severity]style{lint.High: red, lint.Medium: yellow, lint.Low: faint, lint.Advice: faint}
+
+func (l *linted) print(w io.Writer) {
+	for i := range l.findings {
+		f := &l.findings[i]
+		fmt.Fprintln(w, wrap(fmt.Sprintf("%s %s %s", styled(w, severityStyle[f.Severity], f.Severity.String()), styled(w, bold, f.ID), f.Title), "  "))
+		if f.Pos.Line > 0 {
+			fmt.Fprintf(w, "  at %s\n", f.Pos)
+		}
+		for _, s := range []string{"why: " + f.Why, "witness: " + witness(f), "mend: " + f.Mend, "see: " + f.Reference} {
+			fmt.Fprintln(w, wrap("  "+s, "    "))
+		}
+		fmt.Fprintln(w)
+	}
+	var said []string
+	for s := lint.High; s >= lint.Advice; s-- {
+		n := 0
+		for i := range l.findings {
+			if l.findings[i].Severity == s {
+				n++
+			}
+		}
+		if n > 0 {
+			said = append(said, fmt.Sprintf("%d %s", n, s))
+		}
+	}
+	if said == nil {
+		said = []string{"nothing found"}
+	}
+	if l.below > 0 {
+		said = append(said, fmt.Sprintf("%d less severe (--min-severity advice shows them)", l.below))
+	}
+	if n := len(l.ignored); n > 0 {
+		said = append(said, fmt.Sprintf("%d ignored", n))
+	}
+	fmt.Fprintf(w, "%s: %s\n", l.name, strings.Join(said, ", "))
+}
+
+// printCatalogue lists all pitfalls.
+func printCatalogue(w io.Writer, asJSON bool) error {
+	if asJSON {
+		type entry struct {
+			ID        string `json:"id"`
+			Name      string `json:"name"`
+			Severity  string `json:"severity"`
+			Title     string `json:"title"`
+			Why       string `json:"why"`
+			Mend      string `json:"mend"`
+			Reference string `json:"reference"`
+		}
+		var all []entry
+		for _, e := range lint.Catalogue {
+			all = append(all, entry{e.ID, e.Name, e.Severity.String(), e.Title, e.Why, e.Mend, e.Reference})
+		}
+		return printJSON(w, "lint-list/1", map[string]any{"pitfalls": all})
+	}
+	for _, e := range lint.Catalogue {
+		fmt.Fprintln(w, wrap(fmt.Sprintf("%s %-18s %-7s %s", e.ID, e.Name, e.Severity, e.Title), "      "))
+	}
+	return nil
+}
+
+type findingObject struct {
+	ID        string   `json:"id"`
+	Name      string   `json:"name"`
+	Severity  string   `json:"severity"`
+	Title     string   `json:"title"`
+	Why       string   `json:"why"`
+	Mend      string   `json:"mend"`
+	Reference string   `json:"reference"`
+	Calls     []string `json:"calls,omitempty"`
+	Archs     []string `json:"archs"`
+	Witness   string   `json:"witness"`
+	Action    string   `json:"action"`
+	Where     string   `json:"where,omitempty"`
+	Ignored   string   `json:"ignored,omitempty"` // the reason
+}
+
+func findingObjects(all []lint.Finding) []findingObject {
+	out := []findingObject{}
+	for i := range all {
+		f := &all[i]
+		o := findingObject{ID: f.ID, Name: f.Name, Severity: f.Severity.String(), Title: f.Title, Why: f.Why, Mend: f.Mend,
+			Reference: f.Reference, Calls: f.Calls, Witness: witness(f), Action: policy.ActionOn(f.Archs[0], f.Action).String()}
+		for _, a := range f.Archs {
+			o.Archs = append(o.Archs, a.String())
+		}
+		if f.Pos.Line > 0 {
+			o.Where = f.Pos.String()
+		}
+		out = append(out, o)
+	}
+	return out
+}
+
+func lintObject(all []linted) any {
+	type gate struct {
+		Gate     string          `json:"gate"`
+		Findings []findingObject `json:"findings"`
+		Below    int             `json:"below"`
+		Ignored  []findingObject `json:"ignored,omitempty"`
+	}
+	var gates []gate
+	for _, l := range all {
+		o := gate{Gate: l.name, Findings: findingObjects(l.findings), Below: l.below}
+		for _, i := range l.ignored {
+			one := findingObjects([]lint.Finding{i.Finding})[0]
+			one.Ignored = i.Reason
+			o.Ignored = append(o.Ignored, one)
+		}
+		gates = append(gates, o)
+	}
+	return map[string]any{"gates": gates}
+}

@@ -1,0 +1,101 @@
+package main
+
+import (
+	"encoding/json"
+	"io"
+	"path/filepath"
+	"strings"
+
+	"monban/lint"
+)
+
+// The parts of SARIF 2.1.0 (docs.oasis-open.org/sarif) that a list of findings needs.
+type (
+	sarifText struct {
+		Text string `json:"text"`
+	}
+	sarifRule struct {
+		ID      string         `json:"id"`
+		Name    string         `json:"name"`
+		Short   sarifText      `json:"shortDescription"`
+		Full    sarifText      `json:"fullDescription"`
+		Help    sarifText      `json:"help"`
+		HelpURI string         `json:"helpUri,omitempty"`
+		Default map[string]any `json:"defaultConfiguration"`
+	}
+	sarifPlace struct {
+		Physical struct {
+			Artifact struct {
+				URI string `json:"uri"`
+			} `json:"artifactLocation"`
+			Region *sarifRegion `json:"region,omitempty"`
+		} `json:"physicalLocation"`
+	}
+	sarifRegion struct {
+		Line   int `json:"startLine"`
+		Column int `json:"startColumn,omitempty"`
+	}
+	sarifSuppression struct {
+		Kind          string `json:"kind"`
+		Justification string `json:"justification"`
+	}
+	sarifResult struct {
+		RuleID       string             `json:"ruleId"`
+		Level        string             `json:"level"`
+		Message      sarifText          `json:"message"`
+		Locations    []sarifPlace       `json:"locations"`
+		Suppressions []sarifSuppression `json:"suppressions,omitempty"`
+	}
+)
+
+var sarifLevel = map[lint.Severity]string{lint.High: "error", lint.Medium: "warning", lint.Low: "note", lint.Advice: "note"}
+
+// printSARIF writes the findings for a code forge.
+func printSARIF(w io.Writer, all []linted) error {
+	rules := []sarifRule{}
+	for _, e := range lint.Catalogue {
+		r := sarifRule{ID: e.ID, Name: e.Name, Short: sarifText{e.Title}, Full: sarifText{e.Why}, Help: sarifText{e.Mend},
+			Default: map[string]any{"level": sarifLevel[e.Severity]}}
+		for word := range strings.FieldsSeq(e.Reference) {
+			if strings.HasPrefix(word, "https:") {
+				r.HelpURI = strings.TrimSuffix(word, ",")
+			}
+		}
+		rules = append(rules, r)
+	}
+	results := []sarifResult{}
+	for _, l := range all {
+		for i := range l.findings {
+			results = append(results, sarifOf(l.name, &l.findings[i]))
+		}
+		for i := range l.ignored {
+			r := sarifOf(l.name, &l.ignored[i].Finding)
+			r.Suppressions = []sarifSuppression{{"inSource", l.ignored[i].Reason}}
+			results = append(results, r)
+		}
+	}
+	e := json.NewEncoder(w)
+	e.SetIndent("", "  ")
+	e.SetEscapeHTML(false)
+	return e.Encode(map[string]any{
+		"version": "2.1.0",
+		"$schema": "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json",
+		"runs": []any{map[string]any{
+			"tool":    map[string]any{"driver": map[string]any{"name": "monban", "rules": rules}},
+			"results": results,
+		}},
+	})
+}
+
+func sarifOf(gate string, f *lint.Finding) sarifResult {
+	r := sarifResult{RuleID: f.ID, Level: sarifLevel[f.Severity],
+		Message: sarifText{f.Title + ". " + f.Why + ". Witness: " + witness(f) + ". Mend: " + f.Mend}}
+	var at sarifPlace
+	at.Physical.Artifact.URI = filepath.ToSlash(gate)
+	if f.Pos.Line > 0 {
+		at.Physical.Artifact.URI = filepath.ToSlash(f.Pos.File)
+		at.Physical.Region = &sarifRegion{f.Pos.Line, f.Pos.Col}
+	}
+	r.Locations = []sarifPlace{at}
+	return r
+}

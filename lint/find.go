@@ -1,0 +1,204 @@
+package lint
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	"monban/abi"
+	"monban/bpf"
+	"monban/policy"
+	"monban/verdict"
+)
+
+// A Gate is what is looked at.
+type Gate struct {
+	Verdict  verdict.Verdict
+	Archs    []abi.Arch     // that it speaks for, the machine's own first
+	Policy   *policy.Policy // its text, for what only that shows, and for places; nil for BPF
+	Repeated []policy.Pos   // rules that test one argument twice, as the format's reader reports them
+	Unknown  []string       // names that were passed over
+}
+
+// A Finding is a pitfall of the catalogue in one gate.
+type Finding struct {
+	*Entry
+	Title  string   // with the details of this gate
+	Calls  []string // all that it concerns; nil where it concerns no call in particular
+	Archs  []abi.Arch
+	Call   bpf.Data   // a call that shows it, on the first of Archs
+	Action bpf.Action // what it gets
+	Pos    policy.Pos // the rule that decides the witness; Line is 0 where there is no text
+}
+
+// Find looks for every pitfall of the catalogue, the worst first. What is the same on several architectures is one finding.
+func Find(g Gate) []Finding {
+	// What an architecture lacks matters only where something of it passes: a filter that refuses x32 whole need not allow exit there.
+	meant := slices.DeleteFunc(slices.Clone(g.Archs), func(a abi.Arch) bool {
+		_, ok := of(g.Verdict, a).Witness(passes)
+		return !ok
+	})
+	if len(meant) == 0 {
+		meant = g.Archs
+	}
+	var all []Finding
+	for _, a := range meant {
+		s := newSubject(&g, a)
+		for _, check := range checks {
+			for _, f := range check(s) {
+				all = merge(all, f, a)
+			}
+		}
+	}
+	all = append(all, sourceFindings(&g)...)
+	for i := range all {
+		all[i].place(&g)
+	}
+	slices.SortStableFunc(all, func(x, y Finding) int {
+		return cmp.Or(-cmp.Compare(x.Severity, y.Severity), strings.Compare(x.ID, y.ID))
+	})
+	return all
+}
+
+var checks = []func(*subject) []Finding{
+	archUnchecked, x32Bypass, halves, ioUring, clone3, newMountAPI, multiplexer, tiocsti, probeErrno, oldPtrace, dangerous, killThread,
+	siblings, needed, vdso, time64, uretprobe,
+}
+
+// merge adds a finding; one that says nothing new of another architecture only gets one architecture more.
+func merge(all []Finding, f Finding, a abi.Arch) []Finding {
+	for i := range all {
+		known := func(call string) bool { return slices.Contains(all[i].Calls, call) }
+		if all[i].ID == f.ID && (all[i].Title == f.Title || f.Calls != nil) && !slices.ContainsFunc(f.Calls, func(c string) bool { return !known(c) }) {
+			all[i].Archs = append(all[i].Archs, a)
+			return all
+		}
+	}
+	f.Archs = []abi.Arch{a}
+	return append(all, f)
+}
+
+// place finds the rule that decides the witness.
+func (f *Finding) place(g *Gate) {
+	if f.Pos.File != "" || g.Policy == nil {
+		return
+	}
+	if d, err := g.Policy.Decide(&f.Call); err == nil && d.Rule != nil {
+		f.Pos = d.Rule.Pos
+	}
+}
+
+// A subject is one architecture's part of a gate.
+type subject struct {
+	*Gate
+	arch abi.Arch
+	own  verdict.Verdict
+}
+
+func newSubject(g *Gate, a abi.Arch) *subject { return &subject{g, a, of(g.Verdict, a)} }
+
+// of is the verdict on one architecture's calls; numbers of x86_64 and x32 are kept apart.
+func of(v verdict.Verdict, a abi.Arch) verdict.Verdict {
+	v = v.Restrict(verdict.Arch, a.Token())
+	s := v.Space()
+	low := s.Compare(verdict.Single(verdict.Nr), verdict.LT, false, abi.X32Bit)
+	switch a {
+	case abi.X86_64:
+		return s.Verdict(s.If(low, v.Node(), s.Action(bpf.KillProcess)))
+	case abi.X32:
+		return s.Verdict(s.If(low, s.Action(bpf.KillProcess), v.Node()))
+	}
+	return v
+}
+
+// call is the verdict on a call by name; ok is false where the architecture does not have it.
+func (s *subject) call(name string) (v verdict.Verdict, nr uint32, ok bool) {
+	nr, ok = s.arch.Number(name)
+	return s.own.Restrict(verdict.Nr, nr), nr, ok
+}
+
+func passes(a bpf.Action) bool { return a.Kind() == bpf.Allow || a.Kind() == bpf.Log }
+
+// refuses is what neither passes nor is left to a supervisor.
+func refuses(a bpf.Action) bool {
+	return !passes(a) && a.Kind() != bpf.Notify && a.Kind() != bpf.Trace
+}
+
+// An extent is how much of a call an action is given to.
+type extent int
+
+const (
+	never extent = iota
+	sometimes
+	always
+)
+
+// how says how much of a call gets an action that want accepts; absent calls never do.
+func (s *subject) how(name string, want func(bpf.Action) bool) extent {
+	v, _, ok := s.call(name)
+	if !ok {
+		return never
+	}
+	switch v.Where(want) {
+	case verdict.True:
+		return always
+	case verdict.False:
+		return never
+	}
+	return sometimes
+}
+
+// which lists the calls of which anything gets such an action.
+func (s *subject) which(names []string, want func(bpf.Action) bool) (out []string) {
+	for _, name := range names {
+		if s.how(name, want) != never {
+			out = append(out, name)
+		}
+	}
+	return out
+}
+
+// finding is an entry's finding with a witness: a call by name that gets such an action.
+func (s *subject) finding(id, title string, calls []string, witness string, want func(bpf.Action) bool) []Finding {
+	v, nr, _ := s.call(witness)
+	d, ok := v.Witness(want)
+	if !ok {
+		return nil
+	}
+	d.Arch, d.Nr = s.arch.Token(), nr
+	return s.found(id, title, calls, d)
+}
+
+// found is an entry's finding with a witness.
+func (s *subject) found(id, title string, calls []string, d bpf.Data) []Finding {
+	e, ok := ByID(id)
+	if !ok {
+		panic("lint: no entry " + id)
+	}
+	if title == "" {
+		title = e.Title
+	}
+	return []Finding{{Entry: e, Title: title, Calls: calls, Call: d, Action: s.Verdict.At(&d)}}
+}
+
+// denyList says that the gate names what is refused: the numbers that no call has pass, or nearly all calls do.
+func (s *subject) denyList() bool {
+	all, open := 0, 0
+	for nr := range s.arch.Calls() {
+		all++
+		if do, ok := s.own.Restrict(verdict.Nr, nr).Constant(); ok && passes(do) {
+			open++
+		}
+	}
+	return open*10 > all*9
+}
+
+// some joins names, of many the first.
+func some(names []string) string {
+	const most = 8
+	if len(names) <= most {
+		return strings.Join(names, " ")
+	}
+	return fmt.Sprintf("%s and %d more", strings.Join(names[:most], " "), len(names)-most)
+}

@@ -1,0 +1,169 @@
+package lint
+
+import (
+	"monban/bpf"
+	"monban/verdict"
+)
+
+// halves looks at how the two halves of arguments are compared, on architectures with 64-bit registers.
+func halves(s *subject) []Finding {
+	if s.arch.Bits() < 64 {
+		return nil
+	}
+	var out []Finding
+	for nr, name := range s.arch.Calls() {
+		v := s.own.Restrict(verdict.Nr, nr)
+		if _, constant := v.Constant(); constant {
+			continue
+		}
+		args, known := s.arch.Args(name)
+		if !known {
+			continue
+		}
+		for _, arg := range args {
+			h := half{s, v, nr, arg.Index}
+			switch {
+			case arg.Bits <= 32:
+				if d, ok := h.escape(); ok {
+					out = append(out, s.found("MB003", "a refusal of "+name+" can be escaped by the upper half of "+arg.Name, []string{name}, d)...)
+				} else if d, ok := h.sign(); ok && arg.Signed && arg.Bits == 32 {
+					out = append(out, s.found("MB005", name+"'s "+arg.Name+" is compared, where it is negative, with one of two upper halves only", []string{name}, d)...)
+				}
+			case v.Support(verdict.ArgLo(arg.Index)) == ^uint32(0) && v.Support(verdict.ArgHi(arg.Index)) == 0:
+				if d, ok := h.lowOnly(); ok {
+					out = append(out, s.found("MB004", "only the lower half of "+name+"'s "+arg.Name+" is looked at", []string{name}, d)...)
+				}
+			default:
+				if d, ok := h.ordered(); ok {
+					out = append(out, s.found("MB006", name+"'s "+arg.Name+": its lower half decides under many upper halves", []string{name}, d)...)
+				}
+			}
+		}
+	}
+	return out
+}
+
+// A half is one argument of a call, seen as two words.
+type half struct {
+	s   *subject
+	v   verdict.Verdict // of the call
+	nr  uint32
+	arg int
+}
+
+// maxSpans bounds how many values of an upper half are told apart.
+const maxSpans = 1 << 12
+
+// witness completes a condition's witness to a call, with an upper half that is set after.
+func (h *half) witness(n verdict.Node) (bpf.Data, bool) {
+	d, ok := h.v.Space().Verdict(n).Witness(func(a bpf.Action) bool { return a == 1 })
+	d.Arch, d.Nr = h.s.arch.Token(), h.nr
+	return d, ok
+}
+
+// under applies f to what is left of the condition that the call passes once all words before the argument's are known.
+func (h *half) under(f func(left verdict.Verdict) verdict.Node) verdict.Node {
+	s := h.v.Space()
+	pass := s.Verdict(h.v.Where(passes))
+	return pass.Graft(verdict.ArgHi(h.arg)-1, func(left verdict.Verdict) verdict.Verdict { return s.Verdict(f(left)) }).Node()
+}
+
+// escape looks for a lower half that is refused with 0 above it and passes with something else there, other than a sign's extension.
+func (h *half) escape() (bpf.Data, bool) {
+	s, hi, lo := h.v.Space(), verdict.ArgHi(h.arg), verdict.ArgLo(h.arg)
+	if h.v.Support(hi) == 0 {
+		return bpf.Data{}, false
+	}
+	negative := s.Compare(verdict.Single(lo), verdict.GE, false, 1<<31)
+	n := h.under(func(left verdict.Verdict) verdict.Node {
+		refused := s.Not(left.Restrict(hi, 0).Node())
+		above, spans := verdict.False, 0
+		for span := range left.Spans(hi) {
+			if spans++; spans > maxSpans {
+				break
+			}
+			then := span.Then.Node()
+			if span.Hi == ^uint32(0) && span.Lo == span.Hi {
+				then = s.And(then, s.Not(negative))
+			}
+			if span.Hi != 0 {
+				above = s.Or(above, then)
+			}
+		}
+		return s.And(refused, above)
+	})
+	d, ok := h.witness(n)
+	if !ok {
+		return d, false
+	}
+	// The witness needs an upper half with which it passes.
+	left := h.v
+	for w := verdict.ArgHi(0); w < hi; w++ {
+		left = left.Restrict(w, w.Of(&d))
+	}
+	for span := range left.Spans(hi) {
+		high := max(span.Lo, 1)
+		if high > span.Hi {
+			continue
+		}
+		trial := d
+		trial.Args[h.arg] |= uint64(high) << 32
+		if passes(h.s.Verdict.At(&trial)) {
+			return trial, true
+		}
+	}
+	return d, false
+}
+
+// sign looks for a negative lower half that passes with one of the two upper halves that programs give it, and not with the other.
+func (h *half) sign() (bpf.Data, bool) {
+	s, hi, lo := h.v.Space(), verdict.ArgHi(h.arg), verdict.ArgLo(h.arg)
+	if h.v.Support(hi) == 0 {
+		return bpf.Data{}, false
+	}
+	negative := s.Compare(verdict.Single(lo), verdict.GE, false, 1<<31)
+	n := h.under(func(left verdict.Verdict) verdict.Node {
+		zero, ones := left.Restrict(hi, 0).Node(), left.Restrict(hi, ^uint32(0)).Node()
+		return s.And(negative, s.Or(s.And(zero, s.Not(ones)), s.And(ones, s.Not(zero))))
+	})
+	d, ok := h.witness(n)
+	if ok && passes(h.s.Verdict.At(&d)) {
+		d.Args[h.arg] |= 0xffffffff << 32 // the one that is refused
+	}
+	return d, ok
+}
+
+// lowOnly is a value beyond 32 bits that passes for a smaller one.
+func (h *half) lowOnly() (bpf.Data, bool) {
+	d, ok := h.witness(h.v.Where(passes))
+	d.Args[h.arg] |= 1 << 32
+	return d, ok
+}
+
+// ordered looks for a lower half that decides under more than one upper half, where the upper half is looked at. Masks are left out:
+// they look at few bits.
+func (h *half) ordered() (bpf.Data, bool) {
+	hi, lo := verdict.ArgHi(h.arg), verdict.ArgLo(h.arg)
+	const most = 16 // bits of a mask
+	if h.v.Support(hi) == 0 || h.v.Support(lo)>>(32-most) != 1<<most-1 {
+		return bpf.Data{}, false
+	}
+	var high uint32
+	n := h.under(func(left verdict.Verdict) verdict.Node {
+		spans := 0
+		for span := range left.Spans(hi) {
+			if spans++; spans > maxSpans {
+				break
+			}
+			if _, constant := span.Then.Constant(); constant || span.Lo == span.Hi || span.Lo == 0 && span.Hi == ^uint32(0) {
+				continue
+			}
+			high = span.Hi
+			return span.Then.Node()
+		}
+		return verdict.False
+	})
+	d, ok := h.witness(n)
+	d.Args[h.arg] = d.Args[h.arg]&0xffffffff | uint64(high)<<32
+	return d, ok
+}
