@@ -198,6 +198,9 @@ func TestJSON(t *testing.T) {
 		for _, m := range regexp.MustCompile(`printJSON\(.*?, "([a-z-]+/\d+)", `).FindAllStringSubmatch(read(t, name), -1) {
 			printed[m[1]] = true
 		}
+		for _, m := range regexp.MustCompile(`"monban/([a-z]+-line/\d+)"`).FindAllStringSubmatch(read(t, name), -1) {
+			printed[m[1]] = true
+		}
 	}
 	described := map[string]bool{}
 	for _, heading := range regexp.MustCompile(`(?m)^## (.*)$`).FindAllStringSubmatch(read(t, "docs/json.md"), -1) {

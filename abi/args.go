@@ -4,6 +4,7 @@ import (
 	_ "embed" // args.txt
 	"slices"
 	"strings"
+	"sync"
 )
 
 // An Arg is one argument of a system call on one architecture.
@@ -26,7 +27,26 @@ var argText string
 
 // Args returns the call's arguments on a in the order of the C prototype; ok is false where they aren't known. A call without
 // arguments has an empty list. An argument that seccomp_data has no room for, the seventh and on, is left out.
+// The list is shared: do not change it.
 func (a Arch) Args(call string) (args []Arg, ok bool) {
+	type key struct {
+		arch Arch
+		call string
+	}
+	if known, ok := argsOf.Load(key{a, call}); ok {
+		args = known.([]Arg)
+		return args, args != nil
+	}
+	args, ok = a.readArgs(call)
+	if Known(call) {
+		argsOf.Store(key{a, call}, args)
+	}
+	return args, ok
+}
+
+var argsOf sync.Map // what Args has read
+
+func (a Arch) readArgs(call string) (args []Arg, ok bool) {
 	line, rest := seek(argText, call)
 	for {
 		name, words, _ := strings.Cut(line, "\t")

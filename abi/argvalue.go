@@ -72,15 +72,25 @@ func (a Arch) MaskName(call string, arg int, mask uint64) (name string, number b
 	return field + "|" + flags, true
 }
 
-// valuesOf finds what is known of an argument's values.
+// valuesOf finds what is known of an argument's values. It remembers, as named does.
 func valuesOf(call string, arg Arg) (argValue, bool) {
+	k := [2]string{call, arg.Name}
+	if known, ok := argValueOf.Load(k); ok {
+		v := known.(argValue)
+		return v, v.kind != ""
+	}
+	var found argValue
 	for _, v := range argValues() {
 		if (v.calls == "*" || listed(v.calls, call)) && slices.ContainsFunc(strings.Split(v.args, ","), arg.Is) {
-			return v, true
+			found = v
+			break
 		}
 	}
-	return argValue{}, false
+	argValueOf.Store(k, found)
+	return found, found.kind != ""
 }
+
+var argValueOf sync.Map
 
 // widthOf is all ones, as many as the argument has.
 func widthOf(arg Arg) uint64 { return uint64(1)<<arg.Bits - 1 } // 64 bits: a shift by 64 gives 0, and 0-1 all ones
@@ -135,8 +145,26 @@ type namedValue struct {
 	value uint64
 }
 
-// named resolves a list of names, and of prefixes, which end in _ or *, on the architecture.
+// named resolves a list of names, and of prefixes, which end in _ or *, on the architecture. It remembers: whoever asks about one
+// value of an argument asks about many.
 func (a Arch) named(names string, width uint64) []namedValue {
+	type key struct {
+		arch  Arch
+		names string
+		width uint64
+	}
+	k := key{a, names, width}
+	if known, ok := namedValues.Load(k); ok {
+		return known.([]namedValue)
+	}
+	out := a.resolve(names, width)
+	namedValues.Store(k, out)
+	return out
+}
+
+var namedValues sync.Map
+
+func (a Arch) resolve(names string, width uint64) []namedValue {
 	var out []namedValue
 	add := func(name string) {
 		if v, ok := a.Constant(name); ok {

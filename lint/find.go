@@ -52,8 +52,11 @@ func Find(g Gate) []Finding {
 		}
 	}
 	all = append(all, sourceFindings(&g)...)
-	for i := range all {
-		all[i].place(&g)
+	if g.Policy != nil {
+		decider := g.Policy.Decider()
+		for i := range all {
+			all[i].place(decider)
+		}
 	}
 	slices.SortStableFunc(all, func(x, y Finding) int {
 		return cmp.Or(-cmp.Compare(x.Severity, y.Severity), strings.Compare(x.ID, y.ID))
@@ -80,11 +83,11 @@ func merge(all []Finding, f Finding, a abi.Arch) []Finding {
 }
 
 // place finds the rule that decides the witness.
-func (f *Finding) place(g *Gate) {
-	if f.Pos.File != "" || g.Policy == nil {
+func (f *Finding) place(decider *policy.Decider) {
+	if f.Pos.File != "" {
 		return
 	}
-	if d, err := g.Policy.Decide(&f.Call); err == nil && d.Rule != nil {
+	if d, err := decider.Decide(&f.Call); err == nil && d.Rule != nil {
 		f.Pos = d.Rule.Pos
 	}
 }

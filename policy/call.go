@@ -3,6 +3,8 @@ package policy
 import (
 	"errors"
 	"fmt"
+	"math/bits"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -10,20 +12,26 @@ import (
 	"monban/bpf"
 )
 
-// A Call is one system call to ask about: some of its arguments may be left open.
+// A Call is one system call to ask about, or many of one number: some of its arguments may be left open.
 type Call struct {
-	Arch abi.Arch
-	Name string // "" where the number has none
-	Data bpf.Data
-	Open [6]bool // the registers that may hold anything
+	Arch  abi.Arch
+	Name  string // "" where the number has none
+	Data  bpf.Data
+	Open  [6]bool // the registers that may hold anything, but for
+	Among And     // the ranges and sets that arguments were asked about in
+	args  [6]string
 }
 
-// ParseCall reads a call as a person writes it: socket(AF_INET, SOCK_STREAM, 0), socket(AF_INET), socket, 41, or 41(2, _).
-// Arguments that are missing or _ are left open. Errors name the place in the text and the mend.
+// callSymbols are those of the language, and two more.
+var callSymbols = append(slices.Clone(symbols), "=", "?")
+
+// ParseCall reads a call as a person writes it: socket(AF_INET, SOCK_STREAM, 0), socket(AF_INET), socket(type=SOCK_RAW), socket, 41, or
+// 41(2, _). Arguments that are missing, ? or _ are left open; 1..5 and {AF_INET, AF_INET6} stand for any value among them. Errors
+// name the place in the text and the mend.
 func ParseCall(arch abi.Arch, text string) (Call, error) {
 	c := Call{Arch: arch, Data: bpf.Data{Arch: arch.Token()}, Open: [6]bool{true, true, true, true, true, true}}
 	const here = "call"
-	tokens, err := lex(here, []byte(text))
+	tokens, err := lexWith(callSymbols, here, []byte(text))
 	if err != nil {
 		return c, err
 	}
@@ -86,31 +94,138 @@ func (p *parser) call(c *Call) {
 func (p *parser) arguments(c *Call) {
 	b := binder{arch: c.Arch, call: c.Name}
 	args, known := c.Arch.Args(c.Name)
+	given := map[int]bool{}
+	named := false
 	for i := 0; !p.accept(")"); i++ {
 		t := p.peek()
 		if i > 0 {
 			p.expect(",")
 			t = p.peek()
 		}
-		if i == 6 || known && i >= len(args) {
-			p.fail(t.pos, "%s takes %d arguments", c.describe(), min(i, 6))
+		at := i
+		if t.kind == word && p.tokens[p.i+1].is("=") {
+			at = p.argumentNamed(c, args, t)
+			named = true
+			p.i += 2
+			t = p.peek()
+		} else if named {
+			p.fail(t.pos, "an argument by position cannot stand after one by name")
 		}
-		if t.kind == word && t.text == "_" {
-			p.i++
-			continue
+		if at == 6 || known && at >= len(args) {
+			p.fail(t.pos, "%s takes %d arguments", c.describe(), min(at, 6))
 		}
-		value, err := b.value(p.constant(), t.pos)
+		if given[at] {
+			p.fail(t.pos, "this argument is given twice")
+		}
+		given[at] = true
+		arg := abi.Arg{Index: at, Bits: c.Arch.Bits(), High: -1}
+		if known {
+			arg = args[at]
+		}
+		p.argument(c, b, arg)
+	}
+}
+
+// argumentNamed finds the position of an argument by its name.
+func (p *parser) argumentNamed(c *Call, args []abi.Arg, t token) int {
+	for i, a := range args {
+		if a.Is(t.text) {
+			return i
+		}
+	}
+	if i, ok := position(t.text); ok {
+		return i
+	}
+	var names []string
+	for _, a := range args {
+		names = append(names, a.Name)
+	}
+	p.fail(t.pos, "%s has no argument %s%s", c.describe(), t.text, suggest(t.text, names))
+	panic("not reached")
+}
+
+// argument reads what is asked of one argument: anything, a value, or one of several.
+func (p *parser) argument(c *Call, b binder, arg abi.Arg) {
+	t := p.peek()
+	if t.kind == word && t.text == "_" || t.is("?") {
+		p.i++
+		return
+	}
+	set := p.set()
+	if len(set) == 1 && set[0].Hi == nil && !t.is("{") {
+		value, err := b.value(set[0].Lo, t.pos)
 		if err != nil {
 			panic(syntaxError{err})
-		}
-		arg := abi.Arg{Index: i, Bits: c.Arch.Bits(), High: -1}
-		if known {
-			arg = args[i]
 		}
 		if err := c.put(arg, value); err != nil {
 			p.fail(t.pos, "%v", err)
 		}
+		return
 	}
+	x := Operand{Name: arg.Name, Pos: t.pos}
+	if _, taken := position(arg.Name); taken || arg.Name == "" {
+		x = Operand{Arg: arg.Index, Wide: true, Pos: t.pos}
+	}
+	in := In{X: x}
+	for _, r := range set {
+		spans, err := c.span(b, arg, r, t.pos)
+		if err != nil {
+			panic(syntaxError{err})
+		}
+		in.Set = append(in.Set, spans...)
+	}
+	c.Among = append(c.Among, in)
+	var parts []string
+	for _, r := range set {
+		s := printConst(r.Lo, 0)
+		if r.Hi != nil {
+			s += ".." + printEnd(r)
+		}
+		parts = append(parts, s)
+	}
+	c.args[arg.Index] = "{" + strings.Join(parts, ", ") + "}"
+}
+
+// span is a range as registers hold it: what a program passes in an int register, zeros above. One across 0 becomes two.
+func (c *Call) span(b binder, arg abi.Arg, r Range, pos Pos) ([]Range, error) {
+	width := ^uint64(0)
+	if arg.High < 0 {
+		width >>= 64 - min(arg.Bits, c.Arch.Bits())
+	}
+	lo, err := b.value(r.Lo, pos)
+	if err != nil {
+		return nil, err
+	}
+	hi := lo
+	if r.Hi != nil {
+		if hi, err = b.value(r.Hi, pos); err != nil {
+			return nil, err
+		}
+	}
+	for _, v := range []uint64{lo, hi} {
+		if high := v &^ width; high != 0 && high != ^width {
+			return nil, errorf(pos, "%#x does not fit: the argument has %d bits on %s", v, min(arg.Bits, c.Arch.Bits()), c.Arch)
+		}
+	}
+	if arg.Signed {
+		bits := 64 - bits.Len64(width)
+		lo, hi = uint64(int64(lo<<bits)>>bits), uint64(int64(hi<<bits)>>bits)
+		if int64(lo) > int64(hi) {
+			return nil, errEmpty(r, pos)
+		}
+		return []Range{{Num(lo), Num(hi)}}, nil
+	}
+	switch {
+	case int64(lo) < 0 && int64(hi) >= 0:
+		return []Range{{Num(lo & width), Num(width)}, {Num(0), Num(hi)}}, nil
+	case lo&width > hi&width:
+		return nil, errEmpty(r, pos)
+	}
+	return []Range{{Num(lo & width), Num(hi & width)}}, nil
+}
+
+func errEmpty(r Range, pos Pos) error {
+	return errorf(pos, "the range %s..%s is empty: its ends are the wrong way round", printConst(r.Lo, 0), printConst(r.Hi, 0))
 }
 
 // put lays a value into its registers as the calling convention does. The error says that it does not fit.
@@ -146,15 +261,24 @@ func (c *Call) describe() string {
 
 // String writes the call as ParseCall reads it, open arguments as _.
 func (c Call) String() string {
-	return formatCall(c.Arch, &c.Data, func(i int) bool { return c.Open[i] })
+	return formatCall(c.Arch, &c.Data, func(i int) string {
+		switch {
+		case !c.Open[i]:
+			return ""
+		case c.args[i] != "":
+			return c.args[i]
+		}
+		return "_"
+	})
 }
 
 // FormatCall writes a call with its arguments' names and constants: socket(family=AF_INET, type=SOCK_STREAM, protocol=0).
 func FormatCall(arch abi.Arch, d *bpf.Data) string {
-	return formatCall(arch, d, func(int) bool { return false })
+	return formatCall(arch, d, func(int) string { return "" })
 }
 
-func formatCall(arch abi.Arch, d *bpf.Data, open func(int) bool) string {
+// formatCall writes what open says of a register, where that is something, in place of its value.
+func formatCall(arch abi.Arch, d *bpf.Data, open func(int) string) string {
 	name, ok := arch.Name(d.Nr)
 	if !ok {
 		name = fmt.Sprint(d.Nr)
@@ -170,8 +294,8 @@ func formatCall(arch abi.Arch, d *bpf.Data, open func(int) bool) string {
 	}
 	var parts []string
 	for _, a := range args {
-		value := "_"
-		if !open(a.Index) {
+		value := open(a.Index)
+		if value == "" {
 			value = argumentValue(arch, name, a, d)
 		}
 		if a.Name != "" {

@@ -1,6 +1,8 @@
 package policy
 
 import (
+	"slices"
+
 	"monban/abi"
 	"monban/bpf"
 )
@@ -13,31 +15,83 @@ type Decision struct {
 }
 
 // Decide answers one call by trying the rules in order, without diagrams: the plain reading of the policy.
-func (p *Policy) Decide(d *bpf.Data) (Decision, error) {
-	arch, ok := p.ArchOf(d)
+func (p *Policy) Decide(d *bpf.Data) (Decision, error) { return p.Decider().Decide(d) }
+
+// A Decider answers many calls, as Policy.Decide does each.
+type Decider struct {
+	p      *Policy
+	byArch map[abi.Arch]map[uint32][]clause // the clauses that speak of a number, in order
+	any    map[abi.Arch][]clause            // those that speak of all numbers
+}
+
+// Decider prepares for many decisions. The policy must not change meanwhile.
+func (p *Policy) Decider() *Decider {
+	return &Decider{p, map[abi.Arch]map[uint32][]clause{}, map[abi.Arch][]clause{}}
+}
+
+// clauses are those that speak of a number on an architecture, in order.
+func (d *Decider) clauses(a abi.Arch, nr uint32) ([]clause, error) {
+	byNr, ok := d.byArch[a]
+	if !ok {
+		all, err := d.p.on(a)
+		if err != nil {
+			return nil, err
+		}
+		byNr = map[uint32][]clause{}
+		var any []clause
+		for _, c := range all {
+			if !c.any {
+				if _, ok := byNr[c.nr]; !ok {
+					byNr[c.nr] = slices.Clone(any)
+				}
+				byNr[c.nr] = append(byNr[c.nr], c)
+				continue
+			}
+			any = append(any, c)
+			for nr := range byNr {
+				byNr[nr] = append(byNr[nr], c)
+			}
+		}
+		d.byArch[a], d.any[a] = byNr, any
+	}
+	if of, ok := byNr[nr]; ok {
+		return of, nil
+	}
+	return d.any[a], nil
+}
+
+// Fixed says that all calls of a number are decided by the same rule or header, whatever their arguments.
+func (d *Decider) Fixed(a abi.Arch, nr uint32) bool {
+	clauses, err := d.clauses(a, nr)
+	return err == nil && (len(clauses) == 0 || clauses[0].cond == nil)
+}
+
+// Decide answers one call.
+func (d *Decider) Decide(call *bpf.Data) (Decision, error) {
+	p := d.p
+	arch, ok := p.ArchOf(call)
 	if !ok {
 		// An errno of badarch is numbered as on the architecture that shares the token, or the policy's first.
 		on := p.Archs[0]
 		for _, a := range p.Archs {
-			if a.Token() == d.Arch {
+			if a.Token() == call.Arch {
 				on = a
 			}
 		}
 		do, err := p.BadArch.on(on, Pos{File: p.Name})
 		return Decision{Action: do.Canonical(), Header: "badarch"}, err
 	}
-	clauses, err := p.on(arch)
+	clauses, err := d.clauses(arch, call.Nr)
 	if err != nil {
 		return Decision{}, err
 	}
 	for i := range clauses {
-		c := &clauses[i]
-		if (c.any || c.nr == d.Nr) && c.cond.holds(d) {
+		if c := &clauses[i]; c.cond.holds(call) {
 			return Decision{Action: c.do.Canonical(), Rule: &p.Rules[c.rule]}, nil
 		}
 	}
 	header, do := "unknown", p.Unknown
-	if call, ok := arch.Name(d.Nr); ok && p.knows(arch, call) {
+	if name, ok := arch.Name(call.Nr); ok && p.knows(arch, name) {
 		header, do = "default", p.Default
 	}
 	a, err := do.on(arch, Pos{File: p.Name})

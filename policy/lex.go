@@ -70,7 +70,9 @@ const maxSource = 4 << 20
 var symbols = []string{"..", "==", "!=", "<=", ">=", "&&", "||", "<", ">", "&", "|", "^", "~", "!", "(", ")", "{", "}", ",", ":", "-", "/"}
 
 // lex splits a policy's text into tokens; newlines inside brackets are kept, the parser passes over them.
-func lex(file string, src []byte) ([]token, error) {
+func lex(file string, src []byte) ([]token, error) { return lexWith(symbols, file, src) }
+
+func lexWith(symbols []string, file string, src []byte) ([]token, error) {
 	if len(src) > maxSource {
 		return nil, errorf(Pos{File: file}, "a policy of %d bytes: the limit is %d", len(src), maxSource)
 	}

@@ -25,6 +25,9 @@ type answer struct {
 	Cases  []outcome `json:"cases,omitempty"`
 	// UpperHalf says what else can happen: the kernel ignores the upper half of an int's register, and the gate does not.
 	UpperHalf string `json:"upper_half,omitempty"`
+	// Trace has the instructions that each filter of the stack executes for Traced, one of the calls that were asked about.
+	Trace  []steps `json:"trace,omitempty"`
+	Traced string  `json:"traced,omitempty"`
 
 	do bpf.Action
 }
@@ -37,20 +40,33 @@ type outcome struct {
 
 func askCommand() *cobra.Command {
 	var gate gateFlags
-	var asJSON bool
+	var asJSON, trace bool
 	cmd := &cobra.Command{
-		Use:   "ask [flags] GATE CALL",
-		Short: "what happens to one call",
-		Long: `Ask says what a gate does with a call, and which rule and line decided. Arguments can be numbers and
-constants; those that are left out, or written _, may be anything, and all that can happen is
-listed. Without --arch it speaks for the native architecture; with it, for what the gate would do on
-a machine that runs that architecture.`,
+		Use:   "ask [flags] GATE [CALL…]",
+		Short: "what happens to a call, and why",
+		Long: `Ask says what a gate does with a call, and which rule and line decided. Arguments are given by
+position or by name: as numbers, constants, ranges (1..5) or sets ({AF_INET, AF_INET6}). Those that
+are left out, or written ? or _, may be anything. All that can happen is listed, each answer with
+its condition: nothing is sampled. --trace shows the instructions that the kernel would run.
+
+Without CALL, calls are read from standard input, a line each, as above or as strace writes them,
+and answered with a line each: the action, the call, and why, with tabs between. Lines that cannot
+be read are reported, and the status is then 2.
+
+Without --arch it speaks for the native architecture; with it, for what the gate would do on a
+machine that runs that architecture.`,
 		Example: `  monban ask @container 'socket(AF_INET, SOCK_STREAM, 0)'
-  monban ask docker.json clone
-  monban ask pid:1234 'openat(AT_FDCWD, _, O_RDONLY)' --json`,
-		Args: takes("GATE", "CALL"),
+  monban ask docker.json clone 'socket(?, SOCK_RAW, ?)'
+  monban ask pid:1234 'openat(flags=O_RDWR)' --trace
+  strace -f -o trace ls; monban ask docker.json < trace`,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return fmt.Errorf("GATE is missing (usage: %s)", cmd.UseLine())
+			}
+			return nil
+		},
 		ValidArgsFunction: func(cmd *cobra.Command, args []string, prefix string) ([]string, cobra.ShellCompDirective) {
-			if len(args) == 1 {
+			if len(args) > 0 {
 				return abi.Calls(), cobra.ShellCompDirectiveNoFileComp
 			}
 			return completeGates(cmd, args, prefix)
@@ -64,106 +80,162 @@ a machine that runs that architecture.`,
 			if asked == nil {
 				asked = []abi.Arch{abi.Native()}
 			}
-			answers, err := ask(args[0], args[1], asked, o)
-			if err != nil {
-				return exit{exitUsage, err}
-			}
+			d := newDesk(args[0], asked, o)
+			d.trace = trace
 			w := cmd.OutOrStdout()
-			switch {
-			case asJSON:
-				return printJSON(w, "ask/1", map[string]any{"answers": answers})
+			if len(args) == 1 {
+				return askLines(w, d, args[0], asJSON)
 			}
-			for _, a := range answers {
-				a.print(w, len(asked) > 1)
+			var answers []answer
+			for i, text := range args[1:] {
+				some, err := d.ask(text)
+				if err != nil {
+					return exit{exitUsage, err}
+				}
+				answers = append(answers, some...)
+				if asJSON {
+					continue
+				}
+				if len(args) > 2 {
+					if i > 0 {
+						fmt.Fprintln(w)
+					}
+					fmt.Fprintln(w, styled(w, bold, text))
+				}
+				for _, a := range some {
+					a.print(w, len(asked) > 1)
+				}
+			}
+			if asJSON {
+				return printJSON(w, "ask/1", map[string]any{"answers": answers})
 			}
 			return nil
 		},
 	}
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON; of standard input, an object a line")
+	cmd.Flags().BoolVar(&trace, "trace", false, "show the instructions executed")
 	gate.register(cmd)
 	cmd.Flags().Lookup("arch").Usage = "architectures of the call (default the native one)"
 	return cmd
 }
 
-// ask asks about a call on each architecture: of this machine, where it runs the architecture, else of one of that kind.
-func ask(ref, text string, asked []abi.Arch, o format.Options) ([]answer, error) {
-	type reading struct {
-		gate    *format.Gate
-		verdict verdict.Verdict
-	}
-	read := map[abi.Arch]reading{} // by what is native
+// A desk answers questions about one gate: of this machine, where it runs the architecture, else of one of that kind.
+type desk struct {
+	ref   string
+	asked []abi.Arch
+	o     format.Options
+	trace bool
+	read  map[abi.Arch]reading // by what is native
+}
+
+// A reading is the gate as a machine of one architecture has it.
+type reading struct {
+	gate    *format.Gate
+	verdict verdict.Verdict
+	decider *policy.Decider // nil for BPF
+}
+
+func newDesk(ref string, asked []abi.Arch, o format.Options) *desk {
+	return &desk{ref: ref, asked: asked, o: o, read: map[abi.Arch]reading{}}
+}
+
+// ask answers for each architecture that has the call.
+func (d *desk) ask(text string) ([]answer, error) {
 	var answers []answer
-	for _, a := range asked {
-		native := o.Native
-		for _, n := range append([]abi.Arch{o.Native}, asked...) {
-			if slices.Contains(n.Family(), a) {
-				native = n
-				break
-			}
-		}
+	for _, a := range d.asked {
 		call, err := policy.ParseCall(a, text)
 		if err != nil {
-			if len(asked) > 1 && strings.Contains(err.Error(), "has no system call") {
+			if len(d.asked) > 1 && strings.Contains(err.Error(), "has no system call") {
 				continue // not every architecture that was asked about need have it
 			}
 			return nil, err
 		}
-		r, ok := read[native]
-		if !ok {
-			on := o
-			on.Native, on.Archs = native, nil
-			if r.gate, err = readWith(ref, on); err != nil {
-				return nil, err
-			}
-			if len(read) == 0 {
-				printNotes(r.gate)
-			}
-			if r.verdict, err = meaning(r.gate, verdict.NewSpace(verdict.DefaultBudget)); err != nil {
-				return nil, err
-			}
-			read[native] = r
+		r, err := d.reading(a)
+		if err != nil {
+			return nil, err
 		}
-		if r.gate.Policy == nil && r.gate.Order != a.ByteOrder() {
-			return nil, fmt.Errorf("%s: the program is not of %s's byte order: name the architecture with --arch", r.gate.Name, a)
-		}
-		one, err := askOne(r.gate, r.verdict, call)
+		one, err := d.one(r, call)
 		if err != nil {
 			return nil, err
 		}
 		answers = append(answers, one)
 	}
 	if len(answers) == 0 {
-		return nil, fmt.Errorf("none of %s has this call (monban syscalls shows who has)", archNames(asked))
+		return nil, fmt.Errorf("none of %s has this call (monban syscalls shows who has)", archNames(d.asked))
 	}
 	return answers, nil
 }
 
-func askOne(g *format.Gate, v verdict.Verdict, c policy.Call) (answer, error) {
-	a := answer{Arch: c.Arch.String(), Call: c.String(), Action: "depends"}
-	left := v.Restrict(verdict.Arch, c.Data.Arch).Restrict(verdict.Nr, c.Data.Nr)
-	for i, open := range c.Open {
-		if !open {
-			left = left.Restrict(verdict.ArgHi(i), uint32(c.Data.Args[i]>>32)).Restrict(verdict.ArgLo(i), uint32(c.Data.Args[i]))
+// reading reads the gate for the machine that runs an architecture.
+func (d *desk) reading(a abi.Arch) (reading, error) {
+	native := d.o.Native
+	for _, n := range append([]abi.Arch{d.o.Native}, d.asked...) {
+		if slices.Contains(n.Family(), a) {
+			native = n
+			break
 		}
 	}
-	a.UpperHalf = upperHalf(v, c, left)
-	if do, ok := left.Constant(); ok {
+	r, ok := d.read[native]
+	if !ok {
+		on := d.o
+		on.Native, on.Archs = native, nil
+		var err error
+		if r.gate, err = readWith(d.ref, on); err != nil {
+			return r, err
+		}
+		if len(d.read) == 0 {
+			printNotes(r.gate)
+		}
+		if r.verdict, err = meaning(r.gate, verdict.NewSpace(verdict.DefaultBudget)); err != nil {
+			return r, err
+		}
+		if r.gate.Policy != nil {
+			r.decider = r.gate.Policy.Decider()
+		}
+		d.read[native] = r
+	}
+	if r.gate.Policy == nil && r.gate.Order != a.ByteOrder() {
+		return r, fmt.Errorf("%s: the program is not of %s's byte order: name the architecture with --arch", r.gate.Name, a)
+	}
+	return r, nil
+}
+
+func (d *desk) one(r reading, c policy.Call) (answer, error) {
+	g := r.gate
+	a := answer{Arch: c.Arch.String(), Call: c.String(), Action: "depends"}
+	asked, err := c.Ask(r.verdict)
+	if err != nil {
+		return a, err
+	}
+	if len(c.Among) == 0 {
+		a.UpperHalf = upperHalf(r.verdict, c, asked.Left())
+	}
+	actions := asked.Actions()
+	example, _ := asked.Example(func(do bpf.Action) bool { return do == actions[0] })
+	if d.trace {
+		if a.Trace, err = traced(r, &example); err != nil {
+			return a, err
+		}
+		a.Traced = policy.FormatCall(c.Arch, &example)
+	}
+	if len(actions) == 1 {
+		do := actions[0]
 		a.Action, a.do = policy.ActionOn(c.Arch, do).String(), do
 		if g.Policy == nil {
-			a.Why = fmt.Sprintf("the program's own answer, %#x", uint32(v.At(&c.Data)))
+			a.Why = fmt.Sprintf("the program's own answer, %#x", uint32(r.verdict.At(&example)))
 			return a, nil
 		}
-		d, err := g.Policy.Decide(&c.Data)
+		decision, err := r.decider.Decide(&example)
 		if err != nil {
 			return a, err
 		}
-		if d.Action != do {
-			return a, fmt.Errorf("the two readings of %s disagree on %s: %s and %s; please report this", g.Name, a.Call, d.Action, do)
+		if decision.Action != do {
+			return a, fmt.Errorf("the two readings of %s disagree on %s: %s and %s; please report this", g.Name, a.Call, decision.Action, do)
 		}
-		a.Why, a.Where = because(g.Policy, d)
+		a.Why, a.Where = because(g.Policy, decision)
 		return a, nil
 	}
-	cases, err := policy.Outcomes(c.Arch, c.Name, left)
+	cases, err := asked.Outcomes()
 	if err != nil {
 		return a, err
 	}
@@ -262,4 +334,5 @@ func (a answer) print(w io.Writer, several bool) {
 	if a.UpperHalf != "" {
 		fmt.Fprintln(w, wrap("  but "+a.UpperHalf, "    "))
 	}
+	a.printTrace(w)
 }

@@ -87,6 +87,9 @@ func report(err error) {
 
 // printable escapes what a terminal would obey: an error may quote bytes of a file or a name.
 func printable(line string) string {
+	if strings.IndexFunc(line, func(r rune) bool { return r < ' ' || r > '~' }) < 0 {
+		return line
+	}
 	var b strings.Builder
 	for _, r := range line {
 		if unicode.IsControl(r) {

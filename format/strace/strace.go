@@ -172,3 +172,57 @@ func (r *recording) policy() (*codec.Parsed, error) {
 	}
 	return &codec.Parsed{Policy: p, Notes: []string{"what one run did, whatever the arguments: a call that it did not make gets EPERM"}}, p.Check()
 }
+
+// Call takes a line apart: the call's name and its arguments as strace shows them. ok is false for a line that is no call: a signal,
+// the second half of a call, the end of a program.
+func Call(line string) (name string, args []string, ok bool) {
+	rest := line[len(prefix().FindString(line)):]
+	open := strings.IndexByte(rest, '(')
+	if open <= 0 || !call().MatchString(rest) {
+		return "", nil, false
+	}
+	args, closed := arguments(rest[open+1:])
+	return rest[:open], args, closed
+}
+
+// IsLine says that a line was written by strace: a call with its result, or one of the things that Call passes over.
+func IsLine(line string) bool {
+	rest := line[len(prefix().FindString(line)):]
+	if i := strings.LastIndex(rest, ") "); i > 0 && strings.HasPrefix(strings.TrimLeft(rest[i+1:], " "), "=") {
+		return true
+	}
+	return strings.HasSuffix(rest, " <unfinished ...>") || event().MatchString(rest) || back().MatchString(rest) || said().MatchString(line)
+}
+
+// arguments splits at the commas outside of brackets and quotes, up to the closing parenthesis or "<unfinished ...>".
+func arguments(rest string) (args []string, closed bool) {
+	depth, start, quoted := 0, 0, false
+	add := func(end int) {
+		if a := strings.TrimSpace(rest[start:end]); a != "" {
+			args = append(args, a)
+		}
+		start = end + 1
+	}
+	for i := 0; i < len(rest); i++ {
+		switch c := rest[i]; {
+		case quoted && c == '\\':
+			i++
+		case c == '"':
+			quoted = !quoted
+		case quoted:
+		case c == '(' || c == '[' || c == '{':
+			depth++
+		case c == ')' && depth == 0:
+			add(i)
+			return args, true
+		case c == ')' || c == ']' || c == '}':
+			depth--
+		case c == ',' && depth == 0:
+			add(i)
+		case c == '<' && depth == 0 && strings.HasPrefix(rest[i:], "<unfinished ...>"):
+			add(i)
+			return args, true
+		}
+	}
+	return args, false
+}

@@ -1,0 +1,74 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+
+	"monban/bpf"
+	"monban/compile"
+	"monban/policy"
+)
+
+// steps are what one filter does with a call.
+type steps struct {
+	Length       int      `json:"length"` // of the filter, in instructions
+	Instructions []string `json:"instructions"`
+	Returns      string   `json:"returns"`
+}
+
+// traced runs a call through the filters of a gate: its own, or those that its policy compiles to. The kernel runs the newest first.
+func traced(r reading, d *bpf.Data) ([]steps, error) {
+	programs, order := r.gate.Programs, r.gate.Order
+	if r.gate.Policy != nil {
+		var err error
+		if order, err = r.gate.ByteOrder(); err == nil {
+			programs, err = compile.Programs(r.verdict, order)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	var all []steps
+	for i := len(programs) - 1; i >= 0; i-- {
+		p := programs[i]
+		var listing bytes.Buffer
+		if err := bpf.Disassemble(&listing, p, order, namer{}); err != nil {
+			return nil, err
+		}
+		text := map[int]string{}
+		for line := range strings.Lines(listing.String()) {
+			if n, err := strconv.Atoi(strings.Fields(line)[0]); err == nil {
+				text[n] = strings.TrimRight(line, "\n")
+			}
+		}
+		s := steps{Length: len(p)}
+		do := p.Trace(d, order, func(pc int) { s.Instructions = append(s.Instructions, text[pc]) })
+		s.Returns = do.String()
+		for _, a := range archsOf(r.gate, r.verdict) {
+			if a.Token() == d.Arch {
+				s.Returns = policy.ActionOn(a, do).String()
+				break
+			}
+		}
+		all = append(all, s)
+	}
+	return all, nil
+}
+
+func (a *answer) printTrace(w io.Writer) {
+	for i, s := range a.Trace {
+		what := "the filter"
+		if len(a.Trace) > 1 {
+			what = fmt.Sprintf("filter %d of %d", len(a.Trace)-i, len(a.Trace))
+		}
+		fmt.Fprintf(w, "\n  %s executes %d of %s for\n", what, len(s.Instructions), plural(s.Length, "instruction"))
+		fmt.Fprintln(w, wrap("  "+a.Traced, "    "))
+		for _, line := range s.Instructions {
+			fmt.Fprintln(w, "  "+line)
+		}
+		fmt.Fprintf(w, "  and returns %s\n", s.Returns)
+	}
+}

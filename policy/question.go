@@ -1,0 +1,110 @@
+package policy
+
+import (
+	"cmp"
+	"slices"
+
+	"monban/bpf"
+	"monban/verdict"
+)
+
+// An Asked is a call put to a verdict: what can happen to it. It is exact, over all values that the call leaves open.
+type Asked struct {
+	Call  Call
+	left  verdict.Verdict // where the arguments that have a value have it
+	among verdict.Node    // what is asked of the others
+}
+
+// Ask puts a call to a verdict.
+func (c *Call) Ask(v verdict.Verdict) (*Asked, error) {
+	left := v.Restrict(verdict.Arch, c.Data.Arch).Restrict(verdict.Nr, c.Data.Nr)
+	for i, open := range c.Open {
+		if !open {
+			left = left.Restrict(verdict.ArgHi(i), uint32(c.Data.Args[i]>>32)).Restrict(verdict.ArgLo(i), uint32(c.Data.Args[i]))
+		}
+	}
+	a := &Asked{Call: *c, left: left, among: verdict.True}
+	if len(c.Among) > 0 {
+		b := binder{arch: c.Arch, call: c.Name}
+		n, err := b.bind(c.Among)
+		if err != nil {
+			return nil, err
+		}
+		a.among = n.node(v.Space())
+		// What a program passes in an int register: zeros above its value.
+		args, _ := c.Arch.Args(c.Name)
+		for _, arg := range args {
+			if c.args[arg.Index] != "" && arg.Bits <= 32 && arg.High < 0 {
+				a.left = a.left.Restrict(verdict.ArgHi(arg.Index), 0)
+			}
+		}
+	}
+	return a, v.Space().Err()
+}
+
+// Actions are the answers that are possible, the most permissive first.
+func (a *Asked) Actions() []bpf.Action {
+	if do, ok := a.left.Constant(); ok {
+		return []bpf.Action{do}
+	}
+	actions := slices.SortedFunc(a.left.Actions(), func(x, y bpf.Action) int { return cmp.Compare(int32(y), int32(x)) })
+	return slices.DeleteFunc(actions, func(do bpf.Action) bool { return a.when(do) == verdict.False })
+}
+
+// when is the condition for an answer.
+func (a *Asked) when(do bpf.Action) verdict.Node {
+	s := a.left.Space()
+	return s.And(a.among, s.When(a.left, do))
+}
+
+// Outcomes are the possible answers with their conditions.
+func (a *Asked) Outcomes() ([]Outcome, error) {
+	var out []Outcome
+	for _, do := range a.Actions() {
+		cond, err := Condition(a.Call.Arch, a.Call.Name, a.left.Space(), a.when(do))
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, Outcome{ActionOn(a.Call.Arch, do), do, cond})
+	}
+	return out, nil
+}
+
+// Example is one call of those that are asked about which gets an answer that want accepts.
+func (a *Asked) Example(want func(bpf.Action) bool) (bpf.Data, bool) {
+	s := a.left.Space()
+	d, ok := s.Verdict(s.And(a.among, a.left.Where(want))).Witness(func(v bpf.Action) bool { return v == 1 })
+	d.Arch, d.Nr = a.Call.Data.Arch, a.Call.Data.Nr
+	for i, open := range a.Call.Open {
+		if !open {
+			d.Args[i] = a.Call.Data.Args[i]
+		}
+	}
+	return d, ok
+}
+
+// Left is what the verdict says where the arguments that have a value have it.
+func (a *Asked) Left() verdict.Verdict { return a.left }
+
+// ParseAction reads an action as the language writes it: errno(EPERM).
+func ParseAction(text string) (Action, error) {
+	var a Action
+	tokens, err := lex("action", []byte(text))
+	if err != nil {
+		return a, err
+	}
+	p := &parser{tokens: tokens, depth: 1}
+	err = p.catch(func() {
+		a = p.action()
+		if t := p.peek(); t.kind != end {
+			p.fail(t.pos, "unexpected %s after the action", t.describe())
+		}
+	})
+	return a, err
+}
+
+// On is the action's number on an architecture; the error says that its errno is not known there.
+func (a Action) On(c *Call) (bpf.Action, error) {
+	do, err := a.on(c.Arch, Pos{File: "action"})
+	return do.Canonical(), err
+}
