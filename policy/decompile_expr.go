@@ -141,7 +141,9 @@ func (d *decompiler) register(a abi.Arch, call string, s *verdict.Space, n verdi
 func aboveOnly(v verdict.Verdict, hi verdict.Word) (low verdict.Verdict, ok bool) {
 	n := 0
 	for span := range v.Spans(hi) {
-		if n++; n == 1 {
+		if n++; n > 2 {
+			return low, false
+		} else if n == 1 {
 			if no, constant := span.Then.Constant(); span.Lo != 0 || span.Hi != 0 || !constant || no != 0 {
 				return low, false
 			}

@@ -195,9 +195,10 @@ func TestJudgesAgree(t *testing.T) {
 		loaded++
 		s := verdict.NewSpace(verdict.DefaultBudget)
 		v := meaning(t, s, p)
+		decider := p.Decider()
 		for range 200 {
 			d := randomCall(r, p)
-			dec, err := p.Decide(&d)
+			dec, err := decider.Decide(&d)
 			if err != nil || dec.Action != v.At(&d) {
 				t.Fatalf("%s\n%+v: the rules say %v (%v), the verdict %v", src, d, dec.Action, err, v.At(&d))
 			}

@@ -19,6 +19,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"monban/abi"
+	"monban/expect"
 )
 
 // Exit codes, as documented in the README; run passes on the status of the program instead.
@@ -55,6 +56,13 @@ func main() {
 
 // Main runs the command and returns its exit status.
 func Main() int {
+	if os.Getenv(expect.LiveEnv) != "" {
+		if err := expect.Child(os.Stdin, os.Stdout); err != nil {
+			report(err)
+			return exitUsage
+		}
+		return 0
+	}
 	out := newOutput(os.Stdout)
 	root := newRoot()
 	root.SetOut(out)

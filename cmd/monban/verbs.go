@@ -17,7 +17,7 @@ var verbs = []struct {
 	{"see", "See what a gate does", []func() *cobra.Command{
 		explainCommand, askCommand, diffCommand, dumpCommand, disasmCommand, syscallsCommand,
 	}},
-	{"check", "Check gates", []func() *cobra.Command{lintCommand}},
+	{"check", "Check gates", []func() *cobra.Command{testCommand, lintCommand}},
 	{"translate", "Write and translate gates", []func() *cobra.Command{
 		fmtCommand, convertCommand, mergeCommand, compileCommand, asmCommand,
 	}},

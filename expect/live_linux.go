@@ -1,0 +1,173 @@
+package expect
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"runtime"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"monban/abi"
+	"monban/bpf"
+	"monban/policy"
+	"monban/seccomp"
+)
+
+// harmless are calls that do nothing but answer, whatever their arguments: those may be made where a gate lets them pass.
+var harmless = map[string]bool{"getpid": true, "getppid": true, "gettid": true, "getuid": true, "geteuid": true, "getgid": true,
+	"getegid": true, "getpgrp": true, "sched_yield": true}
+
+// Safe says that a result's witness may be put to the kernel: the gate refuses it, which is proven, or it is harmless. It must be a
+// call of the running architecture. trap, trace and notify are left out: somebody else would answer.
+func (r *Result) Safe() bool {
+	if r.Arch != abi.Native() {
+		return false
+	}
+	switch r.Got.Kind() {
+	case bpf.Errno, bpf.KillProcess, bpf.KillThread:
+		return true
+	case bpf.Allow, bpf.Log:
+		return harmless[r.Asked.Name]
+	}
+	return false
+}
+
+// liveRequest is what the child reads.
+type liveRequest struct {
+	Programs []bpf.Program
+	Call     bpf.Data
+}
+
+// LiveEnv, in the environment of a process that runs Child, makes it one.
+const LiveEnv = "MONBAN_EXPECT_CHILD"
+
+// Try has the kernel decide a result's witness: a child process, the command started again, puts the filters on one of its threads and
+// makes the call there. command is how to start it.
+func (r *Result) Try(ctx context.Context, programs []bpf.Program, command string) error {
+	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
+	defer cancel()
+	in, err := json.Marshal(liveRequest{programs, r.Witness})
+	if err != nil {
+		return err
+	}
+	child := exec.CommandContext(ctx, command)
+	child.Env = append(os.Environ(), LiveEnv+"=1")
+	child.Stderr = io.Discard
+	stdin, err := child.StdinPipe()
+	if err != nil {
+		return err
+	}
+	stdout, err := child.StdoutPipe()
+	if err != nil {
+		return err
+	}
+	if err := child.Start(); err != nil {
+		return err
+	}
+	_, werr := stdin.Write(in)
+	stdin.Close()
+	said, rerr := io.ReadAll(stdout)
+	err = child.Wait()
+	if err := errors.Join(werr, rerr); err != nil {
+		return fmt.Errorf("the child that tries %s: %w", r.Asked.Name, err)
+	}
+	ended := (*exec.ExitError)(nil)
+	switch {
+	case errors.As(err, &ended) && ended.Sys().(syscall.WaitStatus).Signal() == syscall.SIGSYS:
+		r.Live = &LiveOutcome{Text: "kill_process", Agrees: r.Got.Kind() == bpf.KillProcess}
+		return nil
+	case err != nil:
+		return fmt.Errorf("the child that tries %s: %w", r.Asked.Name, err)
+	}
+	var got struct {
+		Result int64
+		Gone   bool
+		Error  string
+	}
+	if err := json.Unmarshal(said, &got); err != nil {
+		return fmt.Errorf("the child that tries %s said %q", r.Asked.Name, said)
+	}
+	switch {
+	case got.Error != "":
+		return fmt.Errorf("the child that tries %s: %s", r.Asked.Name, got.Error)
+	case got.Gone:
+		r.Live = &LiveOutcome{Text: "kill_thread", Agrees: r.Got.Kind() == bpf.KillThread}
+	case got.Result < 0 && got.Result > -4096:
+		do := bpf.Errno | bpf.Action(-got.Result)
+		r.Live = &LiveOutcome{Text: policy.ActionOn(r.Arch, do).String(), Agrees: do == r.Got}
+	default:
+		r.Live = &LiveOutcome{Text: fmt.Sprintf("it returned %d", got.Result),
+			Agrees: r.Got.Kind() == bpf.Allow || r.Got.Kind() == bpf.Log || r.Got == bpf.Errno && got.Result == 0}
+	}
+	return nil
+}
+
+// Child is the process that Try starts: it reads the filters and the call from in, makes it on a thread of its own, and writes what
+// came of it to out. The thread's fate is seen from outside, since behind the filters it may do nothing any more.
+func Child(in io.Reader, out io.Writer) error {
+	var q liveRequest
+	if err := json.NewDecoder(in).Decode(&q); err != nil {
+		return err
+	}
+	if err := syscall.Setrlimit(syscall.RLIMIT_CORE, &syscall.Rlimit{}); err != nil {
+		return err
+	}
+	var state atomic.Int32 // 1 ready, 2 called, 3 failed
+	var result atomic.Int64
+	var failed error
+	tid := make(chan int, 1)
+	var bound func()
+	bound = func() {
+		runtime.LockOSThread() // never unlocked
+		if syscall.Gettid() == os.Getpid() {
+			go bound() // the first thread stays as a zombie when it dies: another one must do it
+			select {}
+		}
+		tid <- syscall.Gettid()
+		err := seccomp.NoNewPrivs()
+		for _, p := range q.Programs {
+			if err == nil {
+				err = seccomp.Install(p, 0)
+			}
+		}
+		if err != nil {
+			failed = err
+			state.Store(3)
+			return
+		}
+		a := q.Call.Args
+		r, _, errno := syscall.RawSyscall6(uintptr(q.Call.Nr), uintptr(a[0]), uintptr(a[1]), uintptr(a[2]), uintptr(a[3]), uintptr(a[4]), uintptr(a[5]))
+		if errno != 0 {
+			result.Store(-int64(errno))
+		} else {
+			result.Store(int64(r))
+		}
+		state.Store(2)
+		for { // whatever else it did would be a system call
+		}
+	}
+	go bound()
+	task := fmt.Sprintf("/proc/self/task/%d", <-tid)
+	answer := map[string]any{}
+	for {
+		if s := state.Load(); s == 2 {
+			answer["Result"] = result.Load()
+			break
+		} else if s == 3 {
+			answer["Error"] = failed.Error()
+			break
+		}
+		if _, err := os.Stat(task); err != nil && state.Load() == 0 {
+			answer["Gone"] = true
+			break
+		}
+		time.Sleep(time.Millisecond)
+	}
+	return json.NewEncoder(out).Encode(answer)
+}
