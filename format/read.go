@@ -65,6 +65,11 @@ func Read(ref string, stdin io.Reader, o Options) (*Gate, error) {
 	})
 }
 
+// Parse reads a text of a known format.
+func Parse(f codec.Format, name string, src []byte, o Options) (*Gate, error) {
+	return parse(f, &codec.Input{Name: name, Src: src, Options: o, ReadFile: policy.ReadIncluded, ReadDir: readDir})
+}
+
 func parse(f codec.Format, in *codec.Input) (*Gate, error) {
 	got, err := f.Read(in)
 	if err != nil {

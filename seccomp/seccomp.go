@@ -65,3 +65,25 @@ type Feature struct {
 	OK     bool
 	Err    error // why not, if not OK
 }
+
+// A Mode is what seccomp does with a thread (linux/seccomp.h, SECCOMP_MODE_*).
+type Mode int
+
+// The modes.
+const (
+	ModeOff Mode = iota
+	ModeStrict
+	ModeFilter
+)
+
+func (m Mode) String() string { return [...]string{"off", "strict", "filter"}[m] }
+
+// A Thread is what the kernel tells everybody of a thread's confinement (/proc/PID/task/TID/status).
+type Thread struct {
+	TID        int
+	Name       string // its own, as programs set it
+	UID        int    // effective user; -1 where unknown
+	Mode       Mode
+	Filters    int // how many; -1 where the kernel does not say (before 5.9)
+	NoNewPrivs bool
+}

@@ -22,6 +22,12 @@ func Strict() error { return ErrUnsupported }
 // Dump returns ErrUnsupported.
 func Dump(int) ([]bpf.Program, error) { return nil, ErrUnsupported }
 
+// Threads returns ErrUnsupported.
+func Threads(int) ([]Thread, error) { return nil, ErrUnsupported }
+
+// Confined returns ErrUnsupported.
+func Confined() (map[int][]Thread, error) { return nil, ErrUnsupported }
+
 // Features says that there is no seccomp here.
 func Features() []Feature {
 	return []Feature{{Name: "seccomp", Detail: "a feature of Linux", Err: ErrUnsupported}}

@@ -86,7 +86,7 @@ func (e *explained) dangers(w io.Writer) {
 		fmt.Fprintln(w, wrap(styled(w, red, "!")+" "+f.Title+": "+f.Why, "  "))
 		fmt.Fprintln(w, wrap("  witness: "+witness(&f), "    "))
 	}
-	if e.findings != nil {
+	if len(e.findings) > 0 {
 		fmt.Fprintln(w, styled(w, faint, "  (monban lint says more of each)"))
 	}
 }

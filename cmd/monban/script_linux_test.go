@@ -8,20 +8,28 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"sync"
 	"syscall"
 	"testing"
+	"time"
+	"unsafe"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"monban/bpf"
+	"monban/seccomp"
 )
 
 var update = flag.Bool("update", false, "write what the commands print into the scripts, where cmp compares")
 
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
-		"monban": main,
-		"nobody": nobody,
+		"monban":      main,
+		"nobody":      nobody,
+		"threads":     threads,
+		"hold-strict": holdStrict,
 	})
 }
 
@@ -72,6 +80,48 @@ func runScripts(t *testing.T, dir string) {
 			return nil
 		},
 	})
+}
+
+// threads has threads behind different filters, and some behind none, until it is killed.
+func threads() {
+	ready := make(chan error)
+	for _, errno := range []uint16{1, 13} {
+		go func() {
+			runtime.LockOSThread()
+			err := seccomp.NoNewPrivs()
+			if err == nil {
+				err = seccomp.Install(bpf.Program{
+					{Code: bpf.LD | bpf.W | bpf.ABS, K: bpf.OffsetNr},
+					{Code: bpf.JMP | bpf.JEQ | bpf.K, K: 0xfff, Jf: 1},
+					{Code: bpf.RET | bpf.K, K: uint32(bpf.Errno) | uint32(errno)},
+					{Code: bpf.RET | bpf.K, K: uint32(bpf.Allow)},
+				}, 0)
+			}
+			ready <- err
+			select {}
+		}()
+		if err := <-ready; err != nil {
+			fmt.Fprintln(os.Stderr, "threads:", err)
+			os.Exit(1)
+		}
+	}
+	fmt.Println("ready")
+	time.Sleep(time.Minute)
+}
+
+// holdStrict is in strict mode until it is killed: a thread that only reads.
+func holdStrict() {
+	r, _, err := os.Pipe()
+	if err != nil {
+		panic(err)
+	}
+	runtime.LockOSThread()
+	var b [1]byte
+	buf, fd := uintptr(unsafe.Pointer(&b)), r.Fd()
+	if err := seccomp.Strict(); err != nil {
+		panic(err)
+	}
+	syscall.RawSyscall(syscall.SYS_READ, fd, buf, 1)
 }
 
 // nobody runs its arguments as an ordinary user.
