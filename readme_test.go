@@ -33,7 +33,7 @@ import (
 // -update writes what the commands print into the documents.
 var update = flag.Bool("update", false, "write what the commands print into the documents")
 
-var documents = []string{"README.md", "README.ja.md", "docs/language.md", "docs/formats.md", "docs/lint.md", "docs/testing.md", "docs/migrating.md", "docs/design.md", "docs/performance.md"}
+var documents = []string{"README.md", "README.ja.md", "docs/language.md", "docs/formats.md", "docs/seeing.md", "docs/review.md", "docs/lint.md", "docs/testing.md", "docs/migrating.md", "docs/design.md", "docs/performance.md"}
 
 // A block is a fenced code block.
 type block struct {
@@ -324,6 +324,12 @@ func (sh *shell) check(t *testing.T, document string, b *block, outputs map[int]
 
 // missing says that something a block needs is not here.
 func missing(need string) string {
+	if need == "corpus" {
+		if os.Getenv("MONBAN_CORPUS") == "" {
+			return "needs MONBAN_CORPUS"
+		}
+		return ""
+	}
 	if need == "root" {
 		if os.Getuid() != 0 {
 			return "needs root"

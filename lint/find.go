@@ -73,7 +73,7 @@ var checks = []func(*subject) []Finding{
 func merge(all []Finding, f Finding, a abi.Arch) []Finding {
 	for i := range all {
 		known := func(call string) bool { return slices.Contains(all[i].Calls, call) }
-		if all[i].ID == f.ID && (all[i].Title == f.Title || f.Calls != nil) && !slices.ContainsFunc(f.Calls, func(c string) bool { return !known(c) }) {
+		if all[i].ID == f.ID && (all[i].Title == f.Title || len(f.Calls) < len(all[i].Calls)) && !slices.ContainsFunc(f.Calls, func(c string) bool { return !known(c) }) {
 			all[i].Archs = append(all[i].Archs, a)
 			return all
 		}

@@ -47,14 +47,13 @@ func (d *decompiler) condition(a abi.Arch, call string, s *verdict.Space, n verd
 		if err != nil {
 			return nil, err
 		}
-		// What holds anyway need not be excluded here.
-		if s.Or(p.Cond, always) == verdict.True {
-			or = append(or, rest)
-			continue
-		}
-		e, err := d.register(a, call, s, p.Cond, hi)
+		e, err := d.part(a, call, s, parts, p, hi)
 		if err != nil {
 			return nil, err
+		}
+		if always, ok := e.(And); ok && len(always) == 0 {
+			or = append(or, rest)
+			continue
 		}
 		or = append(or, And{e, rest})
 	}
@@ -65,6 +64,29 @@ func (d *decompiler) condition(a abi.Arch, call string, s *verdict.Space, n verd
 }
 
 func single(ranges [][2]uint64) bool { return len(ranges) == 1 && ranges[0][0] == ranges[0][1] }
+
+// part writes when a part of a condition applies. Where another part asks for no more than this one does, it need not be excluded: what
+// is shorter is written.
+func (d *decompiler) part(a abi.Arch, call string, s *verdict.Space, parts []verdict.Part, p verdict.Part, hi verdict.Word) (Expr, error) {
+	const few = 32 // each part is compared with each
+	wide := p.Cond
+	for _, q := range parts {
+		if q.Then.Node() == verdict.True || len(parts) <= few && s.And(p.Then.Node(), s.Not(q.Then.Node())) == verdict.False {
+			wide = s.Or(wide, q.Cond)
+		}
+	}
+	if wide == verdict.True {
+		return And{}, nil
+	}
+	e, err := d.register(a, call, s, p.Cond, hi)
+	if err != nil || wide == p.Cond {
+		return e, err
+	}
+	if other, err := d.register(a, call, s, wide, hi); err == nil && len(PrintExpr(other)) < len(PrintExpr(e)) {
+		return other, nil
+	}
+	return e, nil
+}
 
 // A shape is how a register's value is looked at: which operand, how wide, and with which constants' names.
 type shape struct {

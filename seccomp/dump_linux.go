@@ -131,7 +131,9 @@ func explainSeize(pid int, err error) error {
 }
 
 // readStatus reads the fields of /proc/PID/status, without their colons.
-func readStatus(pid int) (map[string]string, error) { return readFields("/proc/" + strconv.Itoa(pid) + "/status") }
+func readStatus(pid int) (map[string]string, error) {
+	return readFields("/proc/" + strconv.Itoa(pid) + "/status")
+}
 
 func readFields(file string) (map[string]string, error) {
 	f, err := os.Open(file)

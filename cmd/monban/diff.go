@@ -101,7 +101,7 @@ func (d *comparison) print(w io.Writer) {
 	case d.subset:
 		fmt.Fprintf(w, "no subset: %s lets pass what %s doesn't\n", d.a, d.b)
 	default:
-		fmt.Fprintf(w, "different: from %s to %s\n", d.a, d.b)
+		fmt.Fprintln(w, wrap(fmt.Sprintf("different: from %s to %s", d.a, d.b), "  "))
 	}
 	for i := range d.classes {
 		d.printClass(w, &d.classes[i])

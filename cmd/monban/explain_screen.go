@@ -313,9 +313,17 @@ func (e *explained) story(w io.Writer, call string, asJSON bool) error {
 				fmt.Fprintln(w, wrap(fmt.Sprintf("  through %s: %s", st.Mux.Call, line), "    "))
 			}
 		}
-		for _, r := range st.Rules {
-			if r.Pos.Line > 0 {
+		if i > 0 && slices.Equal(st.Rules, stories[0].Rules) {
+			continue
+		}
+		const most = 8
+		for n, r := range st.Rules {
+			switch {
+			case r.Pos.Line == 0:
+			case n < most:
 				fmt.Fprintln(w, wrap(styled(w, faint, fmt.Sprintf("  %s: %s", r.Pos, r)), "    "))
+			case n == most:
+				fmt.Fprintf(w, "  … and %s\n", plural(len(st.Rules)-most, "more rule"))
 			}
 		}
 	}
