@@ -4,18 +4,14 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 )
 
 // BenchmarkRun is what monban run costs over a plain exec: the start of the process, the compilation of @container with its proof,
 // and the gate.
 func BenchmarkRun(b *testing.B) {
-	bin := filepath.Join(b.TempDir(), "monban")
-	build := exec.Command("go", "build", "-o", bin, ".")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		b.Fatalf("%v: %s", err, out)
-	}
+	bin := buildCommand(b)
 	for _, c := range []struct {
 		name string
 		args []string
@@ -28,4 +24,38 @@ func BenchmarkRun(b *testing.B) {
 			}
 		})
 	}
+}
+
+// BenchmarkSee is the whole process of the commands that look at a gate, on the filter of a container on three architectures.
+func BenchmarkSee(b *testing.B) {
+	bin, dir := buildCommand(b), b.TempDir()
+	docker := filepath.Join(dir, "docker.bpf")
+	if out, err := exec.Command(bin, "compile", "@container", "--arch", "x86_64,x86,x32", "-o", docker).CombinedOutput(); err != nil {
+		b.Fatalf("%v: %s", err, out)
+	}
+	for _, args := range [][]string{
+		{"explain", docker}, {"explain", docker, "--full"}, {"explain", docker, "--html", filepath.Join(dir, "page.html")},
+		{"ask", docker, "socket(?, SOCK_RAW)"}, {"lint", docker, "--min-severity", "high"}, {"diff", docker, "@container"},
+		{"diff", docker, "@libc"}, {"explain", "@container"}, {"lint", "@container", "--min-severity", "high"},
+	} {
+		b.Run(strings.Join(args[:1], " ")+" "+filepath.Base(args[1])+" "+strings.Join(args[2:min(3, len(args))], " "), func(b *testing.B) {
+			for b.Loop() {
+				cmd := exec.Command(bin, args...)
+				if err := cmd.Run(); err != nil && (cmd.ProcessState == nil || cmd.ProcessState.ExitCode() != exitFindings) {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+func buildCommand(b *testing.B) string {
+	b.Helper()
+	bin := filepath.Join(b.TempDir(), "monban")
+	build := exec.Command("go", "build", "-o", bin, ".")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		b.Fatalf("%v: %s", err, out)
+	}
+	return bin
 }
