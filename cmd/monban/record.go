@@ -1,0 +1,274 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"monban/abi"
+	"monban/format"
+	"monban/inspect"
+	"monban/policy"
+	"monban/record"
+	"monban/sandbox"
+	"monban/verdict"
+)
+
+func recordCommand() *cobra.Command {
+	var gate gateFlags
+	var out, to, args, other, target, check, known string
+	cmd := &cobra.Command{
+		Use:   "record [flags] [--] COMMAND [ARG…]",
+		Short: "learn a gate from a run",
+		Long: `Record runs a program, follows all of its threads, children and what they execute, and writes a gate
+that allows the calls that were made: each with how often, by which programs, and with the values of
+the arguments that choose what the kernel does. The program runs unconfined meanwhile.
+
+--args safe (the default) holds sockets to their families and types, ioctl, prctl and the like to their
+requests, clone, mmap and mprotect to their flags; --args all also what depends on a run's surroundings
+(open's flags, signals, advice); --args none allows calls whole. --known takes an earlier gate and adds
+what it lacks. --check FILE writes nothing: the status is 1 if the run needed a call that the gate in
+FILE refuses, and its calls that the run never made are listed.
+
+The status is the program's own; 128+n if signal n ended it. The gate is written even if the program
+fails or is interrupted. Without -o it goes to standard output after the program has ended.`,
+		Example: `  monban record -o app.gate -- ./app --once
+  monban record --known app.gate -o app.gate -- ./app --other-mode
+  monban record --to oci --for docker -o app.json -- ./app
+  monban record --check app.gate -- ./app`,
+		Args: cobra.ArbitraryArgs,
+		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+			return nil, cobra.ShellCompDirectiveDefault
+		},
+		RunE: func(cmd *cobra.Command, command []string) error {
+			if len(command) == 0 {
+				return exit{exitUsage, errors.New("no command given (try: monban record -o ls.gate -- ls)")}
+			}
+			o := record.Options{Default: other, Native: abi.Native()}
+			i := slices.Index([]string{"none", "safe", "all"}, args)
+			if i < 0 {
+				return exit{exitUsage, fmt.Errorf("--args %s: there are none, safe and all", args)}
+			}
+			o.Args = record.Args(i)
+			if _, err := policy.ParseAction(other); err != nil {
+				return exit{exitUsage, fmt.Errorf("--default: %w", err)}
+			}
+			f, err := writable(to)
+			if err != nil {
+				return exit{exitUsage, err}
+			}
+			if target == "docker" || target == "podman" || target == "containerd" || target == "kubernetes" {
+				o.Extra = append(o.Extra, record.Runc)
+			}
+			var earlier, held *format.Gate
+			if known != "" {
+				if earlier, err = gate.read(known); err != nil {
+					return err
+				}
+			}
+			if check != "" {
+				if held, err = gate.read(check); err != nil {
+					return err
+				}
+			}
+			rec, result, err := recorded(cmd.Context(), command)
+			if err != nil {
+				return err
+			}
+			if held != nil {
+				return checked(cmd, rec, held)
+			}
+			text, err := gateText(rec, o, earlier, known)
+			if err != nil {
+				return exit{exitUsage, err}
+			}
+			bytes := []byte(text)
+			if f.Name != "gate" {
+				p, err := policy.Load("the recording", bytes, policy.Options{Native: &o.Native})
+				if err != nil {
+					return exit{exitUsage, err}
+				}
+				gateFormat, _ := format.Find("gate")
+				t, err := format.Write(&format.Gate{Name: "the recording", Format: gateFormat, Policy: p}, f, target, format.DefaultOptions())
+				if err != nil {
+					return exit{exitUsage, err}
+				}
+				bytes = t.Bytes
+			}
+			if err := keep(cmd, out, bytes, f.Binary); err != nil {
+				return err
+			}
+			if status := statusOf(result); status != 0 {
+				return exit{status, nil}
+			}
+			return nil
+		},
+	}
+	cmd.Flags().SetInterspersed(false)
+	cmd.Flags().StringVarP(&out, "output", "o", "", "write the gate to this file")
+	cmd.Flags().StringVar(&to, "to", "gate", "format of the gate: as convert's --to")
+	cmd.Flags().StringVar(&target, "for", "", "the runtime that will load it; its own calls are allowed, too")
+	cmd.Flags().StringVar(&args, "args", "safe", "which arguments to hold to what was seen: none, safe, all")
+	cmd.Flags().StringVar(&other, "default", "errno(EPERM)", "the action for all other calls")
+	cmd.Flags().StringVar(&known, "known", "", "an earlier gate, to which this run only adds")
+	cmd.Flags().StringVar(&check, "check", "", "write nothing: hold the run against this gate")
+	cmd.MarkFlagsMutuallyExclusive("known", "check")
+	gate.register(cmd)
+	return cmd
+}
+
+// recorded runs the command. Interrupts are the program's: what was seen by then is kept.
+func recorded(ctx context.Context, command []string) (*record.Recording, record.Result, error) {
+	path, err := exec.LookPath(command[0])
+	switch {
+	case errors.Is(err, exec.ErrDot):
+		path = "./" + command[0]
+	case errors.Is(err, exec.ErrNotFound), errors.Is(err, os.ErrNotExist):
+		return nil, record.Result{}, exit{127, fmt.Errorf("%s: command not found", command[0])}
+	case err != nil:
+		return nil, record.Result{}, exit{126, fmt.Errorf("%s: %w", command[0], cause(err))}
+	}
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	signals := make(chan os.Signal, 4)
+	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
+	defer signal.Stop(signals)
+	var pid atomic.Int64
+	go func() {
+		for s := range signals {
+			// The terminal sends its signals to the program as well; a signal to us alone is passed on.
+			if n := int(pid.Load()); n != 0 && s != syscall.SIGINT {
+				_ = syscall.Kill(n, s.(syscall.Signal))
+			}
+			stop() // what outlives the first process is let go
+		}
+	}()
+	live := term.IsTerminal(int(os.Stderr.Fd()))
+	run := record.Run{Path: path, Args: command, Env: os.Environ(), Started: func(n int) { pid.Store(int64(n)) }}
+	if live {
+		run.Seen = func(r *record.Recording, since time.Duration) {
+			fmt.Fprintf(os.Stderr, "\r\x1b[K%s %s, %d made, %.0f s since the last new one", styled(os.Stderr, faint, "recording:"),
+				plural(len(r.Calls), "call"), r.Made, since.Seconds())
+		}
+	}
+	rec, result, err := record.Ptrace(ctx, run)
+	if live {
+		fmt.Fprint(os.Stderr, "\r\x1b[K")
+	}
+	if err != nil {
+		return nil, result, exit{sandbox.ExitStatus(err), fmt.Errorf("%s: %w", command[0], err)}
+	}
+	if rec.Lost > 0 {
+		say("%s lost: a call may be missing", plural(rec.Lost, "event"))
+	}
+	return rec, result, nil
+}
+
+func statusOf(r record.Result) int {
+	if r.Signal != 0 {
+		return 128 + int(r.Signal)
+	}
+	return r.ExitCode
+}
+
+// gateText is the gate's text; with an earlier gate, that one with what it lacks before it. It is loaded once, so that nobody gets a
+// text that does not.
+func gateText(rec *record.Recording, o record.Options, earlier *format.Gate, name string) (string, error) {
+	text := rec.Text(o)
+	if earlier != nil {
+		v, err := meaning(earlier, verdict.NewSpace(verdict.DefaultBudget))
+		if err != nil {
+			return "", err
+		}
+		added := rec.Lacking(v)
+		old := string(earlier.Source)
+		if earlier.Format.Name != "gate" || earlier.Preset {
+			p, _, err := policy.FromVerdict(name, v, o.Native, earlier.Policy)
+			if err != nil {
+				return "", err
+			}
+			old = "# " + name + "\n" + p.String()
+		}
+		if len(added.Calls) == 0 {
+			text = old
+		} else {
+			text = added.Rules(o, "What a later run needed beside") + "\n" + old
+		}
+	}
+	if _, err := policy.Load("the recording", []byte(text), policy.Options{Native: &o.Native, ReadFile: policy.ReadIncluded}); err != nil {
+		return "", err
+	}
+	return text, nil
+}
+
+// keep writes the gate; where that is impossible, to another place, which is named: a run may have taken hours.
+func keep(cmd *cobra.Command, out string, text []byte, binary bool) error {
+	if out == "" || out == "-" {
+		if binary && term.IsTerminal(int(os.Stdout.Fd())) {
+			return exit{exitUsage, errors.New("a BPF program is no text: write it to a file with -o")}
+		}
+		_, err := cmd.OutOrStdout().Write(text)
+		return err
+	}
+	err := writeFile(out, text)
+	if err == nil {
+		return nil
+	}
+	spare, terr := os.CreateTemp("", filepath.Base(out)+".*")
+	if terr != nil {
+		fmt.Fprintf(cmd.OutOrStdout(), "%s", text)
+		return exit{exitFailed, fmt.Errorf("%w; the recording is on standard output", err)}
+	}
+	_, werr := spare.Write(text)
+	if err2 := errors.Join(werr, spare.Close()); err2 != nil {
+		fmt.Fprintf(cmd.OutOrStdout(), "%s", text)
+		return exit{exitFailed, fmt.Errorf("%w; the recording is on standard output", err)}
+	}
+	return exit{exitFailed, fmt.Errorf("%w; the recording is in %s", err, spare.Name())}
+}
+
+// checked holds a run against a gate: what it lacks, and what it allows that the run never made.
+func checked(cmd *cobra.Command, rec *record.Recording, g *format.Gate) error {
+	v, err := meaning(g, verdict.NewSpace(verdict.DefaultBudget))
+	if err != nil {
+		return err
+	}
+	w := cmd.OutOrStdout()
+	lacking := rec.Lacking(v)
+	for _, a := range lacking.Archs(abi.Native()) {
+		for _, k := range lacking.Keys(a) {
+			c := lacking.Calls[k]
+			fmt.Fprintln(w, wrap(fmt.Sprintf("%s %s on %s: %s, made %d times", styled(w, red, "refused"), policy.FormatCall(a, &c.Example), a,
+				policy.ActionOn(a, v.At(&c.Example)), c.Count), "  "))
+		}
+	}
+	for _, a := range archsOf(g, v) {
+		var unused []string
+		for _, call := range inspect.Summarise(v, a).Calls {
+			if _, made := rec.Calls[record.Key{Arch: a, Nr: call.Number}]; !made && call.Passes() != inspect.Never {
+				unused = append(unused, call.Name)
+			}
+		}
+		if unused != nil {
+			fmt.Fprintln(w, wrap(fmt.Sprintf("allowed on %s and never made: %s", a, strings.Join(unused, " ")), "  "))
+		}
+	}
+	if n := len(lacking.Calls); n > 0 {
+		fmt.Fprintf(w, "%s: it lacks %s of this run\n", g.Name, plural(n, "call"))
+		return exit{exitFindings, nil}
+	}
+	fmt.Fprintf(w, "%s: it allows all %d calls of this run\n", g.Name, len(rec.Calls))
+	return nil
+}

@@ -1,0 +1,101 @@
+package record
+
+import (
+	"strings"
+	"sync"
+
+	"monban/abi"
+	"monban/bpf"
+)
+
+// Args says which arguments a recording's policy looks at.
+type Args int
+
+// What --args takes.
+const (
+	None Args = iota // no argument: calls are allowed whole
+	Safe             // those that choose what the kernel does, and are the same in every run
+	All              // also those that depend on the program's input or surroundings
+)
+
+// A kind is how the values of an argument are generalised.
+type kind int
+
+const (
+	choice kind = iota // a number that chooses: the values seen, and no other
+	flags              // bits: any of those seen
+)
+
+// matter is the table of arguments that matter: calls, argument, kind, and whether it is safe to hold programs to what was seen.
+// The others are addresses, lengths, descriptors, and numbers that the kernel only hands on.
+var matter = []struct {
+	calls, arg string
+	kind       kind
+	safe       bool
+}{
+	{"socket socketpair", "family", choice, true},
+	{"socket socketpair", "type", choice, true},
+	{"ioctl", "request", choice, true},
+	{"prctl", "option", choice, true},
+	{"arch_prctl", "code", choice, true},
+	{"clone", "flags", flags, true},
+	{"unshare", "flags", flags, true},
+	{"setns", "nstype", flags, true},
+	{"mmap mmap2 mprotect pkey_mprotect", "prot", flags, true},
+	{"personality", "persona", choice, true},
+	{"seccomp", "operation", choice, true},
+	{"bpf", "cmd", choice, true},
+	{"keyctl", "operation", choice, true},
+	{"ptrace", "request", choice, true},
+	{"fcntl fcntl64", "cmd", choice, true},
+	{"open openat", "flags", flags, false},
+	{"madvise", "advice", choice, false},
+	{"setsockopt getsockopt", "level", choice, false},
+	{"kill tkill tgkill", "sig", choice, false},
+	{"futex futex_time64", "op", choice, false},
+	{"mmap mmap2", "flags", flags, false},
+	{"mount", "mountflags", flags, false},
+}
+
+// A Matters is an argument that matters, on one architecture.
+type Matters struct {
+	abi.Arg
+	Position int // in the call's arguments
+	Safe     bool
+	kind     kind
+}
+
+// value is the argument's value in a call, as wide as the kernel looks at it.
+func (m *Matters) value(d *bpf.Data) uint64 {
+	v := d.Args[m.Index]
+	if m.High >= 0 {
+		return v&0xffffffff | d.Args[m.High]<<32
+	}
+	return v & (^uint64(0) >> (64 - m.Bits))
+}
+
+// Matter lists the arguments of a call that matter.
+func Matter(a abi.Arch, call string) []Matters {
+	type key struct {
+		arch abi.Arch
+		call string
+	}
+	if known, ok := matterOf.Load(key{a, call}); ok {
+		return known.([]Matters)
+	}
+	var out []Matters
+	args, _ := a.Args(call)
+	for _, m := range matter {
+		for name := range strings.FieldsSeq(m.calls) {
+			for i, arg := range args {
+				if name == call && arg.Is(m.arg) {
+					out = append(out, Matters{arg, i, m.safe, m.kind})
+				}
+			}
+		}
+	}
+	matterOf.Store(key{a, call}, out)
+	return out
+}
+
+var matterOf sync.Map

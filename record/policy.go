@@ -1,0 +1,150 @@
+package record
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"monban/abi"
+	"monban/inspect"
+	"monban/policy"
+)
+
+// always are calls that any run may make without the program's doing, or that only tell a program about itself: how it ends, how a
+// signal handler returns, what is resumed after a stop, what libc and language runtimes do when memory, time or other threads want it,
+// and what the vDSO falls back to. A recording that happens to lack one would break the next run now and then.
+var always = []string{
+	"exit", "exit_group", "rt_sigreturn", "sigreturn", "restart_syscall", "rt_sigprocmask", "rt_sigaction", "sigaltstack",
+	"futex", "futex_time64", "sched_yield", "nanosleep", "clock_nanosleep", "clock_nanosleep_time64", "clock_gettime", "clock_gettime64",
+	"gettimeofday", "time", "getcpu", "brk", "munmap", "mremap", "madvise", "getpid", "gettid", "getrandom", "rseq", "set_robust_list",
+	"sched_getaffinity", "membarrier",
+}
+
+// Options say how a recording becomes a policy.
+type Options struct {
+	Args    Args
+	Default string // the action for all other calls; "" is errno(EPERM)
+	Native  abi.Arch
+	Extra   []Extra // calls for somebody else than the program
+
+	added bool // to a gate that has the calls that any run may make
+}
+
+// An Extra is a list of calls with the reason why they are allowed.
+type Extra struct {
+	Why   string
+	Calls []string
+}
+
+// Runc are the calls that runc makes after it has put the filter on, up to the program's start, and that its init process makes for it:
+// a profile without them starts no container (measured with strace on runc 1.1).
+var Runc = Extra{"runc makes these between the filter and the program's start", []string{
+	"execve", "futex", "openat", "openat2", "close", "fstat", "newfstatat", "fstatfs", "read", "write", "getdents64", "fcntl", "epoll_ctl", "epoll_pwait",
+	"epoll_create1", "eventfd2", "capget", "capset", "prctl", "setuid", "setgid", "setgroups", "setresuid", "setresgid", "getppid",
+	"chdir", "fchdir", "getcwd", "statfs", "statx", "readlinkat", "faccessat2", "mmap", "mprotect", "rt_sigprocmask", "rt_sigaction", "nanosleep",
+	"tgkill", "getpid", "gettid", "exit_group", "exit", "sched_yield", "clone", "unlinkat", "umask", "dup3", "pread64", "madvise", "munmap", "setsid",
+}}
+
+// Text is the policy in the language, with comments that say what was seen. It can be loaded as it is.
+func (r *Recording) Text(o Options) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "# What this run did, by monban record (%s):\n#   %s\n", r.By, strings.Join(r.Command, " "))
+	fmt.Fprintf(&b, "# %d calls of %d kinds. Behind each: how often, and by which programs.\n", r.Made, len(r.Calls))
+	if r.Lost > 0 {
+		fmt.Fprintf(&b, "# %d events were lost: a call may be missing.\n", r.Lost)
+	}
+	archs := r.Archs(o.Native)
+	var names []string
+	for _, a := range archs {
+		names = append(names, a.String())
+	}
+	fmt.Fprintf(&b, "\narch     %s\ndefault  %s\n", strings.Join(names, " "), cmp.Or(o.Default, "errno(EPERM)"))
+	for _, a := range archs {
+		r.arch(&b, a, len(archs) > 1, o)
+	}
+	return b.String()
+}
+
+// Rules are the rules alone, to be put before those of an earlier gate.
+func (r *Recording) Rules(o Options, title string) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "# %s, by monban record (%s):\n#   %s\n", title, r.By, strings.Join(r.Command, " "))
+	for _, a := range r.Archs(o.Native) {
+		if len(r.Keys(a)) > 0 {
+			r.arch(&b, a, true, Options{Args: o.Args, Native: o.Native, added: true})
+		}
+	}
+	return b.String()
+}
+
+// arch writes the rules of one architecture, by what calls are for.
+func (r *Recording) arch(b *strings.Builder, a abi.Arch, several bool, o Options) {
+	start := ""
+	if several {
+		start = "on " + a.String() + ": "
+	}
+	byPurpose := map[string][]string{}
+	seen := map[string]bool{}
+	for _, k := range r.Keys(a) {
+		name, ok := a.Name(k.Nr)
+		c := r.Calls[k]
+		purpose := inspect.Other
+		item := fmt.Sprintf("any(nr == %d)", k.Nr)
+		if ok {
+			seen[name] = true
+			purpose = inspect.Purpose(name)
+			item = name
+			if cond := Generalise(a, name, c, o.Args); cond != nil {
+				item += "(" + policy.PrintExpr(cond) + ")"
+			}
+		}
+		byPurpose[purpose] = append(byPurpose[purpose], fmt.Sprintf("%sallow    %-32s # %d: %s", start, item, c.Count, programs(c)))
+	}
+	for _, p := range inspect.Purposes() {
+		if lines := byPurpose[p]; lines != nil {
+			fmt.Fprintf(b, "\n# %s\n%s\n", p, strings.Join(lines, "\n"))
+		}
+	}
+	list := func(why string, calls []string) {
+		var lacking []string
+		for _, name := range calls {
+			if _, ok := a.Number(name); ok && !seen[name] {
+				lacking = append(lacking, name)
+				seen[name] = true
+			}
+		}
+		if lacking == nil {
+			return
+		}
+		fmt.Fprintf(b, "\n# %s\n", why)
+		for line := range slices.Chunk(lacking, 8) {
+			fmt.Fprintf(b, "%sallow    %s\n", start, strings.Join(line, " "))
+		}
+	}
+	if o.added {
+		return
+	}
+	list("not seen, but any run may make them", always)
+	for _, e := range o.Extra {
+		list(e.Why, e.Calls)
+	}
+}
+
+// programs lists who made a call, the most frequent first.
+func programs(c *Call) string {
+	names := slices.SortedFunc(maps.Keys(c.Programs), func(x, y string) int {
+		return cmp.Or(cmp.Compare(c.Programs[y], c.Programs[x]), strings.Compare(x, y))
+	})
+	const most = 4
+	if len(names) > most {
+		names = append(names[:most], "…")
+	}
+	return strings.Map(func(r rune) rune {
+		if r < ' ' {
+			return '?'
+		}
+		return r
+	}, strings.Join(names, " "))
+}

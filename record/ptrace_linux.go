@@ -1,0 +1,218 @@
+package record
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"monban/abi"
+	"monban/bpf"
+	"monban/internal/ptrace"
+)
+
+// A Run is a program to be recorded.
+type Run struct {
+	Path string // as execve takes it
+	Args []string
+	Env  []string
+	// Seen, if set, is told now and then how far the recording is, from the recording's goroutine.
+	Seen func(r *Recording, sinceNew time.Duration)
+	// Started, if set, is told the program's process id.
+	Started func(pid int)
+}
+
+// A Result is how the program ended.
+type Result struct {
+	ExitCode int
+	Signal   syscall.Signal // what ended it, 0 if it exited
+}
+
+const traceOptions = unix.PTRACE_O_TRACECLONE | unix.PTRACE_O_TRACEFORK | unix.PTRACE_O_TRACEVFORK | unix.PTRACE_O_TRACEEXEC |
+	unix.PTRACE_O_TRACESYSGOOD
+
+// Ptrace runs a program under ptrace and records the calls of all of its threads and children, those that fail too, until the last
+// of them ends or ctx does. Then what still runs goes on unrecorded. It needs no privilege.
+//
+// The error is that of starting the program; nothing has run then.
+func Ptrace(ctx context.Context, run Run) (*Recording, Result, error) {
+	var t *tracer
+	var result Result
+	var err error
+	ptrace.OwnThread(func() {
+		var p *ptrace.Process
+		p, err = ptrace.Start(run.Path, run.Args, &syscall.ProcAttr{Env: run.Env, Files: []uintptr{0, 1, 2}}, syscall.SysProcAttr{})
+		if err != nil {
+			return
+		}
+		t = &tracer{run: &run, rec: New(run.Args, "ptrace"), threads: map[int]*thread{}, first: p.PID, changed: time.Now()}
+		if err = t.begin(p); err != nil {
+			p.Kill()
+			return
+		}
+		result, err = t.follow(ctx)
+	})
+	if err != nil {
+		return nil, result, err
+	}
+	return t.rec, result, nil
+}
+
+type tracer struct {
+	run     *Run
+	rec     *Recording
+	threads map[int]*thread
+	first   int
+	changed time.Time
+	told    time.Time
+	ended   bool
+	result  Result
+}
+
+// A thread is a tracee. Its stops at system calls alternate between entry and return.
+type thread struct {
+	program string
+	inside  bool // between the two
+	known   bool // it has had its first stop
+}
+
+func (t *tracer) begin(p *ptrace.Process) error {
+	if err := ptrace.SetOptions(p.PID, traceOptions); err != nil {
+		return err
+	}
+	if err := ptrace.SetSigMask(p.PID, p.Mask); err != nil {
+		return err
+	}
+	if t.run.Started != nil {
+		t.run.Started(p.PID)
+	}
+	t.threads[p.PID] = &thread{program: programOf(p.PID), known: true}
+	return ptrace.ToSyscall(p.PID, 0)
+}
+
+// follow handles stops until nothing is left to record.
+func (t *tracer) follow(ctx context.Context) (Result, error) {
+	stop := context.AfterFunc(ctx, func() {
+		// The wait below is not interruptible: a stop of ours wakes it.
+		_ = unix.Kill(t.first, unix.SIGCONT)
+	})
+	defer stop()
+	for {
+		ev, err := ptrace.Wait(-1, 0)
+		switch {
+		case errors.Is(err, unix.ECHILD):
+			return t.result, nil
+		case err != nil:
+			return t.result, fmt.Errorf("following the program: %w", err)
+		}
+		if ev.Dead() {
+			delete(t.threads, ev.TID)
+			if ev.TID == t.first {
+				t.ended = true
+				if ev.Status.Signaled() {
+					t.result.Signal = ev.Status.Signal()
+				} else {
+					t.result.ExitCode = ev.Status.ExitStatus()
+				}
+			}
+		} else if err := t.handle(ev); err != nil && !errors.Is(err, unix.ESRCH) {
+			return t.result, fmt.Errorf("following thread %d: %w", ev.TID, err)
+		}
+		if ctx.Err() != nil && t.ended {
+			return t.result, nil // what it left behind is let go with this thread
+		}
+		t.tell()
+	}
+}
+
+func (t *tracer) tell() {
+	if now := time.Now(); t.run.Seen != nil && now.Sub(t.told) > 100*time.Millisecond {
+		t.told = now
+		t.run.Seen(t.rec, now.Sub(t.changed))
+	}
+}
+
+func (t *tracer) handle(ev ptrace.Event) error {
+	th := t.threads[ev.TID]
+	if th == nil { // a new thread's first stop may come before its parent's event
+		th = &thread{program: programOf(ev.TID)}
+		t.threads[ev.TID] = th
+	}
+	if ev.Syscall() {
+		if th.inside = !th.inside; th.inside {
+			if err := t.entry(ev.TID, th); err != nil {
+				return err
+			}
+		}
+		return ptrace.ToSyscall(ev.TID, 0)
+	}
+	switch ev.Cause() {
+	case unix.PTRACE_EVENT_CLONE, unix.PTRACE_EVENT_FORK, unix.PTRACE_EVENT_VFORK:
+		if child, err := ptrace.Message(ev.TID); err == nil && t.threads[int(child)] == nil {
+			t.threads[int(child)] = &thread{program: th.program}
+		}
+		return ptrace.ToSyscall(ev.TID, 0)
+	case unix.PTRACE_EVENT_EXEC:
+		th.program = programOf(ev.TID)
+		th.inside = true // the return from execve is still to come
+		return ptrace.ToSyscall(ev.TID, 0)
+	case 0:
+	default:
+		return ptrace.ToSyscall(ev.TID, 0)
+	}
+	sig := ev.Signal()
+	if sig == unix.SIGSTOP && !th.known {
+		sig = 0 // with which a new tracee begins
+	}
+	th.known = true
+	if sig == unix.SIGTRAP && th.inside {
+		if info, err := ptrace.GetSigInfo(ev.TID); err == nil && info.Code == 0 {
+			sig = 0 // of an exec that was not announced
+		}
+	}
+	return ptrace.ToSyscall(ev.TID, sig)
+}
+
+// entry records the call that a thread is about to make.
+func (t *tracer) entry(tid int, th *thread) error {
+	regs, err := ptrace.GetRegs(tid)
+	if err != nil {
+		return err
+	}
+	d := regs.Data(ptrace.CallArch(tid, &regs))
+	a, ok := archOf(&d)
+	if !ok {
+		t.rec.Lost++
+		return nil
+	}
+	if t.rec.Add(a, &d, th.program) {
+		t.changed = time.Now()
+	}
+	return nil
+}
+
+// archOf is the architecture of a call.
+func archOf(d *bpf.Data) (abi.Arch, bool) {
+	for _, a := range abi.Archs() {
+		if a.Token() != d.Arch || (a == abi.X32 || a == abi.X86_64) && (a == abi.X32) != (d.Nr&abi.X32Bit != 0) {
+			continue
+		}
+		return a, true
+	}
+	return 0, false
+}
+
+// programOf is the name of a thread's executable.
+func programOf(tid int) string {
+	exe, err := os.Readlink("/proc/" + strconv.Itoa(tid) + "/exe")
+	if err != nil {
+		return "?"
+	}
+	return filepath.Base(exe)
+}

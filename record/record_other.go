@@ -1,0 +1,32 @@
+//go:build !linux
+
+package record
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"syscall"
+	"time"
+)
+
+// A Run is a program to be recorded.
+type Run struct {
+	Path string
+	Args []string
+	Env  []string
+	Seen func(r *Recording, sinceNew time.Duration)
+	// Started, if set, is told the program's process id.
+	Started func(pid int)
+}
+
+// A Result is how the program ended.
+type Result struct {
+	ExitCode int
+	Signal   syscall.Signal
+}
+
+// Ptrace needs Linux.
+func Ptrace(context.Context, Run) (*Recording, Result, error) {
+	return nil, Result{}, fmt.Errorf("recording needs Linux: %w", errors.ErrUnsupported)
+}
