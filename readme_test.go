@@ -33,7 +33,7 @@ import (
 // -update writes what the commands print into the documents.
 var update = flag.Bool("update", false, "write what the commands print into the documents")
 
-var documents = []string{"README.md", "README.ja.md", "docs/language.md", "docs/formats.md", "docs/seeing.md", "docs/review.md", "docs/lint.md", "docs/testing.md", "docs/migrating.md", "docs/design.md", "docs/performance.md"}
+var documents = []string{"README.md", "README.ja.md", "docs/language.md", "docs/formats.md", "docs/seeing.md", "docs/learning.md", "docs/review.md", "docs/lint.md", "docs/testing.md", "docs/migrating.md", "docs/design.md", "docs/performance.md"}
 
 // A block is a fenced code block.
 type block struct {

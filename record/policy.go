@@ -22,6 +22,9 @@ var always = []string{
 	"sched_getaffinity", "membarrier",
 }
 
+// AnyRun says that any run may make a call.
+func AnyRun(call string) bool { return slices.Contains(always, call) }
+
 // Options say how a recording becomes a policy.
 type Options struct {
 	Args    Args
@@ -101,6 +104,11 @@ func (r *Recording) arch(b *strings.Builder, a abi.Arch, several bool, o Options
 			}
 		}
 		byPurpose[purpose] = append(byPurpose[purpose], fmt.Sprintf("%sallow    %-32s # %d: %s", start, item, c.Count, programs(c)))
+	}
+	if n := r.Clone3[a]; n > 0 {
+		seen["clone3"] = true
+		byPurpose[inspect.Purpose("clone3")] = append(byPurpose[inspect.Purpose("clone3")],
+			fmt.Sprintf("%serrno(ENOSYS) clone3 # %d: its flags are behind a pointer; libc falls back to clone", start, n))
 	}
 	for _, p := range inspect.Purposes() {
 		if lines := byPurpose[p]; lines != nil {

@@ -191,10 +191,33 @@ func (t *tracer) entry(tid int, th *thread) error {
 		t.rec.Lost++
 		return nil
 	}
+	if name, _ := a.Name(d.Nr); name == "clone3" {
+		asClone(tid, a, &d, t.rec)
+	}
 	if t.rec.Add(a, &d, th.program) {
 		t.changed = time.Now()
 	}
 	return nil
+}
+
+// asClone turns a call of clone3 into that of clone which libc makes instead where there is no clone3: its flags and the signal at its
+// end are in struct clone_args (linux/sched.h), at offsets 0 and 32.
+func asClone(tid int, a abi.Arch, d *bpf.Data, rec *Recording) {
+	var args [40]byte
+	nr, ok := a.Number("clone")
+	known, _ := a.Args("clone")
+	if !ok || len(known) == 0 || ptrace.Read(tid, d.Args[0], args[:]) != nil {
+		return
+	}
+	const inClone = 0xffffff00 // the flags that clone has, too
+	order := a.ByteOrder()
+	rec.Clone3[a]++
+	*d = bpf.Data{Arch: d.Arch, Nr: nr, IP: d.IP}
+	for _, arg := range known {
+		if arg.Is("flags") {
+			d.Args[arg.Index] = order.Uint64(args[:])&inClone | order.Uint64(args[32:])&0xff
+		}
+	}
 }
 
 // archOf is the architecture of a call.

@@ -166,7 +166,7 @@ func extent(c *inspect.Class) string {
 		numbers += uint64(n.To) - uint64(n.From) + 1
 	}
 	switch {
-	case numbers == 1<<32 && len(c.Archs) == 1:
+	case numbers > 0 && numbers%(1<<32) == 0:
 		return "any call"
 	case numbers == 0:
 		return plural(calls, "call")

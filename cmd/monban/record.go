@@ -36,11 +36,11 @@ func recordCommand() *cobra.Command {
 that allows the calls that were made: each with how often, by which programs, and with the values of
 the arguments that choose what the kernel does. The program runs unconfined meanwhile.
 
---args safe (the default) holds sockets to their families and types, ioctl, prctl and the like to their
-requests, clone, mmap and mprotect to their flags; --args all also what depends on a run's surroundings
-(open's flags, signals, advice); --args none allows calls whole. --known takes an earlier gate and adds
-what it lacks. --check FILE writes nothing: the status is 1 if the run needed a call that the gate in
-FILE refuses, and its calls that the run never made are listed.
+--args safe (the default) holds sockets to their families and types, ioctl, prctl and the like to
+their requests, clone, mmap and mprotect to their flags; --args all also what depends on a run's
+surroundings (open's flags, signals, advice); --args none allows calls whole. --known takes an
+earlier gate and adds what it lacks. --check FILE writes nothing: the status is 1 if the run needed
+a call that the gate in FILE refuses, and its calls that the run never made are listed.
 
 The status is the program's own; 128+n if signal n ended it. The gate is written even if the program
 fails or is interrupted. Without -o it goes to standard output after the program has ended.`,
@@ -143,14 +143,16 @@ func recorded(ctx context.Context, command []string) (*record.Recording, record.
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	signals := make(chan os.Signal, 4)
-	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	defer signal.Stop(signals)
 	var pid atomic.Int64
 	go func() {
 		for s := range signals {
 			// The terminal sends its signals to the program as well; a signal to us alone is passed on.
-			if n := int(pid.Load()); n != 0 && s != syscall.SIGINT {
-				_ = syscall.Kill(n, s.(syscall.Signal))
+			if n := int(pid.Load()); n != 0 && s != os.Interrupt {
+				if p, err := os.FindProcess(n); err == nil {
+					_ = p.Signal(s)
+				}
 			}
 			stop() // what outlives the first process is let go
 		}
@@ -210,7 +212,11 @@ func gateText(rec *record.Recording, o record.Options, earlier *format.Gate, nam
 	if _, err := policy.Load("the recording", []byte(text), policy.Options{Native: &o.Native, ReadFile: policy.ReadIncluded}); err != nil {
 		return "", err
 	}
-	return text, nil
+	parsed, err := policy.Parse("the recording", []byte(text))
+	if err != nil {
+		return "", err
+	}
+	return string(parsed.Format()), nil
 }
 
 // keep writes the gate; where that is impossible, to another place, which is named: a run may have taken hours.
@@ -250,14 +256,14 @@ func checked(cmd *cobra.Command, rec *record.Recording, g *format.Gate) error {
 	for _, a := range lacking.Archs(abi.Native()) {
 		for _, k := range lacking.Keys(a) {
 			c := lacking.Calls[k]
-			fmt.Fprintln(w, wrap(fmt.Sprintf("%s %s on %s: %s, made %d times", styled(w, red, "refused"), policy.FormatCall(a, &c.Example), a,
-				policy.ActionOn(a, v.At(&c.Example)), c.Count), "  "))
+			fmt.Fprintln(w, wrap(fmt.Sprintf("%s %s on %s: %s, made %s", styled(w, red, "refused"), policy.FormatCall(a, &c.Example), a,
+				policy.ActionOn(a, v.At(&c.Example)), plural(c.Count, "time")), "  "))
 		}
 	}
 	for _, a := range archsOf(g, v) {
 		var unused []string
 		for _, call := range inspect.Summarise(v, a).Calls {
-			if _, made := rec.Calls[record.Key{Arch: a, Nr: call.Number}]; !made && call.Passes() != inspect.Never {
+			if _, made := rec.Calls[record.Key{Arch: a, Nr: call.Number}]; !made && call.Passes() != inspect.Never && !record.AnyRun(call.Name) {
 				unused = append(unused, call.Name)
 			}
 		}
