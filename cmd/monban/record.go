@@ -138,6 +138,9 @@ func recorded(ctx context.Context, command []string) (*record.Recording, record.
 	case errors.Is(err, exec.ErrNotFound), errors.Is(err, os.ErrNotExist):
 		return nil, record.Result{}, exit{127, fmt.Errorf("%s: command not found", command[0])}
 	case err != nil:
+		if e, ok := errors.AsType[*exec.Error](err); ok {
+			err = e.Err
+		}
 		return nil, record.Result{}, exit{126, fmt.Errorf("%s: %w", command[0], cause(err))}
 	}
 	ctx, stop := context.WithCancel(ctx)
