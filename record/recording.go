@@ -135,3 +135,10 @@ func (r *Recording) Lacking(v verdict.Verdict) *Recording {
 	}
 	return out
 }
+
+// An UnavailableError says that a back end does not work here; nothing has run.
+type UnavailableError struct{ Err error }
+
+func (e *UnavailableError) Error() string { return e.Err.Error() }
+
+func (e *UnavailableError) Unwrap() error { return e.Err }

@@ -4,6 +4,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -43,6 +44,37 @@ func BenchmarkSee(b *testing.B) {
 				cmd := exec.Command(bin, args...)
 				if err := cmd.Run(); err != nil && (cmd.ProcessState == nil || cmd.ProcessState.ExitCode() != exitFindings) {
 					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+// BenchmarkRecord is what watching costs a program that does little but calls: find through /usr/share, whole process, alone and under
+// each recorder. strace is there to compare with, where it is installed.
+func BenchmarkRecord(b *testing.B) {
+	bin, gate := buildCommand(b), filepath.Join(b.TempDir(), "find.gate")
+	find := []string{"find", "/usr/share"}
+	for _, c := range []struct {
+		name string
+		args []string
+	}{
+		{"bare", nil},
+		{"ebpf", []string{bin, "record", "--backend", "ebpf", "-o", gate, "--"}},
+		{"ptrace", []string{bin, "record", "--backend", "ptrace", "-o", gate, "--"}},
+		{"strace", []string{"strace", "-f", "-c", "-o", os.DevNull}},
+	} {
+		b.Run(c.name, func(b *testing.B) {
+			args := append(slices.Clone(c.args), find...)
+			if _, err := exec.LookPath(args[0]); err != nil {
+				b.Skip("needs " + args[0])
+			}
+			if c.name == "ebpf" && os.Geteuid() != 0 {
+				b.Skip("needs root")
+			}
+			for b.Loop() {
+				if out, err := exec.Command(args[0], args[1:]...).Output(); err != nil {
+					b.Fatalf("%v: %.200s", err, out)
 				}
 			}
 		})

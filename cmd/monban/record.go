@@ -28,7 +28,7 @@ import (
 
 func recordCommand() *cobra.Command {
 	var gate gateFlags
-	var out, to, args, other, target, check, known string
+	var out, to, args, other, target, check, known, backend string
 	cmd := &cobra.Command{
 		Use:   "record [flags] [--] COMMAND [ARG…]",
 		Short: "learn a gate from a run",
@@ -72,6 +72,9 @@ fails or is interrupted. Without -o it goes to standard output after the program
 			if target == "docker" || target == "podman" || target == "containerd" || target == "kubernetes" {
 				o.Extra = append(o.Extra, record.Runc)
 			}
+			if !slices.Contains([]string{"", "ebpf", "ptrace"}, backend) {
+				return exit{exitUsage, fmt.Errorf("--backend %s: there are ebpf and ptrace", backend)}
+			}
 			var earlier, held *format.Gate
 			if known != "" {
 				if earlier, err = gate.read(known); err != nil {
@@ -83,7 +86,7 @@ fails or is interrupted. Without -o it goes to standard output after the program
 					return err
 				}
 			}
-			rec, result, err := recorded(cmd.Context(), command)
+			rec, result, err := recorded(cmd.Context(), command, backend)
 			if err != nil {
 				return err
 			}
@@ -124,13 +127,17 @@ fails or is interrupted. Without -o it goes to standard output after the program
 	cmd.Flags().StringVar(&other, "default", "errno(EPERM)", "the action for all other calls")
 	cmd.Flags().StringVar(&known, "known", "", "an earlier gate, to which this run only adds")
 	cmd.Flags().StringVar(&check, "check", "", "write nothing: hold the run against this gate")
+	cmd.Flags().StringVar(&backend, "backend", "", "how to watch: ebpf (root) or ptrace (default: the first that works)")
 	cmd.MarkFlagsMutuallyExclusive("known", "check")
 	gate.register(cmd)
 	return cmd
 }
 
+// enoexec is ENOEXEC, which is 8 on all architectures (asm-generic/errno-base.h).
+const enoexec = 8
+
 // recorded runs the command. Interrupts are the program's: what was seen by then is kept.
-func recorded(ctx context.Context, command []string) (*record.Recording, record.Result, error) {
+func recorded(ctx context.Context, command []string, backend string) (*record.Recording, record.Result, error) {
 	path, err := exec.LookPath(command[0])
 	switch {
 	case errors.Is(err, exec.ErrDot):
@@ -168,17 +175,37 @@ func recorded(ctx context.Context, command []string) (*record.Recording, record.
 				plural(len(r.Calls), "call"), r.Made, since.Seconds())
 		}
 	}
-	rec, result, err := record.Ptrace(ctx, run)
+	rec, result, err := recordBy(ctx, run, backend)
 	if live {
 		fmt.Fprint(os.Stderr, "\r\x1b[K")
 	}
 	if err != nil {
-		return nil, result, exit{sandbox.ExitStatus(err), fmt.Errorf("%s: %w", command[0], err)}
+		status := sandbox.ExitStatus(err)
+		if errors.Is(err, syscall.Errno(enoexec)) {
+			status = 126
+			err = fmt.Errorf("%w (a script must begin with #! and its interpreter)", err)
+		}
+		return nil, result, exit{status, fmt.Errorf("%s: %w", command[0], err)}
 	}
 	if rec.Lost > 0 {
 		say("%s lost: a call may be missing", plural(rec.Lost, "event"))
 	}
 	return rec, result, nil
+}
+
+// recordBy runs the program with a back end; "" is eBPF, and ptrace where that does not work.
+func recordBy(ctx context.Context, run record.Run, backend string) (*record.Recording, record.Result, error) {
+	if backend != "ptrace" {
+		rec, result, err := record.EBPF(ctx, run)
+		un, unavailable := errors.AsType[*record.UnavailableError](err)
+		switch {
+		case !unavailable || backend == "ebpf":
+			return rec, result, err
+		case os.Geteuid() == 0: // nobody else expects it
+			say("recording by ptrace, because eBPF does not work here: %v", un)
+		}
+	}
+	return record.Ptrace(ctx, run)
 }
 
 func statusOf(r record.Result) int {

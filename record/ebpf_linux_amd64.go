@@ -1,0 +1,451 @@
+package record
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/asm"
+	"github.com/cilium/ebpf/btf"
+	"github.com/cilium/ebpf/link"
+	"golang.org/x/sys/unix"
+
+	"monban/abi"
+	"monban/bpf"
+	"monban/internal/ptrace"
+)
+
+// The kernel counts: a program at the raw tracepoint sys_enter adds to a map, and one at sched_process_fork passes membership on to
+// children. Nothing is sent for an event, and no event can be lost but to a full map, which is counted.
+//
+// The programs are assembled here; there is no object file and no compiler.
+
+// Sizes of the maps. A program makes some hundred kinds of calls, each by a few programs.
+const (
+	maxTasks  = 1 << 16
+	maxCounts = 1 << 15
+	maxArgs   = 1 << 16
+	numbers   = 1024 // call numbers of one architecture that arguments are looked up for
+	kinds     = 3    // x86_64, x86, x32
+)
+
+// countKey is the key of counts.
+type countKey struct {
+	Nr, Compat uint32
+	Comm       [16]byte
+}
+
+// argKey is the key of args: a value that the register Index had.
+type argKey struct {
+	Nr, Compat, Index, _ uint32
+	Value                uint64
+}
+
+// cloneArgs stands in argKey.Index for clone3's flags and signal, which lie in memory.
+const cloneArgs = 6
+
+type recorder struct {
+	tasks, counts, args, wanted, lost *ebpf.Map
+	links                             []link.Link
+}
+
+func (r *recorder) close() {
+	for _, l := range r.links {
+		l.Close()
+	}
+	for _, m := range []*ebpf.Map{r.tasks, r.counts, r.args, r.wanted, r.lost} {
+		if m != nil {
+			m.Close()
+		}
+	}
+}
+
+// offsets are places in the kernel's structures, as its own type information gives them.
+type offsets struct{ tgid, status int32 }
+
+func kernelOffsets() (o offsets, err error) {
+	spec, err := btf.LoadKernelSpec()
+	if err != nil {
+		return o, fmt.Errorf("reading the kernel's type information: %w", err)
+	}
+	var task, info *btf.Struct
+	if err := errors.Join(spec.TypeByName("task_struct", &task), spec.TypeByName("thread_info", &info)); err != nil {
+		return o, err
+	}
+	find := func(s *btf.Struct, name string) (int32, error) {
+		for _, m := range s.Members {
+			if m.Name == name {
+				return int32(m.Offset.Bytes()), nil
+			}
+		}
+		return 0, fmt.Errorf("this kernel's %s has no %s", s.Name, name)
+	}
+	at, err1 := find(task, "thread_info")
+	status, err2 := find(info, "status")
+	tgid, err3 := find(task, "tgid")
+	return offsets{tgid, at + status}, errors.Join(err1, err2, err3)
+}
+
+// Offsets in struct pt_regs of the registers of arguments, in order: x86_64's and i386's calling conventions (asm/ptrace.h).
+var (
+	wideArgs   = [6]int32{112, 104, 96, 56, 72, 64} // rdi rsi rdx r10 r8 r9
+	narrowArgs = [6]int32{40, 88, 96, 104, 112, 32} // ebx ecx edx esi edi ebp
+)
+
+func newRecorder() (*recorder, error) {
+	// Kernels before 5.11 count maps as locked memory; if this fails and matters, the next step says so.
+	_ = unix.Setrlimit(unix.RLIMIT_MEMLOCK, &unix.Rlimit{Cur: unix.RLIM_INFINITY, Max: unix.RLIM_INFINITY})
+	o, err := kernelOffsets()
+	if err != nil {
+		return nil, err
+	}
+	r := &recorder{}
+	for _, m := range []struct {
+		to   **ebpf.Map
+		spec ebpf.MapSpec
+	}{
+		{&r.tasks, ebpf.MapSpec{Name: "monban_tasks", Type: ebpf.Hash, KeySize: 4, ValueSize: 4, MaxEntries: maxTasks}},
+		{&r.counts, ebpf.MapSpec{Name: "monban_counts", Type: ebpf.Hash, KeySize: 24, ValueSize: 8, MaxEntries: maxCounts}},
+		{&r.args, ebpf.MapSpec{Name: "monban_args", Type: ebpf.Hash, KeySize: 24, ValueSize: 4, MaxEntries: maxArgs}},
+		{&r.wanted, ebpf.MapSpec{Name: "monban_wanted", Type: ebpf.Array, KeySize: 4, ValueSize: 4, MaxEntries: numbers * kinds}},
+		{&r.lost, ebpf.MapSpec{Name: "monban_lost", Type: ebpf.Array, KeySize: 4, ValueSize: 8, MaxEntries: 1}},
+	} {
+		if *m.to, err = ebpf.NewMap(&m.spec); err != nil {
+			r.close()
+			return nil, fmt.Errorf("making a map: %w", err)
+		}
+	}
+	for i, a := range []abi.Arch{abi.X86_64, abi.X86, abi.X32} {
+		for nr, name := range a.Calls() {
+			var mask uint32
+			for _, m := range Matter(a, name) {
+				mask |= 1 << m.Index
+			}
+			if name == "clone3" {
+				mask = 1 << cloneArgs
+			}
+			if n := nr &^ abi.X32Bit; mask != 0 && n < numbers {
+				if err := r.wanted.Put(uint32(i*numbers)+n, mask); err != nil {
+					r.close()
+					return nil, err
+				}
+			}
+		}
+	}
+	for name, code := range map[string]asm.Instructions{"sys_enter": r.onEnter(o), "sched_process_fork": r.onFork(o)} {
+		// bpf_probe_read_kernel is for programs under the GPL or a licence that goes with it.
+		p, err := ebpf.NewProgram(&ebpf.ProgramSpec{Name: "monban_" + strings.TrimPrefix(name, "sched_process_"), Type: ebpf.RawTracepoint,
+			License: "Dual MIT/GPL", Instructions: code})
+		if err != nil {
+			r.close()
+			return nil, fmt.Errorf("loading the program for %s: %w", name, err)
+		}
+		l, err := link.AttachRawTracepoint(link.RawTracepointOptions{Name: name, Program: p})
+		p.Close()
+		if err != nil {
+			r.close()
+			return nil, fmt.Errorf("attaching to %s: %w", name, err)
+		}
+		r.links = append(r.links, l)
+	}
+	return r, nil
+}
+
+// Places on the stack.
+const (
+	onTask   = -8  // u32
+	onStatus = -16 // u32
+	onCount  = -40 // countKey
+	onValue  = -48 // u64
+	onArg    = -72 // argKey
+	onIndex  = -80 // u32
+)
+
+// read calls bpf_probe_read_kernel: n bytes at R3 to the stack.
+func read(to int16, n int32) asm.Instructions {
+	return asm.Instructions{
+		asm.Mov.Reg(asm.R1, asm.RFP), asm.Add.Imm(asm.R1, int32(to)), asm.Mov.Imm(asm.R2, n), asm.FnProbeReadKernel.Call(),
+	}
+}
+
+// lookup asks a map for the key on the stack; R0 is the value's address or 0.
+func lookup(m *ebpf.Map, key int16) asm.Instructions {
+	return asm.Instructions{
+		asm.LoadMapPtr(asm.R1, m.FD()), asm.Mov.Reg(asm.R2, asm.RFP), asm.Add.Imm(asm.R2, int32(key)), asm.FnMapLookupElem.Call(),
+	}
+}
+
+// put puts the value on the stack under the key on the stack; R0 is 0 or the error.
+func put(m *ebpf.Map, key, value int16) asm.Instructions {
+	return asm.Instructions{
+		asm.LoadMapPtr(asm.R1, m.FD()), asm.Mov.Reg(asm.R2, asm.RFP), asm.Add.Imm(asm.R2, int32(key)),
+		asm.Mov.Reg(asm.R3, asm.RFP), asm.Add.Imm(asm.R3, int32(value)), asm.Mov.Imm(asm.R4, int32(ebpf.UpdateNoExist)), asm.FnMapUpdateElem.Call(),
+	}
+}
+
+// lose counts an event that did not fit, unless R0 says that it fitted or was there already.
+func (r *recorder) lose(next string) asm.Instructions {
+	return concat(asm.Instructions{
+		asm.JEq.Imm(asm.R0, 0, next), asm.JEq.Imm(asm.R0, -int32(unix.EEXIST), next), asm.StoreImm(asm.RFP, onIndex, 0, asm.Word),
+	}, lookup(r.lost, onIndex), asm.Instructions{
+		asm.JEq.Imm(asm.R0, 0, next), asm.Mov.Imm(asm.R1, 1), asm.StoreXAdd(asm.R0, asm.R1, asm.DWord),
+	})
+}
+
+func concat(parts ...asm.Instructions) (all asm.Instructions) {
+	for _, p := range parts {
+		all = append(all, p...)
+	}
+	return all
+}
+
+// mine leads on where the current process is recorded, else to exit.
+func (r *recorder) mine() asm.Instructions {
+	return concat(asm.Instructions{
+		asm.FnGetCurrentPidTgid.Call(), asm.RSh.Imm(asm.R0, 32), asm.StoreMem(asm.RFP, onTask, asm.R0, asm.Word),
+	}, lookup(r.tasks, onTask), asm.Instructions{asm.JEq.Imm(asm.R0, 0, "exit")})
+}
+
+func exitZero() asm.Instructions {
+	return asm.Instructions{asm.Mov.Imm(asm.R0, 0).WithSymbol("exit"), asm.Return()}
+}
+
+// onFork passes membership on: its arguments are the parent's and the child's task_struct. A child of somebody else whose number
+// a recorded process once had is none.
+func (r *recorder) onFork(o offsets) asm.Instructions {
+	return concat(asm.Instructions{
+		asm.LoadMem(asm.R3, asm.R1, 8, asm.DWord), asm.Add.Imm(asm.R3, o.tgid),
+	}, read(onIndex, 4), asm.Instructions{
+		asm.FnGetCurrentPidTgid.Call(), asm.RSh.Imm(asm.R0, 32), asm.StoreMem(asm.RFP, onTask, asm.R0, asm.Word),
+	}, lookup(r.tasks, onTask), asm.Instructions{
+		asm.JEq.Imm(asm.R0, 0, "stranger"), asm.StoreImm(asm.RFP, onStatus, 1, asm.Word),
+	}, put(r.tasks, onIndex, onStatus), asm.Instructions{
+		asm.JEq.Imm(asm.R0, 0, "exit"), asm.JEq.Imm(asm.R0, -int32(unix.EEXIST), "exit"), asm.StoreImm(asm.RFP, onIndex, 0, asm.Word),
+	}, lookup(r.lost, onIndex), asm.Instructions{
+		asm.JEq.Imm(asm.R0, 0, "exit"), asm.Mov.Imm(asm.R1, 1), asm.StoreXAdd(asm.R0, asm.R1, asm.DWord), asm.Ja.Label("exit"),
+		asm.LoadMapPtr(asm.R1, r.tasks.FD()).WithSymbol("stranger"), asm.Mov.Reg(asm.R2, asm.RFP), asm.Add.Imm(asm.R2, onIndex), asm.FnMapDeleteElem.Call(),
+	}, exitZero())
+}
+
+// onEnter counts a call: its arguments are struct pt_regs and the number.
+func (r *recorder) onEnter(o offsets) asm.Instructions {
+	code := concat(asm.Instructions{
+		asm.Mov.Reg(asm.R6, asm.R1),
+	}, r.mine(), asm.Instructions{
+		asm.LoadMem(asm.R8, asm.R6, 0, asm.DWord), // registers
+		asm.LoadMem(asm.R9, asm.R6, 8, asm.DWord), // number
+		asm.StoreMem(asm.RFP, onCount, asm.R9, asm.Word),
+		asm.FnGetCurrentTask.Call(), asm.Mov.Reg(asm.R3, asm.R0), asm.Add.Imm(asm.R3, o.status),
+	}, read(onStatus, 4), asm.Instructions{
+		asm.LoadMem(asm.R7, asm.RFP, onStatus, asm.Word), asm.RSh.Imm(asm.R7, 1), asm.And.Imm(asm.R7, 1), // TS_COMPAT (asm/thread_info.h)
+		asm.StoreMem(asm.RFP, onCount+4, asm.R7, asm.Word),
+		asm.Mov.Reg(asm.R1, asm.RFP), asm.Add.Imm(asm.R1, onCount+8), asm.Mov.Imm(asm.R2, 16), asm.FnGetCurrentComm.Call(),
+	}, lookup(r.counts, onCount), asm.Instructions{
+		asm.JEq.Imm(asm.R0, 0, "first"), asm.Mov.Imm(asm.R1, 1), asm.StoreXAdd(asm.R0, asm.R1, asm.DWord), asm.Ja.Label("arguments"),
+		asm.Mov.Imm(asm.R1, 1).WithSymbol("first"), asm.StoreMem(asm.RFP, onValue, asm.R1, asm.DWord),
+	}, put(r.counts, onCount, onValue), r.lose("arguments"), asm.Instructions{
+		// Which registers are wanted of this number? x32's follow those of x86_64 and x86.
+		asm.Mov.Reg(asm.R1, asm.R9).WithSymbol("arguments"), asm.LSh.Imm(asm.R1, 32), asm.RSh.Imm(asm.R1, 32),
+		asm.Mov.Reg(asm.R2, asm.R7),
+		asm.JLT.Imm(asm.R1, abi.X32Bit, "numbered"), asm.Sub.Imm(asm.R1, abi.X32Bit), asm.Mov.Imm(asm.R2, 2),
+		asm.JGE.Imm(asm.R1, numbers, "exit").WithSymbol("numbered"),
+		asm.Mul.Imm(asm.R2, numbers), asm.Add.Reg(asm.R1, asm.R2), asm.StoreMem(asm.RFP, onIndex, asm.R1, asm.Word),
+	}, lookup(r.wanted, onIndex), asm.Instructions{
+		asm.JEq.Imm(asm.R0, 0, "exit"), asm.LoadMem(asm.R6, asm.R0, 0, asm.Word), asm.JEq.Imm(asm.R6, 0, "exit"),
+		asm.StoreMem(asm.RFP, onArg, asm.R9, asm.Word), asm.StoreMem(asm.RFP, onArg+4, asm.R7, asm.Word), asm.StoreImm(asm.RFP, onArg+12, 0, asm.Word),
+		asm.JNE.Imm(asm.R7, 0, "narrow0"),
+	})
+	for _, side := range []struct {
+		name string
+		regs [6]int32
+		size int32
+		end  string
+	}{{"wide", wideArgs, 8, "memory"}, {"narrow", narrowArgs, 4, "memory"}} {
+		for i := range 6 {
+			next := fmt.Sprintf("%s%d", side.name, i+1)
+			if i == 5 {
+				next = side.name + "end"
+			}
+			start := asm.Mov.Reg(asm.R1, asm.R6).WithSymbol(fmt.Sprintf("%s%d", side.name, i))
+			code = append(code, concat(asm.Instructions{
+				start, asm.And.Imm(asm.R1, 1<<i), asm.JEq.Imm(asm.R1, 0, next),
+				asm.StoreImm(asm.RFP, onArg+8, int64(i), asm.Word), asm.StoreImm(asm.RFP, onArg+16, 0, asm.Word), asm.StoreImm(asm.RFP, onArg+16+4, 0, asm.Word),
+				asm.Mov.Reg(asm.R3, asm.R8), asm.Add.Imm(asm.R3, side.regs[i]),
+			}, read(onArg+16, side.size), r.putArg(next))...)
+		}
+		code = append(code, asm.Ja.Label(side.end).WithSymbol(side.name+"end"))
+	}
+	// clone3: the flags, of which the upper half means nothing to clone, and the signal at its end (struct clone_args, linux/sched.h).
+	code = append(code, concat(asm.Instructions{
+		asm.Mov.Reg(asm.R1, asm.R6).WithSymbol("memory"), asm.And.Imm(asm.R1, 1<<cloneArgs), asm.JEq.Imm(asm.R1, 0, "exit"),
+		asm.StoreImm(asm.RFP, onValue, 0, asm.Word), asm.StoreImm(asm.RFP, onValue+4, 0, asm.Word),
+		asm.Mov.Reg(asm.R3, asm.R8), asm.Add.Imm(asm.R3, wideArgs[0]), asm.JEq.Imm(asm.R7, 0, "pointer"),
+		asm.Mov.Reg(asm.R3, asm.R8), asm.Add.Imm(asm.R3, narrowArgs[0]),
+		asm.Mov.Reg(asm.R1, asm.RFP).WithSymbol("pointer"), asm.Add.Imm(asm.R1, onValue), asm.Mov.Imm(asm.R2, 8), asm.FnProbeReadKernel.Call(),
+		asm.LoadMem(asm.R6, asm.RFP, onValue, asm.DWord),
+		asm.StoreImm(asm.RFP, onArg+8, cloneArgs, asm.Word), asm.StoreImm(asm.RFP, onArg+16, 0, asm.Word), asm.StoreImm(asm.RFP, onArg+16+4, 0, asm.Word), asm.StoreImm(asm.RFP, onValue, 0, asm.Word), asm.StoreImm(asm.RFP, onValue+4, 0, asm.Word),
+		asm.Mov.Reg(asm.R1, asm.RFP), asm.Add.Imm(asm.R1, onArg+16), asm.Mov.Imm(asm.R2, 8), asm.Mov.Reg(asm.R3, asm.R6), asm.FnProbeReadUser.Call(),
+		asm.Mov.Reg(asm.R1, asm.RFP), asm.Add.Imm(asm.R1, onValue), asm.Mov.Imm(asm.R2, 8), asm.Mov.Reg(asm.R3, asm.R6), asm.Add.Imm(asm.R3, 32), asm.FnProbeReadUser.Call(),
+		asm.LoadMem(asm.R1, asm.RFP, onArg+16, asm.Word), asm.RSh.Imm(asm.R1, 8), asm.LSh.Imm(asm.R1, 8),
+		asm.LoadMem(asm.R2, asm.RFP, onValue, asm.Word), asm.And.Imm(asm.R2, 0xff), asm.Or.Reg(asm.R1, asm.R2), asm.StoreMem(asm.RFP, onArg+16, asm.R1, asm.DWord),
+	}, r.putArg("exit"), exitZero())...)
+	return code
+}
+
+// putArg notes a value, once.
+func (r *recorder) putArg(next string) asm.Instructions {
+	return concat(lookup(r.args, onArg), asm.Instructions{
+		asm.JNE.Imm(asm.R0, 0, next), asm.StoreImm(asm.RFP, onStatus, 1, asm.Word),
+	}, put(r.args, onArg, onStatus), r.lose(next))
+}
+
+// EBPF runs a program and has the kernel count the calls of its process tree. It needs root (CAP_BPF and CAP_PERFMON) and a kernel
+// with type information (CONFIG_DEBUG_INFO_BTF); the error is of type *UnavailableError where it has neither, and nothing has run.
+func EBPF(ctx context.Context, run Run) (*Recording, Result, error) {
+	r, err := newRecorder()
+	if err != nil {
+		return nil, Result{}, &UnavailableError{err}
+	}
+	defer r.close()
+	var result Result
+	ptrace.OwnThread(func() {
+		var p *ptrace.Process
+		if p, err = ptrace.Start(run.Path, run.Args, &syscall.ProcAttr{Env: run.Env, Files: []uintptr{0, 1, 2}}, syscall.SysProcAttr{}); err != nil {
+			return
+		}
+		if run.Started != nil {
+			run.Started(p.PID)
+		}
+		// It stands before its first instruction; from here on it counts.
+		err = errors.Join(r.tasks.Put(uint32(p.PID), uint32(1)), ptrace.SetSigMask(p.PID, p.Mask), ptrace.Detach(p.PID, 0))
+		if err != nil {
+			p.Kill()
+			return
+		}
+		result, err = r.wait(ctx, run, p.PID)
+	})
+	if err != nil {
+		return nil, result, err
+	}
+	rec, err := r.recording(run.Args)
+	return rec, result, err
+}
+
+// wait waits for the program and what it leaves behind, as long as ctx lasts.
+func (r *recorder) wait(ctx context.Context, run Run, pid int) (result Result, err error) {
+	ticker := time.NewTicker(100 * time.Millisecond)
+	defer ticker.Stop()
+	ended := make(chan error, 1)
+	var status unix.WaitStatus
+	go func() {
+		for {
+			_, err := unix.Wait4(pid, &status, unix.WALL, nil)
+			if err != unix.EINTR {
+				ended <- err
+				return
+			}
+		}
+	}()
+	var changed time.Time
+	kinds := 0
+	for {
+		select {
+		case err := <-ended:
+			if err != nil {
+				return result, fmt.Errorf("waiting for the program: %w", err)
+			}
+			if status.Signaled() {
+				result.Signal = status.Signal()
+			} else {
+				result.ExitCode = status.ExitStatus()
+			}
+			return result, nil
+		case <-ticker.C:
+			if run.Seen == nil {
+				continue
+			}
+			rec, err := r.recording(run.Args)
+			if err != nil {
+				return result, err
+			}
+			if len(rec.Calls) != kinds {
+				kinds, changed = len(rec.Calls), time.Now()
+			}
+			run.Seen(rec, time.Since(changed))
+		}
+	}
+}
+
+// recording reads the maps.
+func (r *recorder) recording(command []string) (*Recording, error) {
+	rec := New(command, "eBPF")
+	var k countKey
+	var n uint64
+	for it := r.counts.Iterate(); it.Next(&k, &n); {
+		a, nr := archAt(k.Nr, k.Compat)
+		name, _ := a.Name(nr)
+		if name == "clone3" {
+			rec.Clone3[a] += n
+			nr, _ = a.Number("clone")
+			name = "clone"
+		}
+		rec.Made += n
+		key := Key{a, nr}
+		c := rec.Calls[key]
+		if c == nil {
+			c = &Call{Programs: map[string]uint64{}, Values: make([]Values, len(Matter(a, name))), Example: bpf.Data{Arch: a.Token(), Nr: nr}}
+			rec.Calls[key] = c
+		}
+		c.Count += n
+		c.Programs[strings.TrimRight(string(k.Comm[:]), "\x00")] += n
+	}
+	var ak argKey
+	var one uint32
+	it := r.args.Iterate()
+	for it.Next(&ak, &one) {
+		a, nr := archAt(ak.Nr, ak.Compat)
+		name, _ := a.Name(nr)
+		index := int(ak.Index)
+		if ak.Index == cloneArgs {
+			nr, _ = a.Number("clone")
+			name = "clone"
+			for _, arg := range Matter(a, "clone") {
+				index = arg.Index
+			}
+		}
+		c := rec.Calls[Key{a, nr}]
+		if c == nil {
+			continue // its count is lost, and counted as lost
+		}
+		for i, m := range Matter(a, name) {
+			if m.Index != index {
+				continue
+			}
+			d := c.Example
+			d.Args[index] = ak.Value
+			c.Values[i].add(m.value(&d))
+			if len(c.Values[i].Seen) == 1 {
+				c.Example = d
+			} else {
+				c.Others = append(c.Others, d)
+			}
+		}
+	}
+	var zero uint32
+	return rec, errors.Join(it.Err(), r.lost.Lookup(&zero, &rec.Lost))
+}
+
+// archAt is the architecture of a number as sys_enter has it.
+func archAt(nr, compat uint32) (abi.Arch, uint32) {
+	switch {
+	case compat != 0:
+		return abi.X86, nr
+	case nr&abi.X32Bit != 0 && nr>>31 == 0:
+		return abi.X32, nr
+	}
+	return abi.X86_64, nr
+}
