@@ -135,6 +135,9 @@ func (r *Recording) arch(b *strings.Builder, a abi.Arch, several bool, o Options
 		return
 	}
 	list("not seen, but any run may make them", always)
+	if a == o.Native {
+		list("let pass while recording, so not counted", r.Unseen)
+	}
 	for _, e := range o.Extra {
 		list(e.Why, e.Calls)
 	}

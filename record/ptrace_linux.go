@@ -192,7 +192,7 @@ func (t *tracer) entry(tid int, th *thread) error {
 		return nil
 	}
 	if name, _ := a.Name(d.Nr); name == "clone3" {
-		asClone(tid, a, &d, t.rec)
+		asClone(a, &d, t.rec, func(addr uint64, buf []byte) error { return ptrace.Read(tid, addr, buf) })
 	}
 	if t.rec.Add(a, &d, th.program) {
 		t.changed = time.Now()
@@ -202,11 +202,11 @@ func (t *tracer) entry(tid int, th *thread) error {
 
 // asClone turns a call of clone3 into that of clone which libc makes instead where there is no clone3: its flags and the signal at its
 // end are in struct clone_args (linux/sched.h), at offsets 0 and 32.
-func asClone(tid int, a abi.Arch, d *bpf.Data, rec *Recording) {
+func asClone(a abi.Arch, d *bpf.Data, rec *Recording, read func(addr uint64, buf []byte) error) {
 	var args [40]byte
 	nr, ok := a.Number("clone")
 	known, _ := a.Args("clone")
-	if !ok || len(known) == 0 || ptrace.Read(tid, d.Args[0], args[:]) != nil {
+	if !ok || len(known) == 0 || read(d.Args[0], args[:]) != nil {
 		return
 	}
 	const inClone = 0xffffff00 // the flags that clone has, too

@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"syscall"
 	"time"
+
+	"monban/verdict"
 )
 
 // A Run is a program to be recorded.
@@ -24,6 +26,11 @@ type Run struct {
 type Result struct {
 	ExitCode int
 	Signal   syscall.Signal
+}
+
+// Notify needs Linux.
+func Notify(context.Context, Run, *verdict.Verdict) (*Recording, Result, error) {
+	return nil, Result{}, fmt.Errorf("recording needs Linux: %w", errors.ErrUnsupported)
 }
 
 // Ptrace needs Linux.

@@ -42,6 +42,9 @@ surroundings (open's flags, signals, advice); --args none allows calls whole. --
 earlier gate and adds what it lacks. --check FILE writes nothing: the status is 1 if the run needed
 a call that the gate in FILE refuses, and its calls that the run never made are listed.
 
+Root records by eBPF, others by ptrace; --backend notify lets hot calls pass uncounted, and with
+--known all that the earlier gate always allows. docs/learning.md compares them.
+
 The status is the program's own; 128+n if signal n ended it. The gate is written even if the program
 fails or is interrupted. Without -o it goes to standard output after the program has ended.`,
 		Example: `  monban record -o app.gate -- ./app --once
@@ -72,8 +75,8 @@ fails or is interrupted. Without -o it goes to standard output after the program
 			if target == "docker" || target == "podman" || target == "containerd" || target == "kubernetes" {
 				o.Extra = append(o.Extra, record.Runc)
 			}
-			if !slices.Contains([]string{"", "ebpf", "ptrace"}, backend) {
-				return exit{exitUsage, fmt.Errorf("--backend %s: there are ebpf and ptrace", backend)}
+			if !slices.Contains([]string{"", "ebpf", "notify", "ptrace"}, backend) {
+				return exit{exitUsage, fmt.Errorf("--backend %s: there are ebpf, notify and ptrace", backend)}
 			}
 			var earlier, held *format.Gate
 			if known != "" {
@@ -86,7 +89,18 @@ fails or is interrupted. Without -o it goes to standard output after the program
 					return err
 				}
 			}
-			rec, result, err := recorded(cmd.Context(), command, backend)
+			var already *verdict.Verdict
+			if earlier != nil {
+				v, err := meaning(earlier, verdict.NewSpace(verdict.DefaultBudget))
+				if err != nil {
+					return err
+				}
+				already = &v
+			}
+			if backend == "notify" && held != nil {
+				return exit{exitUsage, errors.New("--check needs a back end that sees all calls: ebpf or ptrace")}
+			}
+			rec, result, err := recorded(cmd.Context(), command, backend, already)
 			if err != nil {
 				return err
 			}
@@ -127,7 +141,7 @@ fails or is interrupted. Without -o it goes to standard output after the program
 	cmd.Flags().StringVar(&other, "default", "errno(EPERM)", "the action for all other calls")
 	cmd.Flags().StringVar(&known, "known", "", "an earlier gate, to which this run only adds")
 	cmd.Flags().StringVar(&check, "check", "", "write nothing: hold the run against this gate")
-	cmd.Flags().StringVar(&backend, "backend", "", "how to watch: ebpf (root) or ptrace (default: the first that works)")
+	cmd.Flags().StringVar(&backend, "backend", "", "how to watch: ebpf (root), ptrace or notify (default: ebpf, else ptrace)")
 	cmd.MarkFlagsMutuallyExclusive("known", "check")
 	gate.register(cmd)
 	return cmd
@@ -137,7 +151,7 @@ fails or is interrupted. Without -o it goes to standard output after the program
 const enoexec = 8
 
 // recorded runs the command. Interrupts are the program's: what was seen by then is kept.
-func recorded(ctx context.Context, command []string, backend string) (*record.Recording, record.Result, error) {
+func recorded(ctx context.Context, command []string, backend string, known *verdict.Verdict) (*record.Recording, record.Result, error) {
 	path, err := exec.LookPath(command[0])
 	switch {
 	case errors.Is(err, exec.ErrDot):
@@ -175,7 +189,7 @@ func recorded(ctx context.Context, command []string, backend string) (*record.Re
 				plural(len(r.Calls), "call"), r.Made, since.Seconds())
 		}
 	}
-	rec, result, err := recordBy(ctx, run, backend)
+	rec, result, err := recordBy(ctx, run, backend, known)
 	if live {
 		fmt.Fprint(os.Stderr, "\r\x1b[K")
 	}
@@ -194,7 +208,10 @@ func recorded(ctx context.Context, command []string, backend string) (*record.Re
 }
 
 // recordBy runs the program with a back end; "" is eBPF, and ptrace where that does not work.
-func recordBy(ctx context.Context, run record.Run, backend string) (*record.Recording, record.Result, error) {
+func recordBy(ctx context.Context, run record.Run, backend string, known *verdict.Verdict) (*record.Recording, record.Result, error) {
+	if backend == "notify" {
+		return record.Notify(ctx, run, known)
+	}
 	if backend != "ptrace" {
 		rec, result, err := record.EBPF(ctx, run)
 		un, unavailable := errors.AsType[*record.UnavailableError](err)

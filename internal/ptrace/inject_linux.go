@@ -143,13 +143,32 @@ const redZone = 128
 // InstallFilter makes the thread call seccomp(SECCOMP_SET_MODE_FILTER, flags, p). The program is written below its stack
 // pointer, where nothing is kept. The error is the kernel's errno or an *EndedError.
 func (in *Injection) InstallFilter(p bpf.Program, flags uint32) error {
+	at, err := in.writeFilter(p)
+	if err != nil {
+		return err
+	}
+	return in.Do(Seccomp, unix.SECCOMP_SET_MODE_FILTER, uint64(flags), at)
+}
+
+// InstallListener is InstallFilter with SECCOMP_FILTER_FLAG_NEW_LISTENER: fd is the listener in the thread's own table.
+func (in *Injection) InstallListener(p bpf.Program, flags uint32) (fd int, err error) {
+	at, err := in.writeFilter(p)
+	if err != nil {
+		return -1, err
+	}
+	n, err := in.Call(Seccomp, unix.SECCOMP_SET_MODE_FILTER, uint64(flags)|unix.SECCOMP_FILTER_FLAG_NEW_LISTENER, at)
+	return int(int32(n)), err
+}
+
+// writeFilter puts a program and its struct sock_fprog below the stack pointer, and says where.
+func (in *Injection) writeFilter(p bpf.Program) (at uint64, err error) {
 	if len(p) == 0 || len(p) > bpf.MaxInstructions {
-		return fmt.Errorf("a filter has 1 to %d instructions, this one has %d: %w", bpf.MaxInstructions, len(p), unix.EINVAL)
+		return 0, fmt.Errorf("a filter has 1 to %d instructions, this one has %d: %w", bpf.MaxInstructions, len(p), unix.EINVAL)
 	}
 	order := binary.NativeEndian
 	const fprogSize = 16 // struct sock_fprog: a length and a pointer, 8 bytes on i386
 	buf := make([]byte, fprogSize, fprogSize+8*len(p))
-	at := (in.saved.SP() - redZone - uint64(cap(buf))) &^ 15
+	at = (in.saved.SP() - redZone - uint64(cap(buf))) &^ 15
 	order.PutUint16(buf, uint16(len(p)))
 	if in.im.Wide {
 		order.PutUint64(buf[8:], at+fprogSize)
@@ -163,10 +182,10 @@ func (in *Injection) InstallFilter(p bpf.Program, flags uint32) error {
 	}
 	if err := Write(in.im.TID, at, buf); err != nil {
 		if errors.Is(err, unix.EFAULT) || errors.Is(err, unix.EIO) {
-			return fmt.Errorf("writing %d bytes below the stack pointer (is the stack limit, ulimit -s, too small?): %w",
+			return 0, fmt.Errorf("writing %d bytes below the stack pointer (is the stack limit, ulimit -s, too small?): %w",
 				len(buf), err)
 		}
-		return fmt.Errorf("writing the filter to the program's stack: %w", err)
+		return 0, fmt.Errorf("writing the filter to the program's stack: %w", err)
 	}
-	return in.Do(Seccomp, unix.SECCOMP_SET_MODE_FILTER, uint64(flags), at)
+	return at, nil
 }

@@ -14,6 +14,7 @@ var (
 	Prctl   = Call{"prctl", 157, 172}
 	Getpid  = Call{"getpid", 39, 20}
 	Unshare = Call{"unshare", 272, 310}
+	Close   = Call{"close", 3, 6}
 )
 
 // user32CS is the code segment of 32-bit programs (arch/x86/include/asm/segment.h, __USER32_CS).

@@ -16,6 +16,7 @@ var (
 	Prctl   = Call{Name: "prctl", Native: 167}
 	Getpid  = Call{Name: "getpid", Native: 172}
 	Unshare = Call{Name: "unshare", Native: 97}
+	Close   = Call{Name: "close", Native: 57}
 )
 
 // ntPrstatus is NT_PRSTATUS, the general register set.

@@ -14,6 +14,7 @@ var (
 	Prctl   = Call{Name: "prctl"}
 	Getpid  = Call{Name: "getpid"}
 	Unshare = Call{Name: "unshare"}
+	Close   = Call{Name: "close"}
 )
 
 // injectable says that calls can be injected into programs of this architecture.
