@@ -164,13 +164,35 @@ func state(pid int) (string, int) {
 func waitState(t *testing.T, pid int, stopped bool) {
 	t.Helper()
 	var s string
-	for range 300 {
+	for range 1000 {
 		if s, _ = state(pid); strings.Contains("Tt", s) == stopped && s != "" {
 			return
 		}
 		time.Sleep(10 * time.Millisecond)
 	}
 	t.Fatalf("process %d is in state %q", pid, s)
+}
+
+// waitForeground waits until a process's job is the one that the terminal's keys reach.
+func (term *terminal) waitForeground(t *testing.T, pid int) {
+	t.Helper()
+	job, err := unix.Getpgid(pid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn, err := term.master.SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	front := 0
+	for range 1000 {
+		cerr := conn.Control(func(fd uintptr) { front, err = unix.IoctlGetInt(int(fd), unix.TIOCGPGRP) })
+		if cerr == nil && err == nil && front == job {
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	t.Fatalf("job %d is not in the foreground, but %d (%v)", job, front, err)
 }
 
 func modes(t *testing.T, f func(t *testing.T, c Command)) {
@@ -242,6 +264,7 @@ func TestStopAndContinue(t *testing.T) {
 		pid, _ := strconv.Atoi(term.expect(`ready (\d+)`)[1])
 		_, launcher := state(pid)
 		for range 3 {
+			term.waitForeground(t, launcher)
 			term.typ("\x1a")
 			term.expect(`Stopped`)
 			term.expect(`\[prompt\]`)
@@ -252,7 +275,7 @@ func TestStopAndContinue(t *testing.T) {
 			waitState(t, pid, false)
 			waitState(t, launcher, false)
 			term.typ("fg\r")
-			time.Sleep(100 * time.Millisecond)
+			term.waitForeground(t, launcher)
 			term.typ("\x1a")
 			term.expect(`Stopped`)
 			term.expect(`\[prompt\]`)
