@@ -12,7 +12,6 @@ import (
 	"strings"
 	"sync/atomic"
 	"syscall"
-	"time"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
@@ -29,6 +28,7 @@ import (
 func recordCommand() *cobra.Command {
 	var gate gateFlags
 	var out, to, args, other, target, check, known, backend string
+	var attach attachFlags
 	cmd := &cobra.Command{
 		Use:   "record [flags] [--] COMMAND [ARG…]",
 		Short: "learn a gate from a run",
@@ -50,13 +50,14 @@ fails or is interrupted. Without -o it goes to standard output after the program
 		Example: `  monban record -o app.gate -- ./app --once
   monban record --known app.gate -o app.gate -- ./app --other-mode
   monban record --to oci --for docker -o app.json -- ./app
-  monban record --check app.gate -- ./app`,
+  monban record --check app.gate -- ./app
+  monban record --pid 1234 -o app.gate`,
 		Args: cobra.ArbitraryArgs,
 		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 			return nil, cobra.ShellCompDirectiveDefault
 		},
 		RunE: func(cmd *cobra.Command, command []string) error {
-			if len(command) == 0 {
+			if len(command) == 0 && !attach.given() {
 				return exit{exitUsage, errors.New("no command given (try: monban record -o ls.gate -- ls)")}
 			}
 			o := record.Options{Default: other, Native: abi.Native()}
@@ -100,7 +101,16 @@ fails or is interrupted. Without -o it goes to standard output after the program
 			if backend == "notify" && held != nil {
 				return exit{exitUsage, errors.New("--check needs a back end that sees all calls: ebpf or ptrace")}
 			}
-			rec, result, err := recorded(cmd.Context(), command, backend, already)
+			var rec *record.Recording
+			var result record.Result
+			if attach.given() {
+				if len(command) > 0 || backend == "ptrace" || backend == "notify" {
+					return exit{exitUsage, errors.New("what runs already is recorded by eBPF, and without a command")}
+				}
+				rec, err = attach.record(cmd.Context())
+			} else {
+				rec, result, err = recorded(cmd.Context(), command, backend, already)
+			}
 			if err != nil {
 				return err
 			}
@@ -142,6 +152,10 @@ fails or is interrupted. Without -o it goes to standard output after the program
 	cmd.Flags().StringVar(&known, "known", "", "an earlier gate, to which this run only adds")
 	cmd.Flags().StringVar(&check, "check", "", "write nothing: hold the run against this gate")
 	cmd.Flags().StringVar(&backend, "backend", "", "how to watch: ebpf (root), ptrace or notify (default: ebpf, else ptrace)")
+	cmd.Flags().IntVar(&attach.pid, "pid", 0, "record a process that runs already, and what it has started, until it ends or you interrupt")
+	cmd.Flags().StringVar(&attach.cgroup, "cgroup", "", "record the processes of a control group, in the same way")
+	cmd.Flags().StringVar(&attach.container, "container", "", "record a container, by its ID, in the same way")
+	cmd.MarkFlagsMutuallyExclusive("pid", "cgroup", "container")
 	cmd.MarkFlagsMutuallyExclusive("known", "check")
 	gate.register(cmd)
 	return cmd
@@ -181,16 +195,9 @@ func recorded(ctx context.Context, command []string, backend string, known *verd
 			stop() // what outlives the first process is let go
 		}
 	}()
-	live := term.IsTerminal(int(os.Stderr.Fd()))
-	run := record.Run{Path: path, Args: command, Env: os.Environ(), Started: func(n int) { pid.Store(int64(n)) }}
-	if live {
-		run.Seen = func(r *record.Recording, since time.Duration) {
-			fmt.Fprintf(os.Stderr, "\r\x1b[K%s %s, %d made, %.0f s since the last new one", styled(os.Stderr, faint, "recording:"),
-				plural(len(r.Calls), "call"), r.Made, since.Seconds())
-		}
-	}
+	run := record.Run{Path: path, Args: command, Env: os.Environ(), Started: func(n int) { pid.Store(int64(n)) }, Seen: seen()}
 	rec, result, err := recordBy(ctx, run, backend, known)
-	if live {
+	if run.Seen != nil {
 		fmt.Fprint(os.Stderr, "\r\x1b[K")
 	}
 	if err != nil {

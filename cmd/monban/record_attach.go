@@ -1,0 +1,66 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"golang.org/x/term"
+
+	"monban/record"
+)
+
+// attachFlags say what runs already.
+type attachFlags struct {
+	pid               int
+	cgroup, container string
+}
+
+func (f *attachFlags) given() bool { return f.pid != 0 || f.cgroup != "" || f.container != "" }
+
+// record records it until it ends or somebody interrupts.
+func (f *attachFlags) record(ctx context.Context) (*record.Recording, error) {
+	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	pids := func() ([]int, error) { return record.Tree(f.pid) }
+	what := fmt.Sprintf("process %d", f.pid)
+	if f.container != "" {
+		cgroup, err := record.Container(f.container)
+		if err != nil {
+			return nil, exit{exitUsage, err}
+		}
+		f.cgroup = cgroup
+	}
+	if f.cgroup != "" {
+		pids = func() ([]int, error) { return record.Cgroup(f.cgroup) }
+		what = "the control group " + f.cgroup
+	}
+	run := record.Run{Seen: seen()}
+	if run.Seen != nil {
+		say("recording %s; end with Ctrl-C", what)
+	}
+	rec, err := record.Attach(ctx, []string{what}, pids, run)
+	if run.Seen != nil {
+		fmt.Fprint(os.Stderr, "\r\x1b[K")
+	}
+	var un *record.UnavailableError
+	if errors.As(err, &un) {
+		err = fmt.Errorf("what runs already is recorded by eBPF, which does not work here: %w", err)
+	}
+	return rec, usage(err)
+}
+
+// seen is the live line, where standard error is a terminal.
+func seen() func(*record.Recording, time.Duration) {
+	if !term.IsTerminal(int(os.Stderr.Fd())) {
+		return nil
+	}
+	return func(r *record.Recording, since time.Duration) {
+		fmt.Fprintf(os.Stderr, "\r\x1b[K%s %s, %d made, %.0f s since the last new one", styled(os.Stderr, faint, "recording:"),
+			plural(len(r.Calls), "call"), r.Made, since.Seconds())
+	}
+}

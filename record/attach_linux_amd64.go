@@ -1,0 +1,158 @@
+package record
+
+import (
+	"context"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Attach records processes that run already, with what they start from now on, until all of them have ended or ctx does. what names
+// them in the recording. It needs what EBPF needs. pids is asked again until it says nothing new, so that no child slips through.
+func Attach(ctx context.Context, what []string, pids func() ([]int, error), run Run) (*Recording, error) {
+	r, err := newRecorder()
+	if err != nil {
+		return nil, &UnavailableError{err}
+	}
+	defer r.close()
+	var all []int
+	for {
+		now, err := pids()
+		if err != nil {
+			return nil, err
+		}
+		fresh := slices.DeleteFunc(now, func(pid int) bool { return slices.Contains(all, pid) })
+		if len(fresh) == 0 {
+			break
+		}
+		for _, pid := range fresh {
+			if err := r.tasks.Put(uint32(pid), uint32(1)); err != nil {
+				return nil, fmt.Errorf("recording process %d: %w", pid, err)
+			}
+		}
+		all = append(all, fresh...)
+	}
+	changed, kinds := time.Now(), 0
+	ticker := time.NewTicker(100 * time.Millisecond)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return r.recording(what)
+		case <-ticker.C:
+		}
+		all = slices.DeleteFunc(all, func(pid int) bool { return unix.Kill(pid, 0) == unix.ESRCH })
+		rec, err := r.recording(what)
+		if err != nil || len(all) == 0 {
+			return rec, err
+		}
+		if len(rec.Calls) != kinds {
+			kinds, changed = len(rec.Calls), time.Now()
+		}
+		if run.Seen != nil {
+			run.Seen(rec, time.Since(changed))
+		}
+	}
+}
+
+// Tree lists a process and all of its descendants.
+func Tree(pid int) ([]int, error) {
+	if _, err := os.Stat(fmt.Sprintf("/proc/%d", pid)); err != nil {
+		return nil, fmt.Errorf("process %d: %w", pid, unix.ESRCH)
+	}
+	entries, err := os.ReadDir("/proc")
+	if err != nil {
+		return nil, err
+	}
+	children := map[int][]int{}
+	for _, e := range entries {
+		child, err := strconv.Atoi(e.Name())
+		if err != nil {
+			continue
+		}
+		stat, err := os.ReadFile("/proc/" + e.Name() + "/stat")
+		if err != nil {
+			continue // it has ended
+		}
+		_, rest, _ := strings.Cut(string(stat), ") ")
+		if f := strings.Fields(rest); len(f) > 1 {
+			parent, _ := strconv.Atoi(f[1])
+			children[parent] = append(children[parent], child)
+		}
+	}
+	out := []int{pid}
+	for i := 0; i < len(out); i++ {
+		out = append(out, children[out[i]]...)
+	}
+	return out, nil
+}
+
+// cgroups is where the control groups are.
+const cgroups = "/sys/fs/cgroup"
+
+// Cgroup lists the processes of a control group and of those below it. path is absolute, or below /sys/fs/cgroup.
+func Cgroup(path string) ([]int, error) {
+	if !strings.HasPrefix(path, cgroups) {
+		path = filepath.Join(cgroups, path)
+	}
+	var out []int
+	err := filepath.WalkDir(path, func(dir string, e fs.DirEntry, err error) error {
+		if err != nil || !e.IsDir() {
+			return err
+		}
+		procs, err := os.ReadFile(filepath.Join(dir, "cgroup.procs"))
+		if err != nil {
+			return nil // a threaded group, or one that has gone
+		}
+		for word := range strings.FieldsSeq(string(procs)) {
+			if pid, err := strconv.Atoi(word); err == nil && pid > 0 {
+				out = append(out, pid)
+			}
+		}
+		return nil
+	})
+	if err == nil && out == nil {
+		err = fmt.Errorf("%s: no process is in this control group", path)
+	}
+	return out, err
+}
+
+// Container finds the control group of a container by its ID, or the beginning of it: Docker, Podman, containerd and CRI-O have it in
+// the group's name.
+func Container(id string) (cgroup string, err error) {
+	const shortest = 6
+	if len(id) < shortest {
+		return "", fmt.Errorf("%q is no container ID: give %d characters of it at least", id, shortest)
+	}
+	var found []string
+	err = filepath.WalkDir(cgroups, func(dir string, e fs.DirEntry, err error) error {
+		if err != nil {
+			return nil // gone meanwhile
+		}
+		name := e.Name()
+		for _, prefix := range []string{"docker-", "libpod-", "cri-containerd-", "crio-"} {
+			name = strings.TrimPrefix(name, prefix)
+		}
+		if e.IsDir() && strings.HasPrefix(name, id) {
+			found = append(found, dir)
+			return fs.SkipDir
+		}
+		return nil
+	})
+	switch {
+	case err != nil:
+		return "", err
+	case len(found) == 0:
+		return "", fmt.Errorf("no control group below %s belongs to a container %s (docker ps shows the IDs)", cgroups, id)
+	case len(found) > 1:
+		return "", fmt.Errorf("several control groups belong to %s: %s; give more of the ID, or --cgroup", id, strings.Join(found, " "))
+	}
+	return found[0], nil
+}
