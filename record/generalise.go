@@ -46,7 +46,11 @@ func (m *Matters) condition(a abi.Arch, call string, seen []uint64) policy.Expr 
 		}
 		full := ^uint64(0) >> (64 - m.Bits)
 		x.Mask = constant(^bits&full, "")
-		if names, _ := a.MaskName(call, m.Position, bits); names != "" {
+		names, _ := a.MaskName(call, m.Position, bits)
+		if names == "" {
+			names = a.ConstantName(call, m.Position, bits) // open's access mode is a number among the flags
+		}
+		if names != "" && bits != 0 {
 			x.Mask = policy.Unary{Op: '~', X: constant(bits, names)}
 		} else if bits == 0 {
 			return policy.Compare{X: policy.Operand{Name: m.Name}, Op: policy.EQ, Y: policy.Num(0)}

@@ -19,6 +19,7 @@ type Recording struct {
 	// Clone3 counts the calls of clone3. Their flags lie behind a pointer, where no filter looks, so they stand in Calls as the calls of
 	// clone that libc makes where clone3 is answered by ENOSYS.
 	Clone3 map[abi.Arch]uint64
+	Denied bool     // a gate has refused these calls
 	Unseen []string // calls of the native architecture that passed without being counted; nil where all were
 }
 
@@ -119,6 +120,9 @@ func (r *Recording) Keys(a abi.Arch) (out []Key) {
 
 // Lacking is the part of a recording that a gate does not let pass.
 func (r *Recording) Lacking(v verdict.Verdict) *Recording {
+	if r.Denied {
+		return r // that is how they came here
+	}
 	out := New(r.Command, r.By)
 	for k, c := range r.Calls {
 		for _, d := range append([]bpf.Data{c.Example}, c.Others...) {

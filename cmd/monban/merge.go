@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -81,7 +82,7 @@ Numbers that no call has and other architectures are merged in the same way.`,
 			if asJSON {
 				return printJSON(cmd.OutOrStdout(), "merge/1", map[string]any{"how": ways[i], "gates": args, "policy": p.String()})
 			}
-			text := wrap("# the "+name, "#   ") + "\n\n" + p.String()
+			text := wrap("# the "+name, "#   ") + "\n" + origins(args, meanings, p.Archs[0]) + "\n" + p.String()
 			if out != "" && out != "-" {
 				return usage(writeFile(out, []byte(text)))
 			}
@@ -97,6 +98,34 @@ Numbers that no call has and other architectures are merged in the same way.`,
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	gate.register(cmd)
 	return cmd
+}
+
+// origins says which calls only one of the gates lets pass: of recordings, which run they came from.
+func origins(names []string, meanings []verdict.Verdict, a abi.Arch) string {
+	var b strings.Builder
+	passing := make([]map[string]bool, len(meanings))
+	count := map[string]int{}
+	for i, v := range meanings {
+		passing[i] = map[string]bool{}
+		for _, c := range inspect.Summarise(v, a).Calls {
+			if c.Passes() != inspect.Never {
+				passing[i][c.Name] = true
+				count[c.Name]++
+			}
+		}
+	}
+	for i, name := range names {
+		var only []string
+		for call := range passing[i] {
+			if count[call] == 1 {
+				only = append(only, call)
+			}
+		}
+		if slices.Sort(only); only != nil {
+			fmt.Fprintln(&b, wrap(fmt.Sprintf("# passes at %s only: %s", name, strings.Join(only, " ")), "#   "))
+		}
+	}
+	return b.String()
 }
 
 // usage gives an error the status of bad input.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -27,7 +28,7 @@ import (
 
 func recordCommand() *cobra.Command {
 	var gate gateFlags
-	var out, to, args, other, target, check, known, backend string
+	var out, to, args, other, target, check, known, backend, denied string
 	var attach attachFlags
 	cmd := &cobra.Command{
 		Use:   "record [flags] [--] COMMAND [ARG…]",
@@ -51,13 +52,14 @@ fails or is interrupted. Without -o it goes to standard output after the program
   monban record --known app.gate -o app.gate -- ./app --other-mode
   monban record --to oci --for docker -o app.json -- ./app
   monban record --check app.gate -- ./app
-  monban record --pid 1234 -o app.gate`,
+  monban record --pid 1234 -o app.gate
+  monban record --known app.gate --from-denials audit.log -o app.gate`,
 		Args: cobra.ArbitraryArgs,
 		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 			return nil, cobra.ShellCompDirectiveDefault
 		},
 		RunE: func(cmd *cobra.Command, command []string) error {
-			if len(command) == 0 && !attach.given() {
+			if len(command) == 0 && !attach.given() && denied == "" {
 				return exit{exitUsage, errors.New("no command given (try: monban record -o ls.gate -- ls)")}
 			}
 			o := record.Options{Default: other, Native: abi.Native()}
@@ -103,12 +105,18 @@ fails or is interrupted. Without -o it goes to standard output after the program
 			}
 			var rec *record.Recording
 			var result record.Result
-			if attach.given() {
+			switch {
+			case denied != "":
+				if len(command) > 0 || attach.given() {
+					return exit{exitUsage, errors.New("--from-denials reads a log: it takes no command")}
+				}
+				rec, err = deniedCalls(denied)
+			case attach.given():
 				if len(command) > 0 || backend == "ptrace" || backend == "notify" {
 					return exit{exitUsage, errors.New("what runs already is recorded by eBPF, and without a command")}
 				}
 				rec, err = attach.record(cmd.Context())
-			} else {
+			default:
 				rec, result, err = recorded(cmd.Context(), command, backend, already)
 			}
 			if err != nil {
@@ -121,9 +129,9 @@ fails or is interrupted. Without -o it goes to standard output after the program
 			if err != nil {
 				return exit{exitUsage, err}
 			}
-			bytes := []byte(text)
+			src := []byte(text)
 			if f.Name != "gate" {
-				p, err := policy.Load("the recording", bytes, policy.Options{Native: &o.Native})
+				p, err := policy.Load("the recording", src, policy.Options{Native: &o.Native})
 				if err != nil {
 					return exit{exitUsage, err}
 				}
@@ -132,9 +140,9 @@ fails or is interrupted. Without -o it goes to standard output after the program
 				if err != nil {
 					return exit{exitUsage, err}
 				}
-				bytes = t.Bytes
+				src = t.Bytes
 			}
-			if err := keep(cmd, out, bytes, f.Binary); err != nil {
+			if err := keep(cmd, out, src, f.Binary); err != nil {
 				return err
 			}
 			if status := statusOf(result); status != 0 {
@@ -152,6 +160,7 @@ fails or is interrupted. Without -o it goes to standard output after the program
 	cmd.Flags().StringVar(&known, "known", "", "an earlier gate, to which this run only adds")
 	cmd.Flags().StringVar(&check, "check", "", "write nothing: hold the run against this gate")
 	cmd.Flags().StringVar(&backend, "backend", "", "how to watch: ebpf (root), ptrace or notify (default: ebpf, else ptrace)")
+	cmd.Flags().StringVar(&denied, "from-denials", "", "instead of a run: add what a log says was refused, the kernel's audit or monban run's messages (- is standard input)")
 	cmd.Flags().IntVar(&attach.pid, "pid", 0, "record a process that runs already, and what it has started, until it ends or you interrupt")
 	cmd.Flags().StringVar(&attach.cgroup, "cgroup", "", "record the processes of a control group, in the same way")
 	cmd.Flags().StringVar(&attach.container, "container", "", "record a container, by its ID, in the same way")
@@ -163,6 +172,18 @@ fails or is interrupted. Without -o it goes to standard output after the program
 
 // enoexec is ENOEXEC, which is 8 on all architectures (asm-generic/errno-base.h).
 const enoexec = 8
+
+// deniedCalls reads what a log says was refused.
+func deniedCalls(file string) (*record.Recording, error) {
+	src, err := format.ReadFile(file, os.Stdin)
+	if err == nil {
+		var rec *record.Recording
+		if rec, err = record.Denials(file, bytes.NewReader(src)); err == nil {
+			return rec, nil
+		}
+	}
+	return nil, exit{exitUsage, err}
+}
 
 // recorded runs the command. Interrupts are the program's: what was seen by then is kept.
 func recorded(ctx context.Context, command []string, backend string, known *verdict.Verdict) (*record.Recording, record.Result, error) {

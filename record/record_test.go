@@ -1,0 +1,108 @@
+package record_test
+
+import (
+	"strings"
+	"testing"
+
+	"monban/abi"
+	"monban/bpf"
+	"monban/policy"
+	"monban/record"
+	"monban/verdict"
+)
+
+// calls makes a recording of calls as people write them.
+func calls(t *testing.T, texts ...string) *record.Recording {
+	t.Helper()
+	r := record.New([]string{"test"}, "hand")
+	for _, text := range texts {
+		c, err := policy.ParseCall(abi.X86_64, text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Add(abi.X86_64, &c.Data, "test")
+	}
+	return r
+}
+
+func TestGeneralise(t *testing.T) {
+	for _, c := range []struct {
+		calls []string
+		args  record.Args
+		want  string // of the first call; "" the whole call
+	}{
+		{[]string{"read(3, 0x1234, 77)"}, record.All, ""},
+		{[]string{"socket(AF_UNIX, SOCK_STREAM|SOCK_CLOEXEC)", "socket(AF_UNIX, SOCK_STREAM)"}, record.Safe,
+			"family == AF_UNIX && type & 0xf == SOCK_STREAM"},
+		{[]string{"socket(AF_INET, SOCK_DGRAM)", "socket(AF_UNIX, SOCK_STREAM)"}, record.Safe,
+			"family in {AF_UNIX, AF_INET} && type & 0xf in {SOCK_STREAM, SOCK_DGRAM}"},
+		{[]string{"socket(AF_INET, SOCK_DGRAM)"}, record.None, ""},
+		{[]string{"mprotect(0x1000, 4096, PROT_READ)", "mprotect(0x2000, 4096, PROT_READ|PROT_WRITE)"}, record.Safe, "prot & ~(PROT_READ | PROT_WRITE) == 0"},
+		{[]string{"mprotect(0x1000, 4096, 0)"}, record.Safe, "prot == 0"},
+		{[]string{"clone(CLONE_VM|CLONE_THREAD|CLONE_SIGHAND)"}, record.Safe, "flags & ~(CSIGNAL | CLONE_VM | CLONE_SIGHAND | CLONE_THREAD) == 0"},
+		{[]string{"openat(AT_FDCWD, 1, O_RDONLY|O_CLOEXEC)"}, record.Safe, ""},
+		{[]string{"openat(AT_FDCWD, 1, O_WRONLY|O_CREAT)"}, record.All, "flags & ~(O_WRONLY | O_CREAT) == 0"},
+		{[]string{"ioctl(1, TCGETS)", "ioctl(1, 0x1234)"}, record.Safe, "request in {0x1234, TCGETS}"},
+		{[]string{"personality(0xffffffff)"}, record.Safe, "persona == 0xffffffff"},
+		{[]string{"fcntl(1, F_GETFD)"}, record.Safe, "cmd == F_GETFD"},
+	} {
+		r := calls(t, c.calls...)
+		first, _ := policy.ParseCall(abi.X86_64, c.calls[0])
+		got := ""
+		if e := record.Generalise(abi.X86_64, first.Name, r.Calls[record.Key{Arch: abi.X86_64, Nr: first.Data.Nr}], c.args); e != nil {
+			got = policy.PrintExpr(e)
+		}
+		if strings.ReplaceAll(got, "O_WRONLY | O_CREAT", "O_CREAT | O_WRONLY") != strings.ReplaceAll(c.want, "O_WRONLY | O_CREAT", "O_CREAT | O_WRONLY") {
+			t.Errorf("%s: %s, want %s", c.calls, got, c.want)
+		}
+	}
+}
+
+// Whatever was recorded passes at the recording's gate, and nothing of it is lacking there.
+func TestCovers(t *testing.T) {
+	r := calls(t, "socket(AF_INET, SOCK_DGRAM)", "socket(AF_UNIX, SOCK_STREAM|SOCK_NONBLOCK)", "clone(CLONE_VM|SIGCHLD)", "ioctl(0, 0xffffffff)",
+		"ioctl(0, TIOCSWINSZ)", "openat(AT_FDCWD, 1, 0xfffff)", "mmap(0, 1, PROT_READ|PROT_EXEC, MAP_PRIVATE, -1, 0)", "kill(-5, 0)", "setsockopt(1, SOL_SOCKET)",
+		"prctl(PR_SET_NAME)", "futex(1, FUTEX_WAIT|FUTEX_PRIVATE_FLAG)", "madvise(1, 1, -7)", "setns(1, CLONE_NEWNET)", "455")
+	for i := range 100 { // more values than are kept
+		c, err := policy.ParseCall(abi.X86_64, "ioctl")
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.Data.Args[1] = uint64(i)
+		r.Add(abi.X86_64, &c.Data, "many")
+	}
+	for _, args := range []record.Args{record.None, record.Safe, record.All} {
+		text := r.Text(record.Options{Args: args, Native: abi.X86_64})
+		p, err := policy.Load("recorded.gate", []byte(text), policy.Options{})
+		if err != nil {
+			t.Fatalf("%v in\n%s", err, text)
+		}
+		v, err := p.Verdict(verdict.NewSpace(verdict.DefaultBudget))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if l := r.Lacking(v); len(l.Calls) > 0 {
+			t.Errorf("--args %d: %d calls are lacking:\n%s", args, len(l.Calls), l.Rules(record.Options{Args: args, Native: abi.X86_64}, "lacking"))
+		}
+		nr, _ := abi.X86_64.Number("ptrace")
+		if do := v.At(&bpf.Data{Arch: abi.X86_64.Token(), Nr: nr}); do.Kind() != bpf.Errno {
+			t.Errorf("ptrace gets %s", do)
+		}
+	}
+}
+
+func FuzzDenials(f *testing.F) {
+	f.Add(`type=SECCOMP msg=audit(1.2:3): pid=7 comm="bad" exe="/usr/bin/bad" arch=c000003e syscall=165 compat=0`)
+	f.Add("monban: killed: mount(source=0, target=0) by sh (process 12)")
+	f.Add("type=1326 arch=40000003 syscall=1073741825")
+	f.Fuzz(func(t *testing.T, log string) {
+		r, err := record.Denials("log", strings.NewReader(log))
+		if err != nil {
+			return
+		}
+		text := r.Rules(record.Options{Native: abi.X86_64}, "denied")
+		if _, err := policy.Load("denied.gate", []byte("arch x86_64\n"+text), policy.Options{}); err != nil && !strings.Contains(err.Error(), "arch") {
+			t.Errorf("%v in\n%s", err, text)
+		}
+	})
+}
