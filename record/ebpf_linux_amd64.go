@@ -108,9 +108,9 @@ func newRecorder() (*recorder, error) {
 		to   **ebpf.Map
 		spec ebpf.MapSpec
 	}{
-		{&r.tasks, ebpf.MapSpec{Name: "monban_tasks", Type: ebpf.Hash, KeySize: 4, ValueSize: 4, MaxEntries: maxTasks}},
-		{&r.counts, ebpf.MapSpec{Name: "monban_counts", Type: ebpf.Hash, KeySize: 24, ValueSize: 8, MaxEntries: maxCounts}},
-		{&r.args, ebpf.MapSpec{Name: "monban_args", Type: ebpf.Hash, KeySize: 24, ValueSize: 4, MaxEntries: maxArgs}},
+		{&r.tasks, ebpf.MapSpec{Name: "monban_tasks", Type: ebpf.Hash, KeySize: 4, ValueSize: 4, MaxEntries: maxTasks, Flags: unix.BPF_F_NO_PREALLOC}},
+		{&r.counts, ebpf.MapSpec{Name: "monban_counts", Type: ebpf.Hash, KeySize: 24, ValueSize: 8, MaxEntries: maxCounts, Flags: unix.BPF_F_NO_PREALLOC}},
+		{&r.args, ebpf.MapSpec{Name: "monban_args", Type: ebpf.Hash, KeySize: 24, ValueSize: 4, MaxEntries: maxArgs, Flags: unix.BPF_F_NO_PREALLOC}},
 		{&r.wanted, ebpf.MapSpec{Name: "monban_wanted", Type: ebpf.Array, KeySize: 4, ValueSize: 4, MaxEntries: numbers * kinds}},
 		{&r.lost, ebpf.MapSpec{Name: "monban_lost", Type: ebpf.Array, KeySize: 4, ValueSize: 8, MaxEntries: 1}},
 	} {

@@ -28,7 +28,7 @@ var Harmless = []string{"read", "write", "readv", "writev", "lseek", "_llseek", 
 	"pselect6", "epoll_wait", "epoll_pwait", "getuid", "geteuid", "getgid", "getegid", "getppid"}
 
 // Notify runs a program behind a filter that asks this process about each call, which takes it down and lets it pass. The kernel answers
-// itself for what the earlier gate always allows, and for Harmless and the calls that any run may make: those cost nothing and are
+// itself for what the earlier gate allows, and for Harmless and the calls that any run may make: those cost nothing and are
 // not counted. known is that gate's meaning, or nil. It needs no privilege, but a kernel with SECCOMP_USER_NOTIF_FLAG_CONTINUE (5.5) and
 // pidfd_getfd (5.6); set-user-ID programs do not work inside.
 func Notify(ctx context.Context, run Run, known *verdict.Verdict) (*Recording, Result, error) {
@@ -69,13 +69,8 @@ func Notify(ctx context.Context, run Run, known *verdict.Verdict) (*Recording, R
 // askingFilter lets pass what needs no asking; passed are the names of those calls.
 func askingFilter(known *verdict.Verdict) (p bpf.Program, passed []string, err error) {
 	native := abi.Native()
-	for nr, name := range native.Calls() {
-		ok := slices.Contains(Harmless, name) || AnyRun(name)
-		if known != nil && !ok {
-			do, constant := known.Restrict(verdict.Arch, native.Token()).Restrict(verdict.Nr, nr).Constant()
-			ok = constant && do == bpf.Allow
-		}
-		if ok {
+	for _, name := range native.Calls() {
+		if slices.Contains(Harmless, name) || AnyRun(name) {
 			passed = append(passed, name)
 		}
 	}
@@ -84,9 +79,17 @@ func askingFilter(known *verdict.Verdict) (p bpf.Program, passed []string, err e
 	if err != nil {
 		return nil, nil, err
 	}
-	v, err := gate.Verdict(verdict.NewSpace(verdict.DefaultBudget))
+	space := verdict.NewSpace(verdict.DefaultBudget)
+	if known != nil {
+		space = known.Space()
+	}
+	v, err := gate.Verdict(space)
 	if err != nil {
 		return nil, nil, err
+	}
+	if known != nil { // what it allows, under conditions too
+		allowed := known.Where(func(do bpf.Action) bool { return do == bpf.Allow })
+		v = space.Verdict(space.If(allowed, space.Action(bpf.Allow), v.Node()))
 	}
 	p, err = compile.Program(v, native.ByteOrder())
 	return p, passed, err

@@ -44,7 +44,7 @@ earlier gate and adds what it lacks. --check FILE writes nothing: the status is 
 a call that the gate in FILE refuses, and its calls that the run never made are listed.
 
 Root records by eBPF, others by ptrace; --backend notify lets hot calls pass uncounted, and with
---known all that the earlier gate always allows. docs/learning.md compares them.
+--known all that the earlier gate allows. docs/learning.md compares them.
 
 The status is the program's own; 128+n if signal n ended it. The gate is written even if the program
 fails or is interrupted. Without -o it goes to standard output after the program has ended.`,
