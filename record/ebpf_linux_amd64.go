@@ -136,19 +136,30 @@ func newRecorder() (*recorder, error) {
 			}
 		}
 	}
-	for name, code := range map[string]asm.Instructions{"sys_enter": r.onEnter(o), "sched_process_fork": r.onFork(o)} {
-		// bpf_probe_read_kernel is for programs under the GPL or a licence that goes with it.
-		p, err := ebpf.NewProgram(&ebpf.ProgramSpec{Name: "monban_" + strings.TrimPrefix(name, "sched_process_"), Type: ebpf.RawTracepoint,
-			License: "Dual MIT/GPL", Instructions: code})
+	// The one that runs for every call is of the kind that reads the kernel's structures without asking a helper (tp_btf, 5.5).
+	for _, c := range []struct {
+		at   string
+		spec ebpf.ProgramSpec
+	}{
+		{"sys_enter", ebpf.ProgramSpec{Name: "monban_enter", Type: ebpf.Tracing, AttachType: ebpf.AttachTraceRawTp, AttachTo: "sys_enter", Instructions: r.onEnter(o)}},
+		{"sched_process_fork", ebpf.ProgramSpec{Name: "monban_fork", Type: ebpf.RawTracepoint, Instructions: r.onFork(o)}},
+	} {
+		c.spec.License = "Dual MIT/GPL" // bpf_probe_read_kernel is for programs under the GPL or a licence that goes with it
+		p, err := ebpf.NewProgram(&c.spec)
 		if err != nil {
 			r.close()
-			return nil, fmt.Errorf("loading the program for %s: %w", name, err)
+			return nil, fmt.Errorf("loading the program for %s: %w", c.at, err)
 		}
-		l, err := link.AttachRawTracepoint(link.RawTracepointOptions{Name: name, Program: p})
+		var l link.Link
+		if c.spec.Type == ebpf.Tracing {
+			l, err = link.AttachTracing(link.TracingOptions{Program: p})
+		} else {
+			l, err = link.AttachRawTracepoint(link.RawTracepointOptions{Name: c.at, Program: p})
+		}
 		p.Close()
 		if err != nil {
 			r.close()
-			return nil, fmt.Errorf("attaching to %s: %w", name, err)
+			return nil, fmt.Errorf("attaching to %s: %w", c.at, err)
 		}
 		r.links = append(r.links, l)
 	}
@@ -239,9 +250,7 @@ func (r *recorder) onEnter(o offsets) asm.Instructions {
 		asm.LoadMem(asm.R8, asm.R6, 0, asm.DWord), // registers
 		asm.LoadMem(asm.R9, asm.R6, 8, asm.DWord), // number
 		asm.StoreMem(asm.RFP, onCount, asm.R9, asm.Word),
-		asm.FnGetCurrentTask.Call(), asm.Mov.Reg(asm.R3, asm.R0), asm.Add.Imm(asm.R3, o.status),
-	}, read(onStatus, 4), asm.Instructions{
-		asm.LoadMem(asm.R7, asm.RFP, onStatus, asm.Word), asm.RSh.Imm(asm.R7, 1), asm.And.Imm(asm.R7, 1), // TS_COMPAT (asm/thread_info.h)
+		asm.FnGetCurrentTaskBtf.Call(), asm.LoadMem(asm.R7, asm.R0, int16(o.status), asm.Word), asm.RSh.Imm(asm.R7, 1), asm.And.Imm(asm.R7, 1), // TS_COMPAT (asm/thread_info.h)
 		asm.StoreMem(asm.RFP, onCount+4, asm.R7, asm.Word),
 		asm.Mov.Reg(asm.R1, asm.RFP), asm.Add.Imm(asm.R1, onCount+8), asm.Mov.Imm(asm.R2, 16), asm.FnGetCurrentComm.Call(),
 	}, lookup(r.counts, onCount), asm.Instructions{
@@ -262,9 +271,9 @@ func (r *recorder) onEnter(o offsets) asm.Instructions {
 	for _, side := range []struct {
 		name string
 		regs [6]int32
-		size int32
+		size asm.Size
 		end  string
-	}{{"wide", wideArgs, 8, "memory"}, {"narrow", narrowArgs, 4, "memory"}} {
+	}{{"wide", wideArgs, asm.DWord, "memory"}, {"narrow", narrowArgs, asm.Word, "memory"}} {
 		for i := range 6 {
 			next := fmt.Sprintf("%s%d", side.name, i+1)
 			if i == 5 {
@@ -273,21 +282,18 @@ func (r *recorder) onEnter(o offsets) asm.Instructions {
 			start := asm.Mov.Reg(asm.R1, asm.R6).WithSymbol(fmt.Sprintf("%s%d", side.name, i))
 			code = append(code, concat(asm.Instructions{
 				start, asm.And.Imm(asm.R1, 1<<i), asm.JEq.Imm(asm.R1, 0, next),
-				asm.StoreImm(asm.RFP, onArg+8, int64(i), asm.Word), asm.StoreImm(asm.RFP, onArg+16, 0, asm.Word), asm.StoreImm(asm.RFP, onArg+16+4, 0, asm.Word),
-				asm.Mov.Reg(asm.R3, asm.R8), asm.Add.Imm(asm.R3, side.regs[i]),
-			}, read(onArg+16, side.size), r.putArg(next))...)
+				asm.StoreImm(asm.RFP, onArg+8, int64(i), asm.Word),
+				asm.LoadMem(asm.R1, asm.R8, int16(side.regs[i]), side.size), asm.StoreMem(asm.RFP, onArg+16, asm.R1, asm.DWord),
+			}, r.putArg(next))...)
 		}
 		code = append(code, asm.Ja.Label(side.end).WithSymbol(side.name+"end"))
 	}
 	// clone3: the flags, of which the upper half means nothing to clone, and the signal at its end (struct clone_args, linux/sched.h).
 	code = append(code, concat(asm.Instructions{
 		asm.Mov.Reg(asm.R1, asm.R6).WithSymbol("memory"), asm.And.Imm(asm.R1, 1<<cloneArgs), asm.JEq.Imm(asm.R1, 0, "exit"),
-		asm.StoreImm(asm.RFP, onValue, 0, asm.Word), asm.StoreImm(asm.RFP, onValue+4, 0, asm.Word),
-		asm.Mov.Reg(asm.R3, asm.R8), asm.Add.Imm(asm.R3, wideArgs[0]), asm.JEq.Imm(asm.R7, 0, "pointer"),
-		asm.Mov.Reg(asm.R3, asm.R8), asm.Add.Imm(asm.R3, narrowArgs[0]),
-		asm.Mov.Reg(asm.R1, asm.RFP).WithSymbol("pointer"), asm.Add.Imm(asm.R1, onValue), asm.Mov.Imm(asm.R2, 8), asm.FnProbeReadKernel.Call(),
-		asm.LoadMem(asm.R6, asm.RFP, onValue, asm.DWord),
-		asm.StoreImm(asm.RFP, onArg+8, cloneArgs, asm.Word), asm.StoreImm(asm.RFP, onArg+16, 0, asm.Word), asm.StoreImm(asm.RFP, onArg+16+4, 0, asm.Word), asm.StoreImm(asm.RFP, onValue, 0, asm.Word), asm.StoreImm(asm.RFP, onValue+4, 0, asm.Word),
+		asm.LoadMem(asm.R6, asm.R8, int16(wideArgs[0]), asm.DWord), asm.JEq.Imm(asm.R7, 0, "pointer"),
+		asm.LoadMem(asm.R6, asm.R8, int16(narrowArgs[0]), asm.Word),
+		asm.StoreImm(asm.RFP, onArg+8, cloneArgs, asm.Word).WithSymbol("pointer"), asm.StoreImm(asm.RFP, onArg+16, 0, asm.Word), asm.StoreImm(asm.RFP, onArg+16+4, 0, asm.Word), asm.StoreImm(asm.RFP, onValue, 0, asm.Word), asm.StoreImm(asm.RFP, onValue+4, 0, asm.Word),
 		asm.Mov.Reg(asm.R1, asm.RFP), asm.Add.Imm(asm.R1, onArg+16), asm.Mov.Imm(asm.R2, 8), asm.Mov.Reg(asm.R3, asm.R6), asm.FnProbeReadUser.Call(),
 		asm.Mov.Reg(asm.R1, asm.RFP), asm.Add.Imm(asm.R1, onValue), asm.Mov.Imm(asm.R2, 8), asm.Mov.Reg(asm.R3, asm.R6), asm.Add.Imm(asm.R3, 32), asm.FnProbeReadUser.Call(),
 		asm.LoadMem(asm.R1, asm.RFP, onArg+16, asm.Word), asm.RSh.Imm(asm.R1, 8), asm.LSh.Imm(asm.R1, 8),
