@@ -58,7 +58,7 @@ func Denials(name string, in io.Reader) (*Recording, error) {
 	case err != nil:
 		return nil, fmt.Errorf("%s:%d: %w", name, n, err)
 	case len(rec.Calls) == 0:
-		return nil, fmt.Errorf("%s: no refused call is in it: lines of the kernel's audit have type=SECCOMP or type=1326, those of monban run begin with monban: killed:", name)
+		return nil, fmt.Errorf("%s: no refused call is in it: lines of the kernel's audit have type=SECCOMP or type=1326, those of monban run begin with monban: killed: and the call", name)
 	}
 	return rec, nil
 }
