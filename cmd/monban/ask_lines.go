@@ -56,6 +56,9 @@ func askLines(w io.Writer, d *desk, ref string, asJSON bool) error {
 			return err
 		}
 	}
+	if errors.Is(in.Err(), bufio.ErrTooLong) {
+		return exit{exitUsage, fmt.Errorf("standard input:%d: this line is longer than %d MB: that is no call", n+1, maxLine>>20)}
+	}
 	if err := in.Err(); err != nil {
 		return exit{exitUsage, fmt.Errorf("standard input:%d: %w", n+1, err)}
 	}
