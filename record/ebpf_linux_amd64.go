@@ -33,10 +33,14 @@ const (
 	kinds     = 3    // x86_64, x86, x32
 )
 
-// countKey is the key of counts.
-type countKey struct {
-	Nr, Compat uint32
-	Comm       [16]byte
+// countKey is the key of counts: the call, the process, by its number and the time of its start, and a hash of its name, which
+// changes when it executes another program. An entry exists only for recorded processes, so that one look-up tells what to do.
+type countKey struct{ Nr, Compat, Process, Name uint32 }
+
+// countValue is what counts has under it.
+type countValue struct {
+	Count uint64
+	Comm  [16]byte
 }
 
 // argKey is the key of args: a value that the register Index had.
@@ -65,7 +69,7 @@ func (r *recorder) close() {
 }
 
 // offsets are places in the kernel's structures, as its own type information gives them.
-type offsets struct{ tgid, status int32 }
+type offsets struct{ tgid, status, leader, start int32 }
 
 func kernelOffsets() (o offsets, err error) {
 	spec, err := btf.LoadKernelSpec()
@@ -87,7 +91,9 @@ func kernelOffsets() (o offsets, err error) {
 	at, err1 := find(task, "thread_info")
 	status, err2 := find(info, "status")
 	tgid, err3 := find(task, "tgid")
-	return offsets{tgid, at + status}, errors.Join(err1, err2, err3)
+	leader, err4 := find(task, "group_leader")
+	start, err5 := find(task, "start_time")
+	return offsets{tgid, at + status, leader, start}, errors.Join(err1, err2, err3, err4, err5)
 }
 
 // Offsets in struct pt_regs of the registers of arguments, in order: x86_64's and i386's calling conventions (asm/ptrace.h).
@@ -109,7 +115,7 @@ func newRecorder() (*recorder, error) {
 		spec ebpf.MapSpec
 	}{
 		{&r.tasks, ebpf.MapSpec{Name: "monban_tasks", Type: ebpf.Hash, KeySize: 4, ValueSize: 4, MaxEntries: maxTasks, Flags: unix.BPF_F_NO_PREALLOC}},
-		{&r.counts, ebpf.MapSpec{Name: "monban_counts", Type: ebpf.Hash, KeySize: 24, ValueSize: 8, MaxEntries: maxCounts, Flags: unix.BPF_F_NO_PREALLOC}},
+		{&r.counts, ebpf.MapSpec{Name: "monban_counts", Type: ebpf.Hash, KeySize: 16, ValueSize: 24, MaxEntries: maxCounts, Flags: unix.BPF_F_NO_PREALLOC}},
 		{&r.args, ebpf.MapSpec{Name: "monban_args", Type: ebpf.Hash, KeySize: 24, ValueSize: 4, MaxEntries: maxArgs, Flags: unix.BPF_F_NO_PREALLOC}},
 		{&r.wanted, ebpf.MapSpec{Name: "monban_wanted", Type: ebpf.Array, KeySize: 4, ValueSize: 4, MaxEntries: numbers * kinds}},
 		{&r.lost, ebpf.MapSpec{Name: "monban_lost", Type: ebpf.Array, KeySize: 4, ValueSize: 8, MaxEntries: 1}},
@@ -170,10 +176,10 @@ func newRecorder() (*recorder, error) {
 const (
 	onTask   = -8  // u32
 	onStatus = -16 // u32
-	onCount  = -40 // countKey
-	onValue  = -48 // u64
-	onArg    = -72 // argKey
-	onIndex  = -80 // u32
+	onCount  = -32 // countKey
+	onValue  = -56 // countValue
+	onArg    = -80 // argKey
+	onIndex  = -88 // u32
 )
 
 // read calls bpf_probe_read_kernel: n bytes at R3 to the stack.
@@ -214,13 +220,6 @@ func concat(parts ...asm.Instructions) (all asm.Instructions) {
 	return all
 }
 
-// mine leads on where the current process is recorded, else to exit.
-func (r *recorder) mine() asm.Instructions {
-	return concat(asm.Instructions{
-		asm.FnGetCurrentPidTgid.Call(), asm.RSh.Imm(asm.R0, 32), asm.StoreMem(asm.RFP, onTask, asm.R0, asm.Word),
-	}, lookup(r.tasks, onTask), asm.Instructions{asm.JEq.Imm(asm.R0, 0, "exit")})
-}
-
 func exitZero() asm.Instructions {
 	return asm.Instructions{asm.Mov.Imm(asm.R0, 0).WithSymbol("exit"), asm.Return()}
 }
@@ -244,18 +243,25 @@ func (r *recorder) onFork(o offsets) asm.Instructions {
 
 // onEnter counts a call: its arguments are struct pt_regs and the number.
 func (r *recorder) onEnter(o offsets) asm.Instructions {
+	const spread = 0x1e3779b1 // an odd number: multiplying by it moves low bits up
 	code := concat(asm.Instructions{
-		asm.Mov.Reg(asm.R6, asm.R1),
-	}, r.mine(), asm.Instructions{
-		asm.LoadMem(asm.R8, asm.R6, 0, asm.DWord), // registers
-		asm.LoadMem(asm.R9, asm.R6, 8, asm.DWord), // number
+		asm.LoadMem(asm.R8, asm.R1, 0, asm.DWord), // registers
+		asm.LoadMem(asm.R9, asm.R1, 8, asm.DWord), // number
 		asm.StoreMem(asm.RFP, onCount, asm.R9, asm.Word),
 		asm.FnGetCurrentTaskBtf.Call(), asm.LoadMem(asm.R7, asm.R0, int16(o.status), asm.Word), asm.RSh.Imm(asm.R7, 1), asm.And.Imm(asm.R7, 1), // TS_COMPAT (asm/thread_info.h)
 		asm.StoreMem(asm.RFP, onCount+4, asm.R7, asm.Word),
-		asm.Mov.Reg(asm.R1, asm.RFP), asm.Add.Imm(asm.R1, onCount+8), asm.Mov.Imm(asm.R2, 16), asm.FnGetCurrentComm.Call(),
+		asm.LoadMem(asm.R6, asm.R0, int16(o.tgid), asm.Word), asm.StoreMem(asm.RFP, onTask, asm.R6, asm.Word),
+		asm.LoadMem(asm.R1, asm.R0, int16(o.leader), asm.DWord), asm.LoadMem(asm.R1, asm.R1, int16(o.start), asm.DWord),
+		asm.RSh.Imm(asm.R1, 8), asm.Xor.Reg(asm.R6, asm.R1), asm.StoreMem(asm.RFP, onCount+8, asm.R6, asm.Word),
+		asm.Mov.Reg(asm.R1, asm.RFP), asm.Add.Imm(asm.R1, onValue+8), asm.Mov.Imm(asm.R2, 16), asm.FnGetCurrentComm.Call(),
+		asm.LoadMem(asm.R1, asm.RFP, onValue+8, asm.DWord), asm.Mul.Imm(asm.R1, spread), asm.LoadMem(asm.R2, asm.RFP, onValue+16, asm.DWord),
+		asm.Xor.Reg(asm.R1, asm.R2), asm.Mul.Imm(asm.R1, spread), asm.Mov.Reg(asm.R2, asm.R1), asm.RSh.Imm(asm.R2, 32), asm.Xor.Reg(asm.R1, asm.R2),
+		asm.StoreMem(asm.RFP, onCount+12, asm.R1, asm.Word),
 	}, lookup(r.counts, onCount), asm.Instructions{
 		asm.JEq.Imm(asm.R0, 0, "first"), asm.Mov.Imm(asm.R1, 1), asm.StoreXAdd(asm.R0, asm.R1, asm.DWord), asm.Ja.Label("arguments"),
 		asm.Mov.Imm(asm.R1, 1).WithSymbol("first"), asm.StoreMem(asm.RFP, onValue, asm.R1, asm.DWord),
+	}, lookup(r.tasks, onTask), asm.Instructions{
+		asm.JEq.Imm(asm.R0, 0, "exit"),
 	}, put(r.counts, onCount, onValue), r.lose("arguments"), asm.Instructions{
 		// Which registers are wanted of this number? x32's follow those of x86_64 and x86.
 		asm.Mov.Reg(asm.R1, asm.R9).WithSymbol("arguments"), asm.LSh.Imm(asm.R1, 32), asm.RSh.Imm(asm.R1, 32),
@@ -390,8 +396,10 @@ func (r *recorder) wait(ctx context.Context, run Run, pid int) (result Result, e
 func (r *recorder) recording(command []string) (*Recording, error) {
 	rec := New(command, "eBPF")
 	var k countKey
-	var n uint64
-	for it := r.counts.Iterate(); it.Next(&k, &n); {
+	var v countValue
+	counts := r.counts.Iterate()
+	for counts.Next(&k, &v) {
+		n := v.Count
 		a, nr := archAt(k.Nr, k.Compat)
 		name, _ := a.Name(nr)
 		if name == "clone3" {
@@ -407,7 +415,7 @@ func (r *recorder) recording(command []string) (*Recording, error) {
 			rec.Calls[key] = c
 		}
 		c.Count += n
-		c.Programs[strings.TrimRight(string(k.Comm[:]), "\x00")] += n
+		c.Programs[strings.TrimRight(string(v.Comm[:]), "\x00")] += n
 	}
 	var ak argKey
 	var one uint32
@@ -442,7 +450,7 @@ func (r *recorder) recording(command []string) (*Recording, error) {
 		}
 	}
 	var zero uint32
-	return rec, errors.Join(it.Err(), r.lost.Lookup(&zero, &rec.Lost))
+	return rec, errors.Join(counts.Err(), it.Err(), r.lost.Lookup(&zero, &rec.Lost))
 }
 
 // archAt is the architecture of a number as sys_enter has it.
