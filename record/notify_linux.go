@@ -25,7 +25,29 @@ import (
 // is open, asking what is known, waiting.
 var Harmless = []string{"read", "write", "readv", "writev", "lseek", "_llseek", "close", "fstat", "fstat64", "stat", "stat64", "lstat", "lstat64",
 	"newfstatat", "fstatat64", "statx", "access", "faccessat", "faccessat2", "readlink", "readlinkat", "getdents64", "poll", "ppoll", "select",
-	"pselect6", "epoll_wait", "epoll_pwait", "getuid", "geteuid", "getgid", "getegid", "getppid"}
+	"pselect6", "epoll_wait", "epoll_pwait", "getuid", "geteuid", "getgid", "getegid", "getppid", "fork"}
+
+// forkFlags are what a plain fork gives clone. It passes like the harmless calls: a signal that comes before the notification is read
+// makes a call fail by EINTR, which fork never does and no program expects of it.
+const forkFlags = "CSIGNAL | CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID | CLONE_PARENT_SETTID"
+
+// forks notes the plain fork that the filter lets pass.
+func (r *Recording) forks(a abi.Arch) {
+	const parentSettid, childCleartid, childSettid = 0x00100000, 0x00200000, 0x01000000 // linux/sched.h
+	nr, ok := a.Number("clone")
+	if !ok {
+		return
+	}
+	d := bpf.Data{Nr: nr, Arch: a.Token()}
+	matter := Matter(a, "clone")
+	c := &Call{Programs: map[string]uint64{}, Values: make([]Values, len(matter))}
+	for i, m := range matter {
+		d.Args[m.Position] = parentSettid | childCleartid | childSettid | uint64(syscall.SIGCHLD)
+		c.Values[i].add(m.value(&d))
+	}
+	c.Example = d
+	r.Calls[Key{a, nr}] = c
+}
 
 // Notify runs a program behind a filter that asks this process about each call, which takes it down and lets it pass. The kernel answers
 // itself for what the earlier gate allows, and for Harmless and the calls that any run may make: those cost nothing and are
@@ -38,6 +60,7 @@ func Notify(ctx context.Context, run Run, known *verdict.Verdict) (*Recording, R
 	}
 	n := &notified{rec: New(run.Args, "notify"), run: &run, programs: map[int]string{}, changed: time.Now()}
 	n.rec.Unseen = passed
+	n.rec.forks(abi.Native())
 	var result Result
 	ptrace.OwnThread(func() {
 		var p *ptrace.Process
@@ -74,7 +97,8 @@ func askingFilter(known *verdict.Verdict) (p bpf.Program, passed []string, err e
 			passed = append(passed, name)
 		}
 	}
-	text := fmt.Sprintf("arch %s\ndefault notify\nunknown notify\nbadarch notify\nallow optional %s\n", native, strings.Join(passed, " optional "))
+	text := fmt.Sprintf("arch %s\ndefault notify\nunknown notify\nbadarch notify\nallow optional %s\nallow clone(flags & ~(%s) == 0)\n",
+		native, strings.Join(passed, " optional "), forkFlags)
 	gate, err := policy.Load("the recorder", []byte(text), policy.Options{Native: &native})
 	if err != nil {
 		return nil, nil, err

@@ -107,7 +107,11 @@ func (r *Recording) arch(b *strings.Builder, a abi.Arch, several bool, o Options
 				item += "(" + policy.PrintExpr(cond) + ")"
 			}
 		}
-		byPurpose[purpose] = append(byPurpose[purpose], fmt.Sprintf("%sallow    %-32s # %d: %s", start, item, c.Count, programs(c)))
+		comment := "let pass while recording, so not counted"
+		if c.Count > 0 {
+			comment = fmt.Sprintf("%d: %s", c.Count, programs(c))
+		}
+		byPurpose[purpose] = append(byPurpose[purpose], fmt.Sprintf("%sallow    %-32s # %s", start, item, comment))
 	}
 	if n := r.Clone3[a]; n > 0 {
 		seen["clone3"] = true
