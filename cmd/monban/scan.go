@@ -1,0 +1,251 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"monban/abi"
+	"monban/format"
+	"monban/inspect"
+	"monban/policy"
+	"monban/record"
+	"monban/scan"
+)
+
+func scanCommand() *cobra.Command {
+	var out, to, target, other, why, root string
+	var also, follow []string
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "scan [flags] BINARY…",
+		Short: "learn a gate from a binary",
+		Long: `Scan reads ELF programs, without running them, and writes a gate that allows every system call that
+they can reach: it loads their libraries as the dynamic loader would, follows calls and function pointers
+from the entry point, and traces the number of each system call back to where it is set. It knows x86_64
+and aarch64, C, C++, Rust and Go, stripped or not, static or not.
+
+What a run does is a part of that. What a program loads by dlopen (plug-ins, Python's extension modules)
+is named by --also, what it executes by --follow: which ones these are does not stand in a binary, but
+what can be seen of them is said in the gate's comments. So is every instruction whose call could not be
+traced: there, any call is possible.
+
+--why CALL shows a way from the start to a call. --root DIR looks for everything in another file system,
+such as that of a container image.`,
+		Example: `  monban scan -o ls.gate /bin/ls
+  monban scan --follow /bin/sh -o app.gate ./app
+  monban scan --why socket /bin/ls
+  monban scan --root image/ --to oci -o app.json /usr/bin/app`,
+		Args: cobra.MinimumNArgs(1),
+		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+			return nil, cobra.ShellCompDirectiveDefault
+		},
+		RunE: func(cmd *cobra.Command, names []string) error {
+			f, err := writable(to)
+			if err != nil {
+				return exit{exitUsage, err}
+			}
+			if _, err := policy.ParseAction(other); err != nil {
+				return exit{exitUsage, fmt.Errorf("--default: %w", err)}
+			}
+			if why != "" && !abi.Known(why) {
+				return exit{exitUsage, fmt.Errorf("--why %s: no such system call%s", why, suggestion(why))}
+			}
+			o := scan.Options{Root: root, Also: also, Follow: follow}
+			if root == "" {
+				o.LibraryPath = filepath.SplitList(os.Getenv("LD_LIBRARY_PATH"))
+			}
+			r, err := scan.Files(cmd.Context(), names, o)
+			if err != nil {
+				return exit{exitUsage, err}
+			}
+			switch {
+			case why != "":
+				return reason(cmd, r, why)
+			case asJSON:
+				return printJSON(cmd.OutOrStdout(), "scan/1", scanned(r))
+			}
+			var extra []record.Extra
+			if target == "docker" || target == "podman" || target == "containerd" || target == "kubernetes" {
+				extra = append(extra, record.Runc)
+			}
+			src := []byte(scanText(names, r, other, extra))
+			p, err := policy.Load("the scan", src, policy.Options{Native: &r.Arch})
+			if err != nil {
+				return exit{exitUsage, err}
+			}
+			if f.Name != "gate" {
+				gateFormat, _ := format.Find("gate")
+				t, err := format.Write(&format.Gate{Name: "the scan", Format: gateFormat, Policy: p}, f, target, format.DefaultOptions())
+				if err != nil {
+					return exit{exitUsage, err}
+				}
+				src = t.Bytes
+			}
+			return keep(cmd, out, src, f.Binary)
+		},
+	}
+	cmd.Flags().StringVarP(&out, "output", "o", "", "write the gate to this file")
+	cmd.Flags().StringVar(&to, "to", "gate", "format of the gate: as convert's --to")
+	cmd.Flags().StringVar(&target, "for", "", "the runtime that will load it; its own calls are allowed, too")
+	cmd.Flags().StringVar(&other, "default", "errno(EPERM)", "the action for all other calls")
+	cmd.Flags().StringArrayVar(&also, "also", nil, "a module that the program loads by dlopen (may be repeated)")
+	cmd.Flags().StringArrayVar(&follow, "follow", nil, "a program that it executes (may be repeated)")
+	cmd.Flags().StringVar(&root, "root", "", "the file system in which programs and libraries are looked for")
+	cmd.Flags().StringVar(&why, "why", "", "show a way from the start to this call instead")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print what was found as JSON (docs/json.md)")
+	cmd.MarkFlagsMutuallyExclusive("why", "json")
+	return cmd
+}
+
+// suggestion is a call of a similar name.
+func suggestion(word string) string {
+	if s := abi.Suggest(word, slices.Values(abi.Calls())); s != "" {
+		return fmt.Sprintf(" (did you mean %s?)", s)
+	}
+	return ""
+}
+
+// reason prints the way to a call.
+func reason(cmd *cobra.Command, r *scan.Result, call string) error {
+	w := cmd.OutOrStdout()
+	k := slices.IndexFunc(r.Calls, func(c scan.Call) bool { return c.Name == call })
+	if k < 0 {
+		fmt.Fprintf(w, "%s cannot be reached\n", call)
+		if n := len(r.Unresolved); n > 0 {
+			fmt.Fprintf(w, "but for %s whose call could not be traced\n", plural(n, "instruction"))
+		}
+		return exit{exitFindings, nil}
+	}
+	if len(r.Calls[k].Path) == 0 {
+		fmt.Fprintf(w, "%s: the kernel makes a program call it\n", call)
+		return nil
+	}
+	for n, s := range r.Calls[k].Path {
+		how := s.How
+		if n > 0 && how == "" {
+			how = "points to"
+		}
+		fmt.Fprintf(w, "%-22s %s  %s\n", how, s.Function, styled(w, faint, s.File))
+	}
+	fmt.Fprintf(w, "%-22s %s\n", "makes the call", styled(w, bold, call))
+	return nil
+}
+
+// scanText is the policy, with what is known of it in comments.
+func scanText(names []string, r *scan.Result, other string, extra []record.Extra) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "# What %s can reach, by monban scan: %s of %s.\n", strings.Join(names, " "), plural(len(r.Calls), "call"), plural(len(r.Files), "file"))
+	scanNotes(&b, r)
+	fmt.Fprintf(&b, "\narch     %s\ndefault  %s\n", r.Arch, other)
+	var reachable []string
+	for _, c := range r.Calls {
+		if c.Name != "" {
+			reachable = append(reachable, c.Name)
+		}
+	}
+	callLines(&b, "allow", reachable)
+	for _, e := range extra {
+		lacking := slices.DeleteFunc(slices.Clone(e.Calls), func(c string) bool { return slices.Contains(reachable, c) })
+		if len(lacking) > 0 {
+			fmt.Fprintf(&b, "\n# %s\n", e.Why)
+			for some := range slices.Chunk(lacking, 8) {
+				fmt.Fprintf(&b, "allow    optional %s\n", strings.Join(some, " optional "))
+			}
+		}
+	}
+	return b.String()
+}
+
+// scanNotes are what a reader has to know about a scan.
+func scanNotes(b *strings.Builder, r *scan.Result) {
+	const most = 20
+	if n := len(r.Unresolved); n > 0 {
+		fmt.Fprintf(b, "#\n# %s could not be traced. There any call is possible; what is not allowed below is refused.\n", plural(n, "system call instruction"))
+		for k, s := range r.Unresolved {
+			if k == most {
+				fmt.Fprintf(b, "#   and %d more: monban scan --json lists all\n", n-most)
+				break
+			}
+			fmt.Fprintf(b, "#   %s, in %s at %#x: %s\n", s.File, s.Function, s.Address, s.Why)
+		}
+	}
+	list := func(what string, files []string) {
+		if len(files) == 0 {
+			return
+		}
+		fmt.Fprintf(b, "#\n# %s\n", what)
+		for _, f := range files {
+			fmt.Fprintf(b, "#   %s\n", printable(f))
+		}
+	}
+	list("These load modules by dlopen: name those that matter with --also.", r.Loaders)
+	list("These stand in it by path, and it can execute programs: name those that matter with --follow.", r.Programs)
+}
+
+// callLines are rules for calls, by what calls are for.
+func callLines(b *strings.Builder, action string, calls []string) {
+	byPurpose := map[string][]string{}
+	for _, c := range calls {
+		p := inspect.Purpose(c)
+		byPurpose[p] = append(byPurpose[p], c)
+	}
+	for _, p := range inspect.Purposes() {
+		if byPurpose[p] == nil {
+			continue
+		}
+		fmt.Fprintf(b, "\n# %s\n", p)
+		for some := range slices.Chunk(byPurpose[p], 8) {
+			fmt.Fprintf(b, "%-8s %s\n", action, strings.Join(some, " "))
+		}
+	}
+}
+
+// The JSON of scan.
+type scanJSON struct {
+	Arch       string         `json:"arch"`
+	Files      []string       `json:"files"`
+	Calls      []scanCallJSON `json:"calls"`
+	Unresolved []scanSiteJSON `json:"unresolved"`
+	Loaders    []string       `json:"loads_modules"`
+	Programs   []string       `json:"names_programs"`
+}
+
+type scanCallJSON struct {
+	Name   string         `json:"name,omitempty"`
+	Number uint32         `json:"number"`
+	Path   []scanStepJSON `json:"path"`
+}
+
+type scanStepJSON struct {
+	File     string `json:"file"`
+	Function string `json:"function"`
+	How      string `json:"how"`
+}
+
+type scanSiteJSON struct {
+	File     string `json:"file"`
+	Function string `json:"function"`
+	Address  uint64 `json:"address"`
+	Why      string `json:"why"`
+}
+
+func scanned(r *scan.Result) scanJSON {
+	j := scanJSON{Arch: r.Arch.String(), Files: r.Files, Calls: []scanCallJSON{}, Unresolved: []scanSiteJSON{},
+		Loaders: append([]string{}, r.Loaders...), Programs: append([]string{}, r.Programs...)}
+	for _, c := range r.Calls {
+		call := scanCallJSON{Name: c.Name, Number: c.Nr, Path: []scanStepJSON{}}
+		for _, s := range c.Path {
+			call.Path = append(call.Path, scanStepJSON(s))
+		}
+		j.Calls = append(j.Calls, call)
+	}
+	for _, s := range r.Unresolved {
+		j.Unresolved = append(j.Unresolved, scanSiteJSON(s))
+	}
+	return j
+}

@@ -1,0 +1,339 @@
+package scan
+
+import (
+	"encoding/binary"
+	"slices"
+)
+
+// A unit is what can run from a head on without a call, and what is known there.
+type unit struct {
+	head    place
+	numbers map[uint64]value  // of the number's register, by system call instruction
+	at      map[uint64]*state // before what leads to other units, by instruction
+	stores  map[uint64]value  // what is written to variables, by instruction
+}
+
+// maxSteps bounds the instructions that are gone through for one unit; where it is not enough, nothing is known.
+const maxSteps = 400_000
+
+type flow struct {
+	*graph
+	m      *image
+	unit   *unit
+	states map[uint64]*state
+	queue  []uint64
+	parts  map[*part]bool
+	loose  bool // enter every block that nothing seems to lead to
+	steps  int
+}
+
+// flow runs through a unit with values instead of registers.
+func (g *graph) flow(head place, loose bool) *unit {
+	f := &flow{graph: g, m: head.image, states: map[uint64]*state{}, parts: map[*part]bool{}, loose: loose,
+		unit: &unit{head: head, numbers: map[uint64]value{}, at: map[uint64]*state{}, stores: map[uint64]value{}}}
+	s := &state{slots: map[int64]value{}}
+	for r := range s.regs {
+		s.regs[r] = value{params: []param{{reg: reg(r)}}}
+	}
+	s.regs[f.m.mach.sp] = value{stack: true}
+	f.enter(head.addr, s)
+	for len(f.queue) > 0 {
+		addr := slices.Min(f.queue) // in the order of the code, so that what leads to a block comes before it
+		f.queue = slices.DeleteFunc(f.queue, func(a uint64) bool { return a == addr })
+		f.block(addr, f.states[addr].clone())
+		if f.steps > maxSteps {
+			for k := range f.unit.numbers {
+				f.unit.numbers[k] = top
+			}
+			for _, s := range f.unit.at {
+				*s = *nothing()
+			}
+			for p := range f.parts {
+				for _, a := range p.syscalls {
+					f.unit.numbers[a] = top
+				}
+			}
+			break
+		}
+	}
+	return f.unit
+}
+
+// nothing is the state in which nothing is known.
+func nothing() *state {
+	s := &state{slots: map[int64]value{}}
+	for r := range s.regs {
+		s.regs[r] = top
+	}
+	return s
+}
+
+// enter brings a state to an address of the unit.
+func (f *flow) enter(addr uint64, s *state) {
+	p := f.m.partAt(addr)
+	if p == nil {
+		return
+	}
+	if !f.parts[p] {
+		f.parts[p] = true
+		for _, pad := range f.m.pads[p.start] {
+			f.enter(pad, nothing())
+		}
+		if f.loose {
+			for a := range f.m.blocks(p) {
+				f.enter(a, nothing())
+			}
+		}
+	}
+	if old := f.states[addr]; old == nil {
+		f.states[addr] = s.clone()
+	} else if !old.join(s, f.m.mach.pushed) {
+		return
+	}
+	if !slices.Contains(f.queue, addr) {
+		f.queue = append(f.queue, addr)
+	}
+}
+
+// leave notes a state before an instruction that leads to another unit.
+func (f *flow) leave(addr uint64, s *state) {
+	if old := f.unit.at[addr]; old != nil {
+		old.join(s, f.m.mach.pushed)
+		return
+	}
+	f.unit.at[addr] = s.clone()
+}
+
+// block goes on from an address until it has to be left.
+func (f *flow) block(addr uint64, s *state) {
+	mach := f.m.mach
+	for first := true; ; first = false {
+		if !first && f.states[addr] != nil {
+			f.enter(addr, s)
+			return
+		}
+		if f.steps++; f.steps > maxSteps {
+			return
+		}
+		code, seg := f.m.at(addr)
+		if seg == nil || !seg.exec {
+			return
+		}
+		i := mach.decode(code, addr, f.m.fixed)
+		switch i.kind {
+		case kindEnd:
+			return
+		case kindSyscall:
+			f.unit.numbers[addr] = f.unit.numbers[addr].join(s.regs[mach.number])
+		case kindCall:
+			f.leave(addr, s)
+			kept := mach.preserved
+			if f.m.golang {
+				kept = 1<<mach.frame | 1<<mach.sp
+			}
+			for r := range s.regs {
+				if kept>>r&1 == 0 {
+					s.regs[r] = top
+				}
+			}
+		case kindJump:
+			switch {
+			case i.target != 0:
+				f.jump(i.target, addr, s)
+			case i.slot != 0:
+				f.leave(addr, s)
+			default:
+				f.table(addr, s)
+			}
+			return
+		case kindBranch:
+			f.jump(i.target, addr, s)
+		default:
+			f.step(&i, s)
+		}
+		if i.kind == kindSyscall || i.kind == kindForeign {
+			f.clobber(&i, s)
+		}
+		addr = i.next
+		if f.heads[place{f.m, addr}] && f.m.partAt(addr) != f.m.partAt(i.addr) { // it runs on into another function
+			f.leave(i.addr, s)
+			return
+		}
+	}
+}
+
+// jump leads on within the unit, or, to what is called as well, out of it.
+func (f *flow) jump(to, from uint64, s *state) {
+	if t := (place{f.m, to}); f.heads[t] && t != f.unit.head && f.m.partAt(to) != f.m.partAt(from) {
+		f.leave(from, s)
+		return
+	}
+	f.enter(to, s)
+}
+
+// table leads on through a jump table. Where there is none, the jump is a call of somebody else at the end.
+func (f *flow) table(from uint64, s *state) {
+	p := f.m.partAt(from)
+	if p == nil {
+		return
+	}
+	if f.m.mach == &arm64 { // offsets of one, two or four bytes from a place in the code
+		if slices.ContainsFunc(p.refs, func(r uint64) bool { return r >= p.start && r < p.end }) {
+			for a := range f.m.blocks(p) {
+				f.enter(a, s)
+			}
+		}
+		return
+	}
+	const most = 4096
+	for _, r := range p.refs {
+		b, seg := f.m.at(r)
+		if seg == nil || seg.exec && !f.m.golang {
+			continue
+		}
+		for k := range min(len(b)/4, most) {
+			t := r + uint64(int64(int32(binary.LittleEndian.Uint32(b[4*k:]))))
+			if !f.m.isCode(t) || f.m.partAt(t) != p && f.heads[place{f.m, t}] {
+				break
+			}
+			f.enter(t, s)
+		}
+		for k := range min(len(b)/8, most) {
+			t := binary.LittleEndian.Uint64(b[8*k:])
+			if ptr, ok := f.m.pointerAt(r + uint64(8*k)); ok {
+				t = ptr.addr
+			}
+			if f.m.partAt(t) != p {
+				break
+			}
+			f.enter(t, s)
+		}
+	}
+}
+
+// blocks are where blocks of a part begin: what is jumped to, and what follows where nothing runs on.
+func (m *image) blocks(p *part) map[uint64]bool {
+	out := map[uint64]bool{}
+	code, _ := m.at(p.start)
+	for off := uint64(0); off < p.end-p.start && off < uint64(len(code)); {
+		i := m.mach.decode(code[off:], p.start+off, m.fixed)
+		off = i.next - p.start
+		if (i.kind == kindJump || i.kind == kindBranch) && i.target >= p.start && i.target < p.end {
+			out[i.target] = true
+		}
+		if (i.kind == kindJump || i.kind == kindEnd) && i.next < p.end {
+			out[i.next] = true
+		}
+	}
+	return out
+}
+
+// step is one instruction that does not lead anywhere.
+func (f *flow) step(i *inst, s *state) {
+	mach := f.m.mach
+	v := top
+	switch i.kind {
+	case kindSet:
+		v = constant(i.imm)
+	case kindCopy:
+		v = s.regs[i.src]
+	case kindAdd:
+		v = s.regs[i.src].add(i.imm)
+	case kindLow:
+		if old := s.regs[i.dst]; !old.top && len(old.params) == 0 {
+			v = value{}
+			for _, c := range old.consts {
+				v = v.join(constant(c&^0xff | i.imm))
+			}
+		}
+	case kindChoose:
+		v = s.regs[i.dst].join(s.regs[i.src])
+	case kindLoad:
+		v = f.load(i, s)
+	case kindPop:
+		v = f.word(s, s.regs[mach.sp], 8)
+		s.regs[mach.sp] = s.regs[mach.sp].add(8)
+	case kindLeave:
+		old := s.regs[i.dst]
+		v = f.word(s, old, 8)
+		s.regs[mach.sp] = old.add(8)
+	case kindPush, kindStore:
+		what := constant(i.value)
+		switch {
+		case i.unknown:
+			what = top
+		case i.src != noReg:
+			what = s.regs[i.src]
+		}
+		if i.kind == kindPush {
+			s.regs[mach.sp] = s.regs[mach.sp].add(-8)
+			if to := s.regs[mach.sp]; to.stack {
+				s.put(to.off, 8, what)
+			}
+		} else if i.base == noReg {
+			f.unit.stores[i.addr] = f.unit.stores[i.addr].join(what)
+		} else if to := s.regs[i.base].add(i.imm); to.stack {
+			s.put(to.off, i.width, what)
+		} else if len(to.consts) == 1 {
+			f.unit.stores[i.addr] = f.unit.stores[i.addr].join(what)
+		}
+		if i.dst == noReg {
+			f.kill(i, s)
+			return
+		}
+	}
+	if i.dst != noReg {
+		s.regs[i.dst] = v
+	}
+	f.kill(i, s)
+}
+
+func (f *flow) kill(i *inst, s *state) {
+	for r := range s.regs {
+		if i.kill>>r&1 == 1 {
+			s.regs[r] = top
+		}
+	}
+}
+
+// clobber is what a system call does to registers.
+func (f *flow) clobber(i *inst, s *state) {
+	s.regs[i.dst] = top
+	f.kill(i, s)
+}
+
+// load is what a load brings.
+func (f *flow) load(i *inst, s *state) value {
+	if i.base == noReg {
+		return f.word(s, constant(int64(i.ref)), i.width)
+	}
+	base := s.regs[i.base]
+	if len(base.params) == 1 && len(base.consts) == 0 && !base.top && !base.params[0].deref {
+		p := base.params[0]
+		p.deref, p.off = true, i.imm
+		return value{params: []param{p}}
+	}
+	return f.word(s, base.add(i.imm), i.width)
+}
+
+// word is the memory at an address.
+func (f *flow) word(s *state, at value, width uint8) (v value) {
+	switch {
+	case at.stack:
+		return s.slot(at.off, f.m.mach.pushed)
+	case at.top || len(at.consts) == 0 || len(at.params) > 0:
+		return top
+	}
+	for _, a := range at.consts {
+		if p, ok := f.m.pointerAt(uint64(a)); ok && p.symbol == "" {
+			v = v.join(constant(int64(p.addr)))
+		} else if n, ok := f.m.constantAt(uint64(a), width); ok {
+			v = v.join(constant(n))
+		} else if f.m.isData(uint64(a)) {
+			v = v.join(value{params: []param{{reg: noReg, global: uint64(a)}}})
+		} else {
+			return top
+		}
+	}
+	return v
+}

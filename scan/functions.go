@@ -1,0 +1,307 @@
+package scan
+
+import (
+	"debug/elf"
+	"debug/gosym"
+	"encoding/binary"
+	"maps"
+	"slices"
+)
+
+// functions finds where functions start: symbols are there already; unwind tables and Go's own table survive stripping.
+func (m *image) functions() {
+	m.pclntab()
+	frames := m.unwind()
+	for _, s := range m.file.Sections {
+		if s.Flags&elf.SHF_EXECINSTR == 0 || s.Addr == 0 {
+			continue
+		}
+		m.starts = append(m.starts, s.Addr)
+		step := uint64(0)
+		switch s.Name {
+		case ".plt", ".plt.sec", ".iplt":
+			step = 16
+		case ".plt.got":
+			step = 8 // its stubs have 8 bytes, or 16 with endbr64: halves do no harm
+		}
+		for a := s.Addr; step > 0 && a < s.Addr+min(s.Size, 1<<22); a += step {
+			m.starts = append(m.starts, a)
+		}
+	}
+	for _, s := range m.segments {
+		if s.exec {
+			m.starts = append(m.starts, s.addr)
+		}
+	}
+	m.starts = append(m.starts, m.file.Entry)
+	framed := slices.Sorted(maps.Keys(m.ends))
+	for _, p := range m.pointers {
+		if p.addr == 0 || p.symbol != "" || m.golang || !m.isCode(p.addr) {
+			continue
+		}
+		// Inside a function it is a label of it.
+		k, found := slices.BinarySearch(framed, p.addr)
+		if !found && (k == 0 || m.ends[framed[k-1]] <= p.addr) {
+			m.starts = append(m.starts, p.addr)
+		}
+	}
+	if frames == 0 && !m.golang {
+		m.called()
+	}
+	m.starts = slices.DeleteFunc(m.starts, func(a uint64) bool { return !m.isCode(a) })
+	slices.Sort(m.starts)
+	m.starts = slices.Compact(m.starts)
+	slices.Sort(m.objects)
+	m.objects = slices.Compact(m.objects)
+}
+
+// called takes what is called for functions, where no table names any.
+func (m *image) called() {
+	for _, s := range m.segments {
+		if !s.exec {
+			continue
+		}
+		for off := 0; off < len(s.data); {
+			i := m.mach.decode(s.data[off:], s.addr+uint64(off), m.fixed)
+			if i.kind == kindCall && i.target != 0 {
+				m.starts = append(m.starts, i.target)
+			}
+			off += int(i.next - i.addr)
+		}
+	}
+}
+
+// unwind reads the bounds of functions, and their landing pads, from .eh_frame, and says how many there are.
+func (m *image) unwind() (n int) {
+	b, addr := m.section(".eh_frame")
+	type cie struct{ lsda, pc byte }
+	cies := map[int]cie{}
+	for off := 0; off+8 <= len(b); {
+		size := int(binary.LittleEndian.Uint32(b[off:]))
+		if size == 0 {
+			off += 4
+			continue
+		}
+		end := off + 4 + size
+		if size < 4 || end > len(b) || end < off {
+			return n
+		}
+		body := reader{b: b[:end], off: off + 8, addr: addr}
+		id := int(binary.LittleEndian.Uint32(b[off+4:]))
+		if id == 0 {
+			c := cie{omitted, 0}
+			body.off++ // version
+			words := body.text()
+			body.uleb()
+			body.uleb()
+			body.uleb()
+			if len(words) > 0 && words[0] == 'z' {
+				body.uleb()
+				for _, w := range words[1:] {
+					switch w {
+					case 'L':
+						c.lsda = body.byte()
+					case 'R':
+						c.pc = body.byte()
+					case 'P':
+						body.encoded(body.byte())
+					}
+				}
+			}
+			cies[off] = c
+		} else if c, ok := cies[off+4-id]; ok {
+			start := body.encoded(c.pc)
+			length := body.encoded(c.pc & 0x0f)
+			if !body.bad && m.isCode(start) {
+				n++
+				m.starts = append(m.starts, start)
+				m.ends[start] = start + length
+				if c.lsda != omitted {
+					body.uleb()
+					if at := body.encoded(c.lsda); at != 0 && !body.bad {
+						m.landingPads(start, at)
+					}
+				}
+			}
+		}
+		off = end
+	}
+	return n
+}
+
+// landingPads reads where an exception may enter a function: in C++, Rust and C with cleanups, nothing jumps there.
+func (m *image) landingPads(start, table uint64) {
+	mem, _ := m.at(table)
+	r := reader{b: mem, addr: table}
+	base := start
+	if enc := r.byte(); enc != omitted {
+		base = r.encoded(enc)
+	}
+	if enc := r.byte(); enc != omitted {
+		r.uleb()
+	}
+	enc := r.byte()
+	size := r.uleb()
+	end := r.off + int(min(size, uint64(len(mem))))
+	for r.off < end && !r.bad {
+		r.encoded(enc & 0x0f)
+		r.encoded(enc & 0x0f)
+		pad := r.encoded(enc & 0x0f)
+		r.uleb()
+		if pad != 0 && !r.bad && m.isCode(base+pad) {
+			m.pads[start] = append(m.pads[start], base+pad)
+		}
+	}
+}
+
+// omitted is DW_EH_PE_omit of the LSB's exception frames.
+const omitted = 0xff
+
+// A reader reads DWARF's encodings.
+type reader struct {
+	b    []byte
+	off  int
+	addr uint64 // of b
+	bad  bool
+}
+
+func (r *reader) take(n int) []byte {
+	if r.bad || n > len(r.b)-r.off || r.off < 0 {
+		r.bad = true
+		return make([]byte, 8)
+	}
+	r.off += n
+	return r.b[r.off-n : r.off]
+}
+
+func (r *reader) byte() byte { return r.take(1)[0] }
+
+func (r *reader) text() string {
+	for k := r.off; k < len(r.b); k++ {
+		if r.b[k] == 0 {
+			s := string(r.b[r.off:k])
+			r.off = k + 1
+			return s
+		}
+	}
+	r.bad = true
+	return ""
+}
+
+func (r *reader) uleb() (v uint64) {
+	for shift := 0; shift < 64; shift += 7 {
+		c := r.byte()
+		v |= uint64(c&0x7f) << shift
+		if c < 0x80 {
+			return v
+		}
+	}
+	r.bad = true
+	return 0
+}
+
+func (r *reader) sleb() int64 {
+	begin := r.off
+	v := int64(r.uleb())
+	if bits := 7 * (r.off - begin); !r.bad && bits < 64 && r.b[r.off-1]&0x40 != 0 {
+		v |= -1 << bits
+	}
+	return v
+}
+
+// encoded is a pointer in one of DW_EH_PE's encodings. Indirect ones, which only personalities have, are read and not followed.
+func (r *reader) encoded(enc byte) uint64 {
+	at := r.addr + uint64(r.off)
+	var v uint64
+	switch enc & 0x0f {
+	case 0x00, 0x04, 0x0c:
+		v = binary.LittleEndian.Uint64(r.take(8))
+	case 0x01:
+		v = r.uleb()
+	case 0x09:
+		v = uint64(r.sleb())
+	case 0x02:
+		v = uint64(binary.LittleEndian.Uint16(r.take(2)))
+	case 0x0a:
+		v = uint64(int64(int16(binary.LittleEndian.Uint16(r.take(2)))))
+	case 0x03:
+		v = uint64(binary.LittleEndian.Uint32(r.take(4)))
+	case 0x0b:
+		v = uint64(int64(int32(binary.LittleEndian.Uint32(r.take(4)))))
+	default:
+		r.bad = true
+	}
+	if enc&0x70 == 0x10 && v != 0 {
+		v += at
+	}
+	return v
+}
+
+// pclntab reads Go's table of functions, and the offsets into code that its types hold for methods.
+func (m *image) pclntab() {
+	name := ".gopclntab"
+	if m.file.Section(name) == nil {
+		name = ".data.rel.ro.gopclntab"
+	}
+	b, at := m.section(name)
+	text := m.file.Section(".text")
+	if len(b) < 32 || text == nil {
+		return
+	}
+	base := text.Addr
+	if start := binary.LittleEndian.Uint64(b[24:]); m.isCode(start) {
+		base = start
+	} else if at, ok := m.runtimeText(); ok {
+		base = at // with cgo, the C start-up code stands before Go's
+	}
+	t, err := gosym.NewTable(nil, gosym.NewLineTable(b, base))
+	if err != nil || len(t.Funcs) == 0 {
+		return
+	}
+	m.golang = true
+	entries := make(map[uint64]bool, len(t.Funcs))
+	for _, f := range t.Funcs {
+		m.starts = append(m.starts, f.Entry)
+		m.names[f.Entry] = f.Name
+		entries[f.Entry] = true
+	}
+	// A method stands in its type as two offsets: of the function for interfaces, and of the one itself.
+	for _, s := range m.segments {
+		for k := -s.addr & 3; k+8 <= uint64(len(s.data)); k += 4 {
+			if a := s.addr + k; a >= at && a < at+uint64(len(b)) {
+				continue
+			}
+			x, y := base+uint64(binary.LittleEndian.Uint32(s.data[k:])), base+uint64(binary.LittleEndian.Uint32(s.data[k+4:]))
+			if x != base && y != base && entries[x] && entries[y] {
+				m.roots = append(m.roots, x, y)
+			}
+		}
+	}
+}
+
+// runtimeText is the symbol that Go's table counts from.
+func (m *image) runtimeText() (uint64, bool) {
+	for a, n := range m.names {
+		if n == "runtime.text" {
+			return a, true
+		}
+	}
+	return 0, false
+}
+
+// bounds are those of the function that an address lies in: up to where the next one starts.
+func (m *image) bounds(addr uint64) (start, end uint64) {
+	i, found := slices.BinarySearch(m.starts, addr)
+	if !found {
+		i--
+	}
+	if i < 0 {
+		return addr, addr
+	}
+	b, _ := m.at(m.starts[i])
+	end = m.starts[i] + uint64(len(b))
+	if i+1 < len(m.starts) && m.starts[i+1] < end {
+		end = m.starts[i+1]
+	}
+	return m.starts[i], end
+}

@@ -1,0 +1,57 @@
+package scan
+
+// A kind is what an instruction means to the analysis. What does not matter is kindOther: it may write registers.
+type kind uint8
+
+const (
+	kindOther   kind = iota
+	kindSet          // dst = imm
+	kindCopy         // dst = src
+	kindAdd          // dst = src + imm
+	kindLow          // the lowest byte of dst = imm
+	kindChoose       // dst = dst or src
+	kindLoad         // dst = memory
+	kindStore        // memory = src, or imm where src is noReg; unknown where that is set
+	kindPush         // the same, to the new top of the stack
+	kindPop          // dst = the old top of the stack
+	kindLeave        // the stack pointer = dst + 8, dst = memory at dst
+	kindCall         // of target or through slot; indirect where both are 0
+	kindJump         // likewise
+	kindBranch       // conditional
+	kindEnd          // nothing follows
+	kindSyscall      // the machine's system call instruction
+	kindForeign      // a call by another architecture's rules: int 0x80, sysenter
+)
+
+type reg int8
+
+const noReg reg = -1
+
+// An inst is an instruction of either machine.
+type inst struct {
+	addr    uint64
+	next    uint64
+	kind    kind
+	dst     reg // written; noReg where none
+	src     reg
+	base    reg    // of memory; noReg where the address is absolute, in ref
+	width   uint8  // of memory, in bytes
+	unknown bool   // what is stored is not known
+	imm     int64  // a value, or what is added to base
+	value   int64  // what is stored
+	target  uint64 // of a direct call or jump
+	slot    uint64 // the address of the pointer that a call or jump takes
+	ref     uint64 // an address that the instruction mentions, or 0
+	kill    uint32 // further registers that it writes, a bit each
+}
+
+// A machine is what the analysis has to know about an architecture.
+type machine struct {
+	decode    func(code []byte, addr uint64, fixed bool) inst // the instruction that code starts with
+	number    reg                                             // holds the number at a system call
+	sp        reg
+	frame     reg    // kept by Go's functions, too
+	preserved uint32 // the registers that a called C function keeps
+	pushed    int64  // bytes that a call puts on the stack
+	align     int    // of instructions
+}

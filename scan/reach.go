@@ -1,0 +1,314 @@
+package scan
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/binary"
+	"slices"
+)
+
+// A place is an address in an image.
+type place struct {
+	image *image
+	addr  uint64
+}
+
+// An origin says how a part is reached: from which other one, and in what way.
+type origin struct {
+	from *part
+	how  string
+}
+
+// An arrival is an edge that leads to a place, from the part that it is in.
+type arrival struct {
+	part *part
+	edge edge
+}
+
+// A graph is what can be reached from what the loader calls.
+type graph struct {
+	*loader
+	reached  map[*part]origin
+	order    []*part
+	heads    map[place]bool // what is called, pointed to, or started at: not only jumped to
+	taken    map[place]bool // pointed to: anybody may call it
+	arrivals map[place][]arrival
+	chunks   map[place]bool // data that is reached, by its begin
+	bounds   map[*image][]uint64
+	named    map[*image]bool // symbols are looked up by names that stand in it
+	loads    map[*image]bool // it calls dlopen
+}
+
+func newGraph(ctx context.Context, l *loader) (*graph, error) {
+	g := &graph{loader: l, reached: map[*part]origin{}, heads: map[place]bool{}, taken: map[place]bool{}, arrivals: map[place][]arrival{},
+		chunks: map[place]bool{}, bounds: map[*image][]uint64{}, named: map[*image]bool{}, loads: map[*image]bool{}}
+	for k, m := range l.images {
+		m.order = k
+		if err := m.sweep(ctx); err != nil {
+			return nil, err
+		}
+		g.bounds[m] = m.boundaries()
+	}
+	for _, m := range l.images {
+		for _, a := range m.roots {
+			g.point(m, a, origin{how: "the loader calls it"})
+		}
+	}
+	for k := 0; k < len(g.order); k++ {
+		g.follow(g.order[k])
+		if k%4096 == 0 && ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+	}
+	return g, nil
+}
+
+// objectAlign is what compilers align larger objects to. An address that code mentions begins an object of its own if it is aligned so;
+// if not, it may be a field of one.
+const objectAlign = 32
+
+// boundaries are where objects of data begin, as far as can be told.
+func (m *image) boundaries() []uint64 {
+	out := slices.Clone(m.objects)
+	for _, s := range m.file.Sections {
+		if s.Addr != 0 {
+			out = append(out, s.Addr)
+		}
+	}
+	for _, p := range m.parts {
+		for _, r := range p.refs {
+			if r%objectAlign == 0 || m.golang {
+				out = append(out, r)
+			}
+		}
+	}
+	for _, p := range m.pointers {
+		if p.symbol == "" && (p.addr%objectAlign == 0 || m.golang) {
+			out = append(out, p.addr)
+		}
+	}
+	out = slices.DeleteFunc(out, func(a uint64) bool { return !m.isData(a) && !m.golang })
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+// partAt is the part that an address lies in.
+func (m *image) partAt(addr uint64) *part {
+	if !m.isCode(addr) {
+		return nil
+	}
+	k, found := slices.BinarySearch(m.starts, addr)
+	if !found {
+		k--
+	}
+	if k < 0 {
+		return nil
+	}
+	return m.parts[k]
+}
+
+func (g *graph) reach(p *part, o origin) {
+	if _, ok := g.reached[p]; !ok && p != nil {
+		g.reached[p] = o
+		g.order = append(g.order, p)
+	}
+}
+
+// point is a pointer to an address: to code, which may be called, or to data, whose pointers may be followed.
+func (g *graph) point(m *image, addr uint64, o origin) {
+	if p := m.partAt(addr); p != nil {
+		if p.start == addr {
+			g.heads[place{m, addr}] = true
+			g.taken[place{m, addr}] = true
+		} else if m.fixed && o.from != nil || m.golang {
+			return // a number that looks like an address
+		}
+		g.reach(p, o)
+		if !m.golang || m.names[addr] != "" {
+			return
+		}
+	}
+	g.data(m, addr, o)
+}
+
+func (g *graph) data(m *image, addr uint64, o origin) {
+	if p, ok := m.pointerAt(addr); ok && p.got {
+		g.through(m, p, o)
+		return
+	}
+	if m.inGot(addr) {
+		if p, ok := m.pointerAt(addr); ok && !g.chunks[place{m, addr}] {
+			g.chunks[place{m, addr}] = true
+			g.through(m, p, o)
+		}
+		return
+	}
+	bounds := g.bounds[m]
+	k, found := slices.BinarySearch(bounds, addr)
+	if found {
+		k++
+	}
+	begin, end := addr, ^uint64(0)
+	if k > 0 {
+		begin = bounds[k-1]
+	}
+	if k < len(bounds) {
+		end = bounds[k]
+	}
+	if g.chunks[place{m, begin}] {
+		return
+	}
+	g.chunks[place{m, begin}] = true
+	i, _ := slices.BinarySearchFunc(m.pointers, begin, func(p pointer, a uint64) int { return cmp.Compare(p.at, a) })
+	for ; i < len(m.pointers) && m.pointers[i].at < end; i++ {
+		g.through(m, m.pointers[i], o)
+	}
+}
+
+// through follows a pointer that the loader fills in.
+func (g *graph) through(m *image, p pointer, o origin) {
+	if o.how == "" {
+		o.how = "by pointer"
+	}
+	if p.symbol == "" {
+		g.point(m, p.addr, o)
+		return
+	}
+	for _, t := range g.targets(m, p) {
+		g.point(t.image, t.addr, o)
+	}
+}
+
+// targets are what a symbol means, and notes what else its name says.
+func (g *graph) targets(m *image, p pointer) (out []place) {
+	switch p.symbol {
+	case "dlsym", "dlvsym":
+		g.byName(m)
+	case "dlopen", "dlmopen":
+		g.loads[m] = true
+	}
+	n, found := g.lookup(p)
+	if n == m && len(found) == 1 && found[0].data && found[0].addr == p.at { // copied from a library when the program starts
+		for _, other := range g.images {
+			if all := other.exports[p.symbol]; other != m && all != nil {
+				n, found = other, all
+				break
+			}
+		}
+	}
+	if n == nil && p.addr != 0 {
+		return []place{{m, p.addr}}
+	}
+	for _, e := range found {
+		out = append(out, place{n, e.addr})
+	}
+	return out
+}
+
+// byName takes every symbol whose name stands in an image for one that it looks up by dlsym.
+func (g *graph) byName(m *image) {
+	if g.named[m] {
+		return
+	}
+	g.named[m] = true
+	exported := map[string][]place{}
+	for _, n := range g.images {
+		for name, all := range n.exports {
+			for _, e := range all {
+				exported[name] = append(exported[name], place{n, e.addr})
+			}
+		}
+	}
+	for _, s := range m.file.Sections {
+		if s.Name == ".dynstr" || s.Name == ".strtab" || s.Addr == 0 {
+			continue
+		}
+		b, at := m.section(s.Name)
+		if at != s.Addr {
+			continue
+		}
+		for word := range bytes.SplitSeq(b, []byte{0}) {
+			if len(word) > 0 && len(word) < 256 {
+				for _, t := range exported[string(word)] {
+					g.point(t.image, t.addr, origin{how: "looked up by its name, which stands in " + m.name})
+				}
+			}
+		}
+	}
+}
+
+// follow notes where a part leads.
+func (g *graph) follow(p *part) {
+	m := p.image
+	for _, e := range p.calls {
+		var to []place
+		how := "calls"
+		if !e.call {
+			how = "jumps"
+		}
+		if e.slot == 0 {
+			to = []place{{m, e.to}}
+		} else if ptr, ok := m.pointerAt(e.slot); ok {
+			to = []place{{m, ptr.addr}}
+			if ptr.symbol != "" {
+				to = g.targets(m, ptr)
+			}
+		}
+		if e.slot != 0 && (len(to) == 0 || !isGot(m, e.slot)) {
+			g.data(m, e.slot, origin{p, ""})
+		}
+		for _, t := range to {
+			q := t.image.partAt(t.addr)
+			if q == nil {
+				continue
+			}
+			if e.call {
+				g.heads[t] = true
+			}
+			g.arrivals[t] = append(g.arrivals[t], arrival{p, e})
+			g.reach(q, origin{p, how})
+		}
+	}
+	for _, r := range p.refs {
+		if m.isCode(r) || m.isData(r) {
+			g.point(m, r, origin{p, ""})
+		}
+	}
+	for _, pad := range m.pads[p.start] {
+		g.reach(m.partAt(pad), origin{p, "is unwound to"})
+	}
+}
+
+func isGot(m *image, addr uint64) bool {
+	p, ok := m.pointerAt(addr)
+	return ok && p.got
+}
+
+// texts are the strings that reached code mentions.
+func (g *graph) texts(yield func(*part, string) bool) {
+	for _, p := range g.order {
+		for _, r := range p.refs {
+			b, s := p.image.at(r)
+			if s == nil || s.exec && !p.image.golang {
+				continue
+			}
+			end := bytes.IndexByte(b[:min(len(b), 4096)], 0)
+			if end > 0 && !yield(p, string(b[:end])) {
+				return
+			}
+		}
+	}
+}
+
+// constantAt is a number in read-only data.
+func (m *image) constantAt(addr uint64, width uint8) (int64, bool) {
+	b, s := m.at(addr)
+	if s == nil || s.write || len(b) < 8 {
+		return 0, false
+	}
+	if width == 4 {
+		return int64(binary.LittleEndian.Uint32(b)), true
+	}
+	return int64(binary.LittleEndian.Uint64(b)), true
+}

@@ -1,0 +1,284 @@
+package scan
+
+import (
+	"fmt"
+	"slices"
+)
+
+// A found number is made at a place: where the constant is set, or passed on.
+type origins map[uint32]spot
+
+// A spot is an instruction in a part.
+type spot struct {
+	part *part
+	addr uint64
+}
+
+// A demand is a value that a unit gets from whoever enters it.
+type demand struct {
+	head  place
+	param param
+}
+
+// A resolver traces the numbers of all system calls that are reached.
+type resolver struct {
+	*graph
+	units    map[place]*unit
+	loose    map[place]*unit
+	asked    map[demand]bool
+	queue    []demand
+	numbers  origins
+	unknown  map[spot]string
+	jumpedBy map[*part][]arrival // jumps into a part, from others
+	headsOf  map[*image][]uint64
+}
+
+func (g *graph) resolve() *resolver {
+	r := &resolver{graph: g, units: map[place]*unit{}, loose: map[place]*unit{}, asked: map[demand]bool{}, numbers: origins{},
+		unknown: map[spot]string{}, jumpedBy: map[*part][]arrival{}, headsOf: map[*image][]uint64{}}
+	for t, from := range g.arrivals {
+		if p := t.image.partAt(t.addr); p != nil {
+			for _, a := range from {
+				if !a.edge.call && a.part.image == t.image {
+					r.jumpedBy[p] = append(r.jumpedBy[p], a)
+				}
+			}
+		}
+	}
+	for h := range g.heads {
+		r.headsOf[h.image] = append(r.headsOf[h.image], h.addr)
+	}
+	for _, all := range r.headsOf {
+		slices.Sort(all)
+	}
+	for _, p := range g.order {
+		for _, a := range p.foreign {
+			r.unknown[spot{p, a}] = "a call of the 32-bit architecture (int 0x80): its number is not traced"
+		}
+		for _, a := range p.syscalls {
+			r.site(p, a)
+		}
+	}
+	for len(r.queue) > 0 {
+		d := r.queue[len(r.queue)-1]
+		r.queue = r.queue[:len(r.queue)-1]
+		r.answer(d)
+	}
+	return r
+}
+
+func (r *resolver) unit(h place, loose bool) *unit {
+	cache := r.units
+	if loose {
+		cache = r.loose
+	}
+	u := cache[h]
+	if u == nil {
+		u = r.flow(h, loose)
+		cache[h] = u
+	}
+	return u
+}
+
+// entries are the heads of the units that a part belongs to: those in it, and those of the parts that jump into it.
+func (r *resolver) entries(p *part) (out []place) {
+	seen := map[*part]bool{p: true}
+	queue := []*part{p}
+	for len(queue) > 0 && len(seen) < 500 {
+		q := queue[0]
+		queue = queue[1:]
+		all := r.headsOf[q.image]
+		for k, _ := slices.BinarySearch(all, q.start); k < len(all) && all[k] < q.end; k++ {
+			out = append(out, place{q.image, all[k]})
+		}
+		for _, a := range r.jumpedBy[q] {
+			if !seen[a.part] {
+				seen[a.part] = true
+				queue = append(queue, a.part)
+			}
+		}
+	}
+	if len(out) == 0 {
+		out = append(out, place{p.image, p.start})
+	}
+	return out
+}
+
+// site traces the number at a system call instruction.
+func (r *resolver) site(p *part, addr uint64) {
+	entries := r.entries(p)
+	covered := false
+	for _, h := range entries {
+		u := r.unit(h, false)
+		if v := u.numbers[addr]; !v.none() {
+			covered = true
+			r.take(u, spot{p, addr}, v)
+		}
+	}
+	if covered {
+		return
+	}
+	for _, h := range append(entries, place{p.image, p.start}) {
+		u := r.unit(h, true)
+		if v := u.numbers[addr]; !v.none() {
+			covered = true
+			r.take(u, spot{p, addr}, v)
+		}
+	}
+	if !covered {
+		r.unknown[spot{p, addr}] = "nothing that leads to it was found"
+	}
+}
+
+// take notes the numbers of a value, and asks for what it depends on.
+func (r *resolver) take(u *unit, at spot, v value) {
+	if v.top || v.stack {
+		if _, ok := r.unknown[at]; !ok {
+			r.unknown[at] = "the number is computed, or comes from memory"
+		}
+		return
+	}
+	for _, c := range v.consts {
+		n := uint32(c)
+		if old, ok := r.numbers[n]; !ok || less(at, old) {
+			r.numbers[n] = at
+		}
+	}
+	for _, p := range v.params {
+		d := demand{u.head, p}
+		if !r.asked[d] {
+			r.asked[d] = true
+			r.queue = append(r.queue, d)
+		}
+	}
+}
+
+func less(a, b spot) bool {
+	if a.part.image != b.part.image {
+		return a.part.image.order < b.part.image.order
+	}
+	return a.addr < b.addr
+}
+
+// answer asks everybody who enters a unit what they bring.
+func (r *resolver) answer(d demand) {
+	if d.param.global != 0 {
+		r.variable(d)
+		return
+	}
+	p := d.head.image.partAt(d.head.addr)
+	// A pointer that is called where it lies has told all. In Go a call of a function value has the closure in a register, and is not for
+	// a function that assembly or the compiler calls by name.
+	bySlot := slices.ContainsFunc(r.arrivals[d.head], func(a arrival) bool { return a.edge.slot != 0 })
+	if r.taken[d.head] && !d.head.image.golang && !bySlot || len(r.arrivals[d.head]) == 0 {
+		if _, ok := r.unknown[spot{p, d.head.addr}]; !ok {
+			r.unknown[spot{p, d.head.addr}] = "it takes the number from its caller, and may be called through a pointer"
+		}
+	}
+	for _, a := range r.arrivals[d.head] {
+		covered := false
+		for _, loose := range []bool{false, true} {
+			entries := r.entries(a.part)
+			if loose {
+				entries = append(entries, place{a.part.image, a.part.start})
+			}
+			for _, h := range entries {
+				u := r.unit(h, loose)
+				s := u.at[a.edge.from]
+				if s == nil {
+					continue
+				}
+				covered = true
+				v := r.given(a.part.image, s, d.param, a.edge.call)
+				if v.none() {
+					v = top
+				}
+				r.take(u, spot{a.part, a.edge.from}, v)
+			}
+			if covered {
+				break
+			}
+		}
+		if !covered {
+			r.unknown[spot{a.part, a.edge.from}] = "it passes a number on, and nothing that leads to it was found"
+		}
+	}
+}
+
+// given is what an entering state holds for a parameter.
+func (r *resolver) given(m *image, s *state, p param, call bool) value {
+	pushed := m.mach.pushed
+	base := s.regs[m.mach.sp]
+	if call {
+		base = base.add(-pushed)
+	}
+	var v value
+	switch {
+	case p.reg != noReg:
+		v = s.regs[p.reg]
+	case !base.stack:
+		return top
+	default:
+		v = s.slot(base.off+p.slot, pushed)
+	}
+	if !p.deref {
+		return v
+	}
+	return m.deref(s, v, p.off)
+}
+
+// deref is the word that a value points to.
+func (m *image) deref(s *state, v value, off int64) value {
+	switch {
+	case v.stack:
+		return s.slot(v.off+off, m.mach.pushed)
+	case len(v.params) == 1 && len(v.consts) == 0 && !v.top && !v.params[0].deref:
+		q := v.params[0]
+		q.deref, q.off = true, off
+		return value{params: []param{q}}
+	case len(v.consts) > 0 && len(v.params) == 0 && !v.top:
+		var out value
+		for _, a := range v.consts {
+			n, ok := m.constantAt(uint64(a+off), 4)
+			if !ok {
+				return top
+			}
+			out = out.join(constant(n))
+		}
+		return out
+	}
+	return top
+}
+
+// variable asks everybody who writes to a variable.
+func (r *resolver) variable(d demand) {
+	m := d.head.image
+	found := false
+	for _, p := range m.parts {
+		for _, w := range p.writes {
+			if w.to != d.param.global || r.reached[p] == (origin{}) {
+				continue
+			}
+			for _, h := range r.entries(p) {
+				u := r.unit(h, false)
+				v, ok := u.stores[w.from]
+				if !ok {
+					continue
+				}
+				found = true
+				if d.param.deref {
+					v = m.deref(nothing(), v, d.param.off)
+				}
+				r.take(u, spot{p, w.from}, v)
+			}
+		}
+	}
+	const near = 64
+	pointed := slices.ContainsFunc(r.order, func(p *part) bool {
+		return p.image == m && slices.ContainsFunc(p.leas, func(a uint64) bool { return a <= d.param.global && d.param.global-a < near })
+	})
+	if !found && pointed { // else nothing that is reached writes to it
+		p := m.partAt(d.head.addr)
+		r.unknown[spot{p, d.head.addr}] = fmt.Sprintf("the number comes from a variable at %#x", d.param.global)
+	}
+}

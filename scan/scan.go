@@ -1,0 +1,218 @@
+package scan
+
+import (
+	"cmp"
+	"context"
+	"debug/elf"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"monban/abi"
+)
+
+// Options say what belongs to a program beside what the loader loads.
+type Options struct {
+	Root        string   // the file system that the program is for; "" is this one
+	Also        []string // modules that it loads by dlopen
+	Follow      []string // programs that it executes
+	LibraryPath []string // where the loader looks first, as LD_LIBRARY_PATH
+}
+
+// A Result is what programs can reach.
+type Result struct {
+	Arch       abi.Arch
+	Files      []string // programs, interpreters, libraries and modules
+	Calls      []Call   // by number
+	Unresolved []Site   // where a call's number could not be traced: there, any call is possible
+	Loaders    []string // files that load modules by dlopen; which ones is not known
+	Programs   []string // programs that stand by path in code that is reached, if it can execute
+}
+
+// A Call is a system call that can be reached, and one way there.
+type Call struct {
+	Nr   uint32
+	Name string // "" for a number that no call has
+	Path []Step // from the start to the instruction that sets the number; empty for what the kernel itself makes a program call
+}
+
+// A Step is a function on the way to a call.
+type Step struct {
+	File     string
+	Function string // its name, or its address where it has none
+	How      string // how it is reached: calls, jumps, by pointer, …
+}
+
+// A Site is an instruction whose call is not known.
+type Site struct {
+	File     string
+	Function string
+	Address  uint64
+	Why      string
+}
+
+// A BadFileError says why a file cannot be scanned.
+type BadFileError struct{ File, Why string }
+
+func (e *BadFileError) Error() string { return e.File + ": " + e.Why }
+
+// kernels are calls that the kernel makes a program make: how a signal handler returns, and how a call goes on after a stop.
+var kernels = []string{"rt_sigreturn", "restart_syscall"}
+
+// Files scans programs, together with all that they load. Programs of different architectures are not scanned together. It fails with a
+// BadFileError, an error that names a missing file, or the context's.
+func Files(ctx context.Context, programs []string, o Options) (*Result, error) {
+	r := &Result{}
+	numbers := map[uint32]Call{}
+	mach := elf.EM_NONE
+	for k, name := range slices.Concat(programs, o.Follow) {
+		one, m, err := program(ctx, name, o)
+		switch {
+		case err != nil:
+			return nil, err
+		case k > 0 && m != mach:
+			return nil, fmt.Errorf("%s: for %v, and %s is for %v: scan them apart", name, m, programs[0], mach)
+		}
+		mach = m
+		r.Arch = one.Arch
+		r.Files = union(r.Files, one.Files)
+		r.Loaders = union(r.Loaders, one.Loaders)
+		r.Programs = union(r.Programs, one.Programs)
+		for _, s := range one.Unresolved {
+			if !slices.Contains(r.Unresolved, s) {
+				r.Unresolved = append(r.Unresolved, s)
+			}
+		}
+		for _, c := range one.Calls {
+			if _, ok := numbers[c.Nr]; !ok {
+				numbers[c.Nr] = c
+			}
+		}
+	}
+	r.Calls = slices.SortedFunc(maps.Values(numbers), func(a, b Call) int { return cmp.Compare(a.Nr, b.Nr) })
+	r.Programs = slices.DeleteFunc(r.Programs, func(p string) bool { return slices.Contains(r.Files, p) })
+	return r, nil
+}
+
+func union(a, b []string) []string {
+	for _, s := range b {
+		if !slices.Contains(a, s) {
+			a = append(a, s)
+		}
+	}
+	return a
+}
+
+// program scans one program.
+func program(ctx context.Context, name string, o Options) (r *Result, mach elf.Machine, err error) {
+	l := &loader{root: strings.TrimSuffix(o.Root, "/"), paths: o.LibraryPath, byPath: map[string]*image{}}
+	first, err := l.load(name)
+	if err != nil {
+		return nil, 0, err
+	}
+	first.roots = append(first.roots, first.file.Entry)
+	if first.file.Entry == 0 { // a library by itself: what anybody may call
+		first.roots = append(first.roots, first.functionsExported()...)
+	}
+	for _, also := range o.Also {
+		m, err := l.load(also)
+		if err != nil {
+			return nil, 0, err
+		}
+		m.roots = append(m.roots, m.functionsExported()...)
+	}
+	g, err := newGraph(ctx, l)
+	if err != nil {
+		return nil, 0, err
+	}
+	r = g.resolve().result(first)
+	return r, first.file.Machine, nil
+}
+
+// functionsExported are the functions and tables that a module shows to who loads it.
+func (m *image) functionsExported() (out []uint64) {
+	for _, all := range m.exports {
+		for _, e := range all {
+			out = append(out, e.addr)
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+func (r *resolver) result(first *image) *Result {
+	out := &Result{Arch: abi.X86_64}
+	if first.mach == &arm64 {
+		out.Arch = abi.AArch64
+	}
+	for _, m := range r.images {
+		out.Files = append(out.Files, m.name)
+		if r.loads[m] {
+			out.Loaders = append(out.Loaders, m.name)
+		}
+	}
+	for _, name := range kernels {
+		if nr, ok := out.Arch.Number(name); ok {
+			if _, found := r.numbers[nr]; !found {
+				out.Calls = append(out.Calls, Call{Nr: nr, Name: name})
+			}
+		}
+	}
+	for _, nr := range slices.Sorted(maps.Keys(r.numbers)) {
+		name, _ := out.Arch.Name(nr)
+		out.Calls = append(out.Calls, Call{nr, name, r.path(r.numbers[nr].part)})
+	}
+	slices.SortFunc(out.Calls, func(a, b Call) int { return cmp.Compare(a.Nr, b.Nr) })
+	for at, why := range r.unknown {
+		m := at.part.image
+		out.Unresolved = append(out.Unresolved, Site{m.name, m.function(at.part), at.addr, why})
+	}
+	slices.SortFunc(out.Unresolved, func(a, b Site) int {
+		return cmp.Or(strings.Compare(a.File, b.File), cmp.Compare(a.Address, b.Address))
+	})
+	executes := slices.ContainsFunc(out.Calls, func(c Call) bool { return c.Name == "execve" || c.Name == "execveat" })
+	if executes {
+		for _, s := range r.texts {
+			if strings.HasPrefix(s, "/") && !slices.Contains(out.Programs, s) && r.executable(s) {
+				out.Programs = append(out.Programs, s)
+			}
+		}
+		slices.Sort(out.Programs)
+	}
+	return out
+}
+
+func (l *loader) executable(name string) bool {
+	if filepath.Clean(name) != name {
+		return false
+	}
+	p, err := l.path(name)
+	if err != nil {
+		return false
+	}
+	st, err := os.Stat(p)
+	return err == nil && st.Mode().IsRegular() && st.Mode()&fs.FileMode(0o111) != 0
+}
+
+// function is a part's name, or its address.
+func (m *image) function(p *part) string {
+	if n := m.names[p.start]; n != "" {
+		return n
+	}
+	return fmt.Sprintf("%#x", p.start)
+}
+
+// path is the way from the start to a part.
+func (r *resolver) path(p *part) (steps []Step) {
+	for p != nil && len(steps) < 1000 {
+		o := r.reached[p]
+		steps = append(steps, Step{p.image.name, p.image.function(p), o.how})
+		p = o.from
+	}
+	slices.Reverse(steps)
+	return steps
+}

@@ -1,0 +1,64 @@
+package scan
+
+// x86Length is the length of an instruction that the decoder does not know, from the regular form that all have: prefixes, opcode, ModRM,
+// SIB, displacement. Of what is not of the extended opcode maps it is 1.
+func x86Length(b []byte) int {
+	at := 0
+	for at < len(b) && (b[at] == 0x66 || b[at] == 0xf2 || b[at] == 0xf3 || b[at] == 0x2e || b[at] == 0x3e || b[at] == 0xf0 ||
+		b[at] == 0x64 || b[at] == 0x65) {
+		at++
+	}
+	var opmap byte
+	switch {
+	case at+3 < len(b) && b[at] == 0xc5:
+		at, opmap = at+2, 1
+	case at+4 < len(b) && b[at] == 0xc4:
+		at, opmap = at+3, b[at+1]&0x1f
+	case at+5 < len(b) && b[at] == 0x62:
+		at, opmap = at+4, b[at+1]&7
+	default:
+		if at < len(b) && b[at]&0xf0 == 0x40 { // REX
+			at++
+		}
+		if at+2 >= len(b) || b[at] != 0x0f {
+			return 1
+		}
+		at, opmap = at+1, 1
+		if b[at] == 0x38 || b[at] == 0x3a {
+			opmap = 2 + (b[at]-0x38)/2
+			at++
+		}
+	}
+	if at+1 >= len(b) {
+		return 1
+	}
+	op, modrm := b[at], b[at+1]
+	if opmap == 1 && op == 0x77 { // vzeroupper has no operands
+		return at + 1
+	}
+	at += 2
+	mod, rm := modrm>>6, modrm&7
+	if mod != 3 {
+		if rm == 4 && at < len(b) {
+			if mod == 0 && b[at]&7 == 5 {
+				at += 4
+			}
+			at++
+		} else if mod == 0 && rm == 5 {
+			at += 4
+		}
+		switch mod {
+		case 1:
+			at++
+		case 2:
+			at += 4
+		}
+	}
+	if opmap == 3 || opmap == 1 && (op >= 0x70 && op <= 0x73 || op == 0xa4 || op == 0xac || op == 0xba || op >= 0xc2 && op <= 0xc6 && op != 0xc3) {
+		at++
+	}
+	if at > len(b) {
+		return 1
+	}
+	return at
+}
