@@ -4,7 +4,7 @@ import "encoding/binary"
 
 // Registers are X0…X30 and SP. Only some dozen forms of instructions matter, all of fixed encoding (Arm ARM, C4), so they are told apart by
 // their bits: a decoder of text or of all operands would have to be taken apart again.
-var arm64 = machine{decode: decodeARM64, number: 8, sp: 31, frame: 29, preserved: 0x7ff<<19 | 1<<31, align: 4}
+var arm64 = machine{decode: decodeARM64, number: 8, sp: 31, frame: 29, preserved: 0x7ff<<19 | 1<<31, ends: 139, second: 1}
 
 const (
 	armSP  reg    = 31
@@ -43,7 +43,7 @@ func decodeARM64(code []byte, addr uint64, _ bool) inst {
 		case 1:
 			i.kind, i.src = kindCall, rn
 		default:
-			i.kind = kindEnd
+			i.kind, i.returns = kindEnd, true
 		}
 	case w&0xffe0001f == 0xd4000001: // SVC
 		i.kind, i.dst = kindSyscall, 0

@@ -124,9 +124,16 @@ func (f *flow) block(addr uint64, s *state) {
 		case kindEnd:
 			return
 		case kindSyscall:
-			f.unit.numbers[addr] = f.unit.numbers[addr].join(s.regs[mach.number])
+			nr := s.regs[mach.number]
+			f.unit.numbers[addr] = f.unit.numbers[addr].join(nr)
+			if len(nr.consts) == 1 && len(nr.params) == 0 && nr.consts[0] == mach.ends {
+				return
+			}
 		case kindCall:
 			f.leave(addr, s)
+			if i.target != 0 && f.neverReturns(place{f.m, i.target}, 0) || i.slot != 0 && f.slotNeverReturns(f.m, i.slot, 0) {
+				return
+			}
 			kept := mach.preserved
 			if f.m.golang {
 				kept = 1<<mach.frame | 1<<mach.sp

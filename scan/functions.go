@@ -74,7 +74,10 @@ func (m *image) called() {
 // unwind reads the bounds of functions, and their landing pads, from .eh_frame, and says how many there are.
 func (m *image) unwind() (n int) {
 	b, addr := m.section(".eh_frame")
-	type cie struct{ lsda, pc byte }
+	type cie struct {
+		lsda, pc byte
+		signal   bool
+	}
 	cies := map[int]cie{}
 	for off := 0; off+8 <= len(b); {
 		size := int(binary.LittleEndian.Uint32(b[off:]))
@@ -89,7 +92,7 @@ func (m *image) unwind() (n int) {
 		body := reader{b: b[:end], off: off + 8, addr: addr}
 		id := int(binary.LittleEndian.Uint32(b[off+4:]))
 		if id == 0 {
-			c := cie{omitted, 0}
+			c := cie{lsda: omitted}
 			body.off++ // version
 			words := body.text()
 			body.uleb()
@@ -103,6 +106,8 @@ func (m *image) unwind() (n int) {
 						c.lsda = body.byte()
 					case 'R':
 						c.pc = body.byte()
+					case 'S':
+						c.signal = true
 					case 'P':
 						body.encoded(body.byte())
 					}
@@ -112,6 +117,9 @@ func (m *image) unwind() (n int) {
 		} else if c, ok := cies[off+4-id]; ok {
 			start := body.encoded(c.pc)
 			length := body.encoded(c.pc & 0x0f)
+			if c.signal { // a signal handler's return: described from the byte before it on, for unwinders' sake
+				start, length = start+1, length-1
+			}
 			if !body.bad && m.isCode(start) {
 				n++
 				m.starts = append(m.starts, start)

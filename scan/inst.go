@@ -36,6 +36,7 @@ type inst struct {
 	src     reg
 	base    reg    // of memory; noReg where the address is absolute, in ref
 	width   uint8  // of memory, in bytes
+	returns bool   // of kindEnd: to the caller
 	unknown bool   // what is stored is not known
 	imm     int64  // a value, or what is added to base
 	value   int64  // what is stored
@@ -53,5 +54,6 @@ type machine struct {
 	frame     reg    // kept by Go's functions, too
 	preserved uint32 // the registers that a called C function keeps
 	pushed    int64  // bytes that a call puts on the stack
-	align     int    // of instructions
+	ends      int64  // rt_sigreturn, behind which nothing goes on
+	second    reg    // holds a function's second argument
 }

@@ -38,11 +38,13 @@ type graph struct {
 	bounds   map[*image][]uint64
 	named    map[*image]bool // symbols are looked up by names that stand in it
 	loads    map[*image]bool // it calls dlopen
+	dlsyms   map[place]bool  // dlsym and its like
+	final    map[place]bool  // it is known whether it never returns
 }
 
 func newGraph(ctx context.Context, l *loader) (*graph, error) {
 	g := &graph{loader: l, reached: map[*part]origin{}, heads: map[place]bool{}, taken: map[place]bool{}, arrivals: map[place][]arrival{},
-		chunks: map[place]bool{}, bounds: map[*image][]uint64{}, named: map[*image]bool{}, loads: map[*image]bool{}}
+		chunks: map[place]bool{}, bounds: map[*image][]uint64{}, named: map[*image]bool{}, loads: map[*image]bool{}, final: map[place]bool{}, dlsyms: map[place]bool{}}
 	for k, m := range l.images {
 		m.order = k
 		if err := m.sweep(ctx); err != nil {
@@ -55,13 +57,50 @@ func newGraph(ctx context.Context, l *loader) (*graph, error) {
 			g.point(m, a, origin{how: "the loader calls it"})
 		}
 	}
-	for k := 0; k < len(g.order); k++ {
-		g.follow(g.order[k])
-		if k%4096 == 0 && ctx.Err() != nil {
-			return nil, ctx.Err()
+	for k := 0; ; {
+		for ; k < len(g.order); k++ {
+			g.follow(g.order[k])
+			if k%4096 == 0 && ctx.Err() != nil {
+				return nil, ctx.Err()
+			}
+		}
+		g.lookUps()
+		if k == len(g.order) {
+			return g, nil
 		}
 	}
-	return g, nil
+}
+
+// lookUps follows the names that are given to dlsym, as far as they can be traced. Who gives it others may look up any name that
+// stands in his image.
+func (g *graph) lookUps() {
+	if len(g.dlsyms) == 0 {
+		return
+	}
+	r := newResolver(g)
+	var names []origin
+	r.found = func(at spot, c int64) {
+		b, s := at.part.image.at(uint64(c))
+		if end := bytes.IndexByte(b[:min(len(b), 256)], 0); s != nil && !s.exec && end > 0 {
+			names = append(names, origin{at.part, string(b[:end])})
+		}
+	}
+	for f := range g.dlsyms {
+		r.queue = append(r.queue, demand{f, param{reg: f.image.mach.second}})
+	}
+	r.run()
+	for _, n := range names {
+		for _, m := range g.images {
+			for _, e := range m.exports[n.how] {
+				g.point(m, e.addr, origin{n.from, "looks up by name"})
+			}
+		}
+	}
+	for at := range r.unknown {
+		if at.part.image.partAt(at.addr) != nil && !g.dlsyms[place{at.part.image, at.addr}] {
+			g.byName(at.part.image)
+		}
+	}
 }
 
 // objectAlign is what compilers align larger objects to. An address that code mentions begins an object of its own if it is aligned so;
@@ -184,7 +223,11 @@ func (g *graph) through(m *image, p pointer, o origin) {
 func (g *graph) targets(m *image, p pointer) (out []place) {
 	switch p.symbol {
 	case "dlsym", "dlvsym":
-		g.byName(m)
+		if n, found := g.lookup(p); n != nil && n != m {
+			for _, e := range found {
+				g.dlsyms[place{n, e.addr}] = true
+			}
+		}
 	case "dlopen", "dlmopen":
 		g.loads[m] = true
 	}

@@ -27,13 +27,15 @@ type resolver struct {
 	loose    map[place]*unit
 	asked    map[demand]bool
 	queue    []demand
+	found    func(at spot, c int64)
 	numbers  origins
 	unknown  map[spot]string
 	jumpedBy map[*part][]arrival // jumps into a part, from others
 	headsOf  map[*image][]uint64
 }
 
-func (g *graph) resolve() *resolver {
+// newResolver is for a graph that is complete for now.
+func newResolver(g *graph) *resolver {
 	r := &resolver{graph: g, units: map[place]*unit{}, loose: map[place]*unit{}, asked: map[demand]bool{}, numbers: origins{},
 		unknown: map[spot]string{}, jumpedBy: map[*part][]arrival{}, headsOf: map[*image][]uint64{}}
 	for t, from := range g.arrivals {
@@ -51,6 +53,17 @@ func (g *graph) resolve() *resolver {
 	for _, all := range r.headsOf {
 		slices.Sort(all)
 	}
+	r.found = func(at spot, c int64) {
+		if old, ok := r.numbers[uint32(c)]; !ok || less(at, old) {
+			r.numbers[uint32(c)] = at
+		}
+	}
+	return r
+}
+
+// resolve traces the numbers of all system calls.
+func (g *graph) resolve() *resolver {
+	r := newResolver(g)
 	for _, p := range g.order {
 		for _, a := range p.foreign {
 			r.unknown[spot{p, a}] = "a call of the 32-bit architecture (int 0x80): its number is not traced"
@@ -59,12 +72,16 @@ func (g *graph) resolve() *resolver {
 			r.site(p, a)
 		}
 	}
+	r.run()
+	return r
+}
+
+func (r *resolver) run() {
 	for len(r.queue) > 0 {
 		d := r.queue[len(r.queue)-1]
 		r.queue = r.queue[:len(r.queue)-1]
 		r.answer(d)
 	}
-	return r
 }
 
 func (r *resolver) unit(h place, loose bool) *unit {
@@ -139,10 +156,7 @@ func (r *resolver) take(u *unit, at spot, v value) {
 		return
 	}
 	for _, c := range v.consts {
-		n := uint32(c)
-		if old, ok := r.numbers[n]; !ok || less(at, old) {
-			r.numbers[n] = at
-		}
+		r.found(at, c)
 	}
 	for _, p := range v.params {
 		d := demand{u.head, p}

@@ -7,7 +7,7 @@ import (
 )
 
 // Registers are numbered as the hardware does: AX CX DX BX SP BP SI DI R8…R15.
-var x86 = machine{decode: decodeX86, number: 0, sp: 4, frame: 5, preserved: 1<<3 | 1<<4 | 1<<5 | 0xf<<12, pushed: 8, align: 1}
+var x86 = machine{decode: decodeX86, number: 0, sp: 4, frame: 5, preserved: 1<<3 | 1<<4 | 1<<5 | 0xf<<12, pushed: 8, ends: 15, second: 6}
 
 const (
 	x86SP   reg    = 4
@@ -107,7 +107,9 @@ func x86Inst(i *inst, d *x86asm.Inst, fixed bool) {
 			i.base = x86Reg(mem.Base)
 		}
 		i.src = x86Reg(a)
-	case x86asm.RET, x86asm.UD1, x86asm.UD2, x86asm.HLT, x86asm.IRET, x86asm.IRETD, x86asm.IRETQ, x86asm.LRET, x86asm.UD0:
+	case x86asm.RET, x86asm.LRET, x86asm.IRET, x86asm.IRETD, x86asm.IRETQ:
+		i.kind, i.returns = kindEnd, true
+	case x86asm.UD1, x86asm.UD2, x86asm.HLT, x86asm.UD0:
 		i.kind = kindEnd
 	case x86asm.PUSH:
 		i.kind, i.src, i.width = kindPush, x86Reg(a), 8
