@@ -148,7 +148,7 @@ func armMemory(i *inst, w uint32, offset int64) {
 	}
 }
 
-// armPair is LDP or STP. Of a store the slots are unknown, of a load both registers: spills of call numbers are single.
+// armPair is LDP or STP. Of a load only the first register is known.
 func armPair(i *inst, w uint32, rd, rn reg, imm int64) {
 	vector := w>>26&1 == 1
 	size := int64(4) << (w >> 31)
@@ -162,6 +162,14 @@ func armPair(i *inst, w uint32, rd, rn reg, imm int64) {
 				i.kill |= 1 << r
 			}
 		}
+	}
+	if !vector && size == 8 {
+		i.pair, i.second = w>>22&1 == 0, reg(w>>10&31)
+		i.src = rd
+	}
+	if w>>22&1 == 1 && !vector && mode == 2 && rd != 31 {
+		i.kind, i.dst, i.base, i.imm, i.width = kindLoad, rd, rn, imm*size, uint8(size)
+		i.kill &^= 1 << rd
 	}
 	if w>>22&1 == 0 {
 		i.kind, i.base, i.imm, i.width, i.unknown = kindStore, rn, imm*size, uint8(2*size), true

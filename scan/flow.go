@@ -279,7 +279,10 @@ func (f *flow) step(i *inst, s *state) {
 			}
 		} else if i.base == noReg {
 			f.unit.stores[i.addr] = f.unit.stores[i.addr].join(what)
-		} else if to := s.regs[i.base].add(i.imm); to.stack {
+		} else if to := s.regs[i.base].add(i.imm); to.stack && i.pair {
+			s.put(to.off, 8, s.orZero(i.src))
+			s.put(to.off+8, 8, s.orZero(i.second))
+		} else if to.stack {
 			s.put(to.off, i.width, what)
 		} else if len(to.consts) == 1 {
 			f.unit.stores[i.addr] = f.unit.stores[i.addr].join(what)
@@ -293,6 +296,14 @@ func (f *flow) step(i *inst, s *state) {
 		s.regs[i.dst] = v
 	}
 	f.kill(i, s)
+}
+
+// orZero is a register, or ARM's zero register.
+func (s *state) orZero(r reg) value {
+	if r == armSP {
+		return constant(0)
+	}
+	return s.regs[r]
 }
 
 func (f *flow) kill(i *inst, s *state) {

@@ -34,7 +34,9 @@ type inst struct {
 	kind    kind
 	dst     reg // written; noReg where none
 	src     reg
-	base    reg    // of memory; noReg where the address is absolute, in ref
+	base    reg  // of memory; noReg where the address is absolute, in ref
+	pair    bool // kindStore of src and second, 31 being zero, eight bytes each
+	second  reg
 	width   uint8  // of memory, in bytes
 	returns bool   // of kindEnd: to the caller
 	unknown bool   // what is stored is not known

@@ -30,6 +30,7 @@ type Result struct {
 	Calls      []Call   // by number
 	Unresolved []Site   // where a call's number could not be traced: there, any call is possible
 	Loaders    []string // files that load modules by dlopen; which ones is not known
+	Modules    []string // modules of the name service that libc loads, by nsswitch.conf, if that is reached
 	Programs   []string // programs that stand by path in code that is reached, if it can execute
 }
 
@@ -82,6 +83,7 @@ func Files(ctx context.Context, programs []string, o Options) (*Result, error) {
 		r.Files = union(r.Files, one.Files)
 		r.Loaders = union(r.Loaders, one.Loaders)
 		r.Programs = union(r.Programs, one.Programs)
+		r.Modules = union(r.Modules, one.Modules)
 		for _, s := range one.Unresolved {
 			if !slices.Contains(r.Unresolved, s) {
 				r.Unresolved = append(r.Unresolved, s)
@@ -174,6 +176,12 @@ func (r *resolver) result(first *image) *Result {
 	slices.SortFunc(out.Unresolved, func(a, b Site) int {
 		return cmp.Or(strings.Compare(a.File, b.File), cmp.Compare(a.Address, b.Address))
 	})
+	for _, s := range r.texts {
+		if strings.HasPrefix(s, "libnss_") {
+			out.Modules = r.nameService(first)
+			break
+		}
+	}
 	executes := slices.ContainsFunc(out.Calls, func(c Call) bool { return c.Name == "execve" || c.Name == "execveat" })
 	if executes {
 		for _, s := range r.texts {
@@ -191,11 +199,48 @@ func (l *loader) executable(name string) bool {
 		return false
 	}
 	p, err := l.path(name)
-	if err != nil {
+	if err != nil || strings.HasPrefix(name, "/proc/") {
 		return false
 	}
 	st, err := os.Stat(p)
-	return err == nil && st.Mode().IsRegular() && st.Mode()&fs.FileMode(0o111) != 0
+	if err != nil || !st.Mode().IsRegular() || st.Mode()&fs.FileMode(0o111) == 0 {
+		return false
+	}
+	f, err := os.Open(p)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	head := make([]byte, 4)
+	n, _ := f.Read(head)
+	return string(head[:n]) == elf.ELFMAG || strings.HasPrefix(string(head[:n]), "#!")
+}
+
+// nameService is the list of modules that nsswitch.conf(5) names and that are there but not scanned.
+func (l *loader) nameService(first *image) (out []string) {
+	p, err := l.path("/etc/nsswitch.conf")
+	if err != nil {
+		return nil
+	}
+	b, err := os.ReadFile(p)
+	if err != nil {
+		return nil
+	}
+	for line := range strings.Lines(string(b)) {
+		line, _, _ = strings.Cut(line, "#")
+		_, services, ok := strings.Cut(line, ":")
+		if !ok {
+			continue
+		}
+		for s := range strings.FieldsSeq(services) {
+			path, found := l.find("libnss_"+s+".so.2", first, first, nil)
+			scanned := slices.ContainsFunc(l.images, func(m *image) bool { return filepath.Base(m.name) == filepath.Base(path) })
+			if found && !scanned && !slices.Contains(out, path) {
+				out = append(out, path)
+			}
+		}
+	}
+	return out
 }
 
 // function is a part's name, or its address.

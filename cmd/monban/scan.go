@@ -24,18 +24,18 @@ func scanCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "scan [flags] BINARY…",
 		Short: "learn a gate from a binary",
-		Long: `Scan reads ELF programs, without running them, and writes a gate that allows every system call that
-they can reach: it loads their libraries as the dynamic loader would, follows calls and function pointers
-from the entry point, and traces the number of each system call back to where it is set. It knows x86_64
-and aarch64, C, C++, Rust and Go, stripped or not, static or not.
+		Long: `Scan reads ELF programs, without running them, and writes a gate that allows every system call
+that they can reach: it loads their libraries as the dynamic loader would, follows calls and
+function pointers from the entry point, and traces the number of each system call back to where it
+is set. It knows x86_64 and aarch64, C, C++, Rust and Go, stripped or not, static or not.
 
-What a run does is a part of that. What a program loads by dlopen (plug-ins, Python's extension modules)
-is named by --also, what it executes by --follow: which ones these are does not stand in a binary, but
-what can be seen of them is said in the gate's comments. So is every instruction whose call could not be
-traced: there, any call is possible.
+What a run does is a part of that. What a program loads by dlopen (plug-ins, Python's extension
+modules) is named by --also, what it executes by --follow: which ones these are does not stand in a
+binary, but what can be seen of them is said in the gate's comments. So is every instruction whose
+call could not be traced: there, any call is possible.
 
---why CALL shows a way from the start to a call. --root DIR looks for everything in another file system,
-such as that of a container image.`,
+--why CALL shows a way from the start to a call. --root DIR looks for everything in another file
+system, such as that of a container image.`,
 		Example: `  monban scan -o ls.gate /bin/ls
   monban scan --follow /bin/sh -o app.gate ./app
   monban scan --why socket /bin/ls
@@ -184,6 +184,7 @@ func scanNotes(b *strings.Builder, r *scan.Result) {
 		}
 	}
 	list("These load modules by dlopen: name those that matter with --also.", r.Loaders)
+	list("libc loads these to look up names, as nsswitch.conf says: name those that matter with --also.", r.Modules)
 	list("These stand in it by path, and it can execute programs: name those that matter with --follow.", r.Programs)
 }
 
@@ -212,6 +213,7 @@ type scanJSON struct {
 	Calls      []scanCallJSON `json:"calls"`
 	Unresolved []scanSiteJSON `json:"unresolved"`
 	Loaders    []string       `json:"loads_modules"`
+	Modules    []string       `json:"name_service"`
 	Programs   []string       `json:"names_programs"`
 }
 
@@ -236,7 +238,7 @@ type scanSiteJSON struct {
 
 func scanned(r *scan.Result) scanJSON {
 	j := scanJSON{Arch: r.Arch.String(), Files: r.Files, Calls: []scanCallJSON{}, Unresolved: []scanSiteJSON{},
-		Loaders: append([]string{}, r.Loaders...), Programs: append([]string{}, r.Programs...)}
+		Loaders: append([]string{}, r.Loaders...), Modules: append([]string{}, r.Modules...), Programs: append([]string{}, r.Programs...)}
 	for _, c := range r.Calls {
 		call := scanCallJSON{Name: c.Name, Number: c.Nr, Path: []scanStepJSON{}}
 		for _, s := range c.Path {

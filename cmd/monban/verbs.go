@@ -18,7 +18,7 @@ var verbs = []struct {
 		explainCommand, askCommand, diffCommand, dumpCommand, disasmCommand, syscallsCommand,
 	}},
 	{"check", "Check gates", []func() *cobra.Command{testCommand, lintCommand}},
-	{"learn", "Learn a gate", []func() *cobra.Command{recordCommand, scanCommand}},
+	{"learn", "Learn a gate", []func() *cobra.Command{recordCommand, scanCommand, learnCommand}},
 	{"translate", "Write and translate gates", []func() *cobra.Command{
 		fmtCommand, convertCommand, mergeCommand, compileCommand, asmCommand,
 	}},

@@ -1,0 +1,255 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"monban/abi"
+	"monban/format"
+	"monban/inspect"
+	"monban/policy"
+	"monban/record"
+	"monban/scan"
+	"monban/verdict"
+)
+
+// tiers are what --reachable takes, as actions.
+var tiers = map[string]string{"allow": "allow", "log": "log", "notify": "notify", "errno": "errno(EPERM)", "kill": "kill_process"}
+
+func learnCommand() *cobra.Command {
+	var out, to, target, args, other, backend, reachable string
+	var also, follow []string
+	cmd := &cobra.Command{
+		Use:   "learn [flags] [--] COMMAND [ARG…]",
+		Short: "learn a gate from a run and its binaries",
+		Long: `Learn records a run, as record does, scans the programs that took part in it, as scan does, and
+writes one gate with three tiers: what was observed is allowed; what the programs can reach but did
+not do is for --reachable to say; what they cannot reach is refused.
+
+--reachable is log (the default: it passes, and the kernel's log tells, so that a later record
+--from-denials or a look at the log can move it to the first tier), allow, notify, errno or kill.`,
+		Example: `  monban learn -o app.gate -- ./app --once
+  monban learn --reachable errno -o app.gate -- ./app`,
+		Args: cobra.MinimumNArgs(1),
+		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+			return nil, cobra.ShellCompDirectiveDefault
+		},
+		RunE: func(cmd *cobra.Command, command []string) error {
+			o := record.Options{Default: other, Native: abi.Native()}
+			i := slices.Index([]string{"none", "safe", "all"}, args)
+			if i < 0 {
+				return exit{exitUsage, fmt.Errorf("--args %s: there are none, safe and all", args)}
+			}
+			o.Args = record.Args(i)
+			if _, err := policy.ParseAction(other); err != nil {
+				return exit{exitUsage, fmt.Errorf("--default: %w", err)}
+			}
+			tier, ok := tiers[reachable]
+			if !ok {
+				return exit{exitUsage, fmt.Errorf("--reachable %s: there are allow, log, notify, errno and kill", reachable)}
+			}
+			if tier == "log" && !cmd.Flags().Changed("reachable") && !logs() {
+				tier = tiers["errno"]
+				say("this kernel cannot log calls: what is reachable and was not seen is refused (--reachable)")
+			}
+			if !slices.Contains([]string{"", "ebpf", "notify", "ptrace"}, backend) {
+				return exit{exitUsage, fmt.Errorf("--backend %s: there are ebpf, notify and ptrace", backend)}
+			}
+			f, err := writable(to)
+			if err != nil {
+				return exit{exitUsage, err}
+			}
+			if target == "docker" || target == "podman" || target == "containerd" || target == "kubernetes" {
+				o.Extra = append(o.Extra, record.Runc)
+			}
+			// The program is scanned first: what cannot be scanned should not have run for an hour.
+			scanOptions := scan.Options{Also: also, Follow: follow, LibraryPath: filepath.SplitList(os.Getenv("LD_LIBRARY_PATH"))}
+			first, err := binaryOf(command[0])
+			if err != nil {
+				return err
+			}
+			if _, err := scan.Files(cmd.Context(), []string{first}, scanOptions); err != nil {
+				return exit{exitUsage, err}
+			}
+			rec, result, err := recorded(cmd.Context(), command, backend, nil)
+			if err != nil {
+				return err
+			}
+			programs, lost := programsOf(cmd.Context(), rec, first, scanOptions)
+			r, err := scan.Files(cmd.Context(), programs, scanOptions)
+			if err != nil {
+				return exit{exitUsage, err}
+			}
+			text, err := learntText(rec, r, o, programs, lost, tier)
+			if err != nil {
+				return exit{exitUsage, err}
+			}
+			src := []byte(text)
+			if f.Name != "gate" {
+				p, err := policy.Load("the gate", src, policy.Options{Native: &o.Native})
+				if err != nil {
+					return exit{exitUsage, err}
+				}
+				gateFormat, _ := format.Find("gate")
+				t, err := format.Write(&format.Gate{Name: "the gate", Format: gateFormat, Policy: p}, f, target, format.DefaultOptions())
+				if err != nil {
+					return exit{exitUsage, err}
+				}
+				src = t.Bytes
+			}
+			if err := keep(cmd, out, src, f.Binary); err != nil {
+				return err
+			}
+			if status := statusOf(result); status != 0 {
+				return exit{status, nil}
+			}
+			return nil
+		},
+	}
+	cmd.Flags().SetInterspersed(false)
+	cmd.Flags().StringVarP(&out, "output", "o", "", "write the gate to this file")
+	cmd.Flags().StringVar(&to, "to", "gate", "format of the gate: as convert's --to")
+	cmd.Flags().StringVar(&target, "for", "", "the runtime that will load it; its own calls are allowed, too")
+	cmd.Flags().StringVar(&args, "args", "safe", "which arguments to hold to what was seen: none, safe, all")
+	cmd.Flags().StringVar(&other, "default", "errno(EPERM)", "the action for what cannot be reached")
+	cmd.Flags().StringVar(&reachable, "reachable", "log", "what can be reached and was not seen: allow, log, notify, errno, kill")
+	cmd.Flags().StringVar(&backend, "backend", "", "how to watch: ebpf (root), ptrace or notify (default: ebpf, else ptrace)")
+	cmd.Flags().StringArrayVar(&also, "also", nil, "a module that a program loads by dlopen (may be repeated)")
+	cmd.Flags().StringArrayVar(&follow, "follow", nil, "a further program that may be executed (may be repeated)")
+	return cmd
+}
+
+// logs says whether the kernel has the action (4.14).
+func logs() bool {
+	b, err := os.ReadFile("/proc/sys/kernel/seccomp/actions_avail")
+	return err == nil && slices.Contains(strings.Fields(string(b)), "log")
+}
+
+// binaryOf is the ELF file that a command runs: of a script, its interpreter.
+func binaryOf(command string) (string, error) {
+	path, err := exec.LookPath(command)
+	switch {
+	case errors.Is(err, exec.ErrDot):
+		path = "./" + command
+	case errors.Is(err, exec.ErrNotFound), errors.Is(err, os.ErrNotExist):
+		return "", exit{127, fmt.Errorf("%s: command not found", command)}
+	case err != nil:
+		return "", exit{126, fmt.Errorf("%s: %w", command, cause(err))}
+	}
+	if path, err = filepath.Abs(path); err != nil {
+		return "", err
+	}
+	for range 4 { // as many as the kernel follows
+		f, err := os.Open(path)
+		if err != nil {
+			return "", exit{126, fmt.Errorf("%s: %w", command, cause(err))}
+		}
+		head := make([]byte, 256)
+		n, _ := f.Read(head)
+		f.Close()
+		line, script := bytes.CutPrefix(head[:n], []byte("#!"))
+		if !script {
+			return path, nil
+		}
+		line, _, _ = bytes.Cut(line, []byte("\n"))
+		words := strings.Fields(string(line))
+		if len(words) == 0 {
+			break
+		}
+		path = words[0]
+		if filepath.Base(path) == "env" && len(words) > 1 && !strings.HasPrefix(words[1], "-") {
+			if found, err := exec.LookPath(words[1]); err == nil {
+				path = found
+			}
+		}
+	}
+	return path, nil
+}
+
+// programsOf are the files of the programs that took part in a run, and the names of those that were not found.
+func programsOf(ctx context.Context, rec *record.Recording, first string, o scan.Options) (files, lost []string) {
+	files = []string{first}
+	var names []string
+	for _, c := range rec.Calls {
+		for name := range c.Programs {
+			if !slices.Contains(names, name) {
+				names = append(names, name)
+			}
+		}
+	}
+	slices.Sort(names)
+	for _, name := range names {
+		if name == filepath.Base(first) {
+			continue
+		}
+		path, err := exec.LookPath(name)
+		if err == nil {
+			path, err = binaryOf(path)
+		}
+		if _, serr := scan.Files(ctx, []string{path}, o); err != nil || serr != nil {
+			lost = append(lost, name)
+			continue
+		}
+		if !slices.Contains(files, path) {
+			files = append(files, path)
+		}
+	}
+	return files, lost
+}
+
+// learntText is the gate: what was seen, then what can be reached beside.
+func learntText(rec *record.Recording, r *scan.Result, o record.Options, programs, lost []string, tier string) (string, error) {
+	var b strings.Builder
+	fmt.Fprintf(&b, "# Learnt by monban learn, in three tiers: observed (allowed), reachable but never seen (%s), unreachable (%s).\n", tier, o.Default)
+	fmt.Fprintf(&b, "# Scanned: %s, and what they load; they reach %s.\n", strings.Join(programs, " "), plural(len(r.Calls), "call"))
+	if len(lost) > 0 {
+		fmt.Fprintf(&b, "# Not scanned, because only their names are known: %s (name their files with --follow).\n", strings.Join(lost, " "))
+	}
+	scanNotes(&b, r)
+	b.WriteString("#\n")
+	observed := rec.Text(o)
+	b.WriteString(observed)
+	p, err := policy.Load("the recording", []byte(observed), policy.Options{Native: &o.Native})
+	if err != nil {
+		return "", err
+	}
+	v, err := p.Verdict(verdict.NewSpace(verdict.DefaultBudget))
+	if err != nil {
+		return "", err
+	}
+	settled := map[string]bool{"clone3": rec.Clone3[r.Arch] > 0} // answered so that libc takes clone
+	for _, call := range inspect.Summarise(v, r.Arch).Calls {
+		settled[call.Name] = settled[call.Name] || call.Passes() == inspect.Always
+	}
+	var unseen []string
+	for _, c := range r.Calls {
+		if c.Name != "" && !settled[c.Name] {
+			unseen = append(unseen, c.Name)
+		}
+	}
+	if r.Arch == o.Native && len(unseen) > 0 {
+		fmt.Fprintf(&b, "\n# Reachable, never seen in this run (or not with such arguments): %s.\n", plural(len(unseen), "call"))
+		start := ""
+		if len(rec.Archs(o.Native)) > 1 {
+			start = "on " + r.Arch.String() + ": "
+		}
+		callLines(&b, start+tier, unseen)
+	}
+	if _, err := policy.Load("the gate", []byte(b.String()), policy.Options{Native: &o.Native}); err != nil {
+		return "", err
+	}
+	parsed, err := policy.Parse("the gate", []byte(b.String()))
+	if err != nil {
+		return "", err
+	}
+	return string(parsed.Format()), nil
+}
