@@ -15,11 +15,10 @@ import (
 
 // A loader finds libraries as ld.so does.
 type loader struct {
-	root    string
-	paths   []string // LD_LIBRARY_PATH
-	images  []*image // in the order in which symbols are looked up
-	byPath  map[string]*image
-	missing error
+	root   string
+	paths  []string // LD_LIBRARY_PATH
+	images []*image // in the order in which symbols are looked up
+	byPath map[string]*image
 }
 
 // path is where a file of the root lies here.

@@ -26,6 +26,13 @@ type arrival struct {
 	edge edge
 }
 
+// A pending pointer is still to be followed.
+type pending struct {
+	image   *image
+	pointer pointer
+	origin  origin
+}
+
 // A graph is what can be reached from what the loader calls.
 type graph struct {
 	*loader
@@ -36,6 +43,7 @@ type graph struct {
 	arrivals map[place][]arrival
 	chunks   map[place]bool // data that is reached, by its begin
 	bounds   map[*image][]uint64
+	pending  []pending
 	named    map[*image]bool // symbols are looked up by names that stand in it
 	loads    map[*image]bool // it calls dlopen
 	dlsyms   map[place]bool  // dlsym and its like
@@ -57,14 +65,17 @@ func newGraph(ctx context.Context, l *loader) (*graph, error) {
 			g.point(m, a, origin{how: "the loader calls it"})
 		}
 	}
+	g.drain()
 	for k := 0; ; {
 		for ; k < len(g.order); k++ {
 			g.follow(g.order[k])
+			g.drain()
 			if k%4096 == 0 && ctx.Err() != nil {
 				return nil, ctx.Err()
 			}
 		}
 		g.lookUps()
+		g.drain()
 		if k == len(g.order) {
 			return g, nil
 		}
@@ -172,14 +183,10 @@ func (g *graph) point(m *image, addr uint64, o origin) {
 }
 
 func (g *graph) data(m *image, addr uint64, o origin) {
-	if p, ok := m.pointerAt(addr); ok && p.got {
-		g.through(m, p, o)
-		return
-	}
-	if m.inGot(addr) {
-		if p, ok := m.pointerAt(addr); ok && !g.chunks[place{m, addr}] {
+	if p, ok := m.pointerAt(addr); ok && p.got || m.inGot(addr) {
+		if ok && !g.chunks[place{m, addr}] {
 			g.chunks[place{m, addr}] = true
-			g.through(m, p, o)
+			g.pending = append(g.pending, pending{m, p, o})
 		}
 		return
 	}
@@ -201,7 +208,16 @@ func (g *graph) data(m *image, addr uint64, o origin) {
 	g.chunks[place{m, begin}] = true
 	i, _ := slices.BinarySearchFunc(m.pointers, begin, func(p pointer, a uint64) int { return cmp.Compare(p.at, a) })
 	for ; i < len(m.pointers) && m.pointers[i].at < end; i++ {
-		g.through(m, m.pointers[i], o)
+		g.pending = append(g.pending, pending{m, m.pointers[i], o})
+	}
+}
+
+// drain follows the pointers of the data that was reached.
+func (g *graph) drain() {
+	for len(g.pending) > 0 {
+		p := g.pending[len(g.pending)-1]
+		g.pending = g.pending[:len(g.pending)-1]
+		g.through(p.image, p.pointer, p.origin)
 	}
 }
 
