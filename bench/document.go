@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	_ "embed"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -23,8 +24,9 @@ const deniedCall = "kexec_load"
 
 // A document is all that is told.
 type document struct {
-	sections []*section
-	leftOut  []string
+	sections  []*section
+	leftOut   []string
+	recording *recording
 }
 
 // print writes the tables alone.
@@ -36,6 +38,7 @@ func (d *document) print(w io.Writer) error {
 			fmt.Fprintf(&b, "\n%s", t)
 		}
 	}
+	fmt.Fprintf(&b, "\nRecording %s\n\n%s", d.recording.Command(), d.recording.Table())
 	_, err := io.WriteString(w, b.String())
 	return err
 }
@@ -53,14 +56,16 @@ func (d *document) write(out string) error {
 	if err := os.WriteFile(out, []byte(b.String()), 0o644); err != nil {
 		return err
 	}
-	return os.WriteFile(chartFile(out), []byte(chart(d.sections[0])), 0o644)
+	return errors.Join(os.WriteFile(chartFile(out), []byte(chart(d.sections[0])), 0o644),
+		os.WriteFile(recordingChart(out), []byte(d.recording.chart()), 0o644))
 }
 
 // What the template asks for.
 
-func (d *document) Sections() []*section { return d.sections }
-func (d *document) LeftOut() []string    { return d.leftOut }
-func (d *document) Go() string           { return runtime.Version() }
+func (d *document) Sections() []*section  { return d.sections }
+func (d *document) Recording() *recording { return d.recording }
+func (d *document) LeftOut() []string     { return d.leftOut }
+func (d *document) Go() string            { return runtime.Version() }
 func (d *document) Versions() table {
 	return table{
 		{"compiler", "version"},

@@ -1,5 +1,5 @@
 // Bench compares Monban's compiler with others, side by side in one run: what they make of the same policies, how long they take, and
-// what the kernel then needs. It is a module of its own because two of the others need cgo.
+// what the kernel then needs; and its recorders with each other and with strace. It is a module of its own because two of the others need cgo.
 //
 //	go run -tags seccomp . [-short] [-o ../docs/performance.md]
 package main
@@ -15,11 +15,14 @@ import (
 )
 
 // effort is how often things are measured.
-type effort struct{ compile, crosvm, live int }
+type effort struct {
+	compile, crosvm, live, record int
+	recorded                      string // the directory that find goes through
+}
 
 var (
-	full  = effort{compile: 25, crosvm: 7, live: 40}
-	quick = effort{compile: 3, crosvm: 1, live: 2}
+	full  = effort{compile: 25, crosvm: 7, live: 40, record: 9, recorded: "/usr"}
+	quick = effort{compile: 3, crosvm: 1, live: 2, record: 1, recorded: "/usr/include"}
 )
 
 func main() {
@@ -84,6 +87,10 @@ func run(e effort, out string) error {
 	default:
 		d.sections = append(d.sections, crosvm)
 	}
+	progress(begin, "recorders")
+	if d.recording, err = measureRecording(e.record, "find", e.recorded); err != nil {
+		return err
+	}
 	for _, line := range d.leftOut {
 		fmt.Fprintln(os.Stderr, line)
 	}
@@ -123,6 +130,9 @@ func measureCrosvm(begin time.Time, rounds int) (*section, error) {
 func progress(begin time.Time, what string) {
 	fmt.Fprintf(os.Stderr, "%3.0f s  %s\n", time.Since(begin).Seconds(), what)
 }
+
+// recordingChart is the place of the recorders' chart.
+func recordingChart(out string) string { return filepath.Join(filepath.Dir(out), "recording.svg") }
 
 // chartFile is the chart's place beside a document.
 func chartFile(out string) string { return strings.TrimSuffix(out, filepath.Ext(out)) + ".svg" }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -105,11 +106,25 @@ var (
 func newRecorder() (*recorder, error) {
 	// Kernels before 5.11 count maps as locked memory; if this fails and matters, the next step says so.
 	_ = unix.Setrlimit(unix.RLIMIT_MEMLOCK, &unix.Rlimit{Cur: unix.RLIM_INFINITY, Max: unix.RLIM_INFINITY})
-	o, err := kernelOffsets()
+	// Reading the kernel's types takes longest: the maps are made meanwhile.
+	var o offsets
+	var failed error
+	var reading sync.WaitGroup
+	reading.Go(func() { o, failed = kernelOffsets() })
+	r := &recorder{}
+	err := r.makeMaps()
+	reading.Wait()
+	if err = errors.Join(failed, err); err == nil {
+		err = r.load(o)
+	}
 	if err != nil {
+		r.close()
 		return nil, err
 	}
-	r := &recorder{}
+	return r, nil
+}
+
+func (r *recorder) makeMaps() (err error) {
 	for _, m := range []struct {
 		to   **ebpf.Map
 		spec ebpf.MapSpec
@@ -121,8 +136,7 @@ func newRecorder() (*recorder, error) {
 		{&r.lost, ebpf.MapSpec{Name: "monban_lost", Type: ebpf.Array, KeySize: 4, ValueSize: 8, MaxEntries: 1}},
 	} {
 		if *m.to, err = ebpf.NewMap(&m.spec); err != nil {
-			r.close()
-			return nil, fmt.Errorf("making a map: %w", err)
+			return fmt.Errorf("making a map: %w", err)
 		}
 	}
 	for i, a := range []abi.Arch{abi.X86_64, abi.X86, abi.X32} {
@@ -136,40 +150,55 @@ func newRecorder() (*recorder, error) {
 			}
 			if n := nr &^ abi.X32Bit; mask != 0 && n < numbers {
 				if err := r.wanted.Put(uint32(i*numbers)+n, mask); err != nil {
-					r.close()
-					return nil, err
+					return err
 				}
 			}
 		}
 	}
+	return nil
+}
+
+// load loads and attaches both programs, each while the other is checked.
+func (r *recorder) load(o offsets) error {
 	// The one that runs for every call is of the kind that reads the kernel's structures without asking a helper (tp_btf, 5.5).
-	for _, c := range []struct {
+	programs := []struct {
 		at   string
 		spec ebpf.ProgramSpec
 	}{
 		{"sys_enter", ebpf.ProgramSpec{Name: "monban_enter", Type: ebpf.Tracing, AttachType: ebpf.AttachTraceRawTp, AttachTo: "sys_enter", Instructions: r.onEnter(o)}},
 		{"sched_process_fork", ebpf.ProgramSpec{Name: "monban_fork", Type: ebpf.RawTracepoint, Instructions: r.onFork(o)}},
-	} {
-		c.spec.License = "Dual MIT/GPL" // bpf_probe_read_kernel is for programs under the GPL or a licence that goes with it
-		p, err := ebpf.NewProgram(&c.spec)
-		if err != nil {
-			r.close()
-			return nil, fmt.Errorf("loading the program for %s: %w", c.at, err)
-		}
-		var l link.Link
-		if c.spec.Type == ebpf.Tracing {
-			l, err = link.AttachTracing(link.TracingOptions{Program: p})
-		} else {
-			l, err = link.AttachRawTracepoint(link.RawTracepointOptions{Name: c.at, Program: p})
-		}
-		p.Close()
-		if err != nil {
-			r.close()
-			return nil, fmt.Errorf("attaching to %s: %w", c.at, err)
-		}
-		r.links = append(r.links, l)
 	}
-	return r, nil
+	links, errs := make([]link.Link, len(programs)), make([]error, len(programs))
+	var wg sync.WaitGroup
+	for i := range programs {
+		wg.Go(func() { links[i], errs[i] = attach(programs[i].at, &programs[i].spec) })
+	}
+	wg.Wait()
+	for _, l := range links {
+		if l != nil {
+			r.links = append(r.links, l)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func attach(at string, spec *ebpf.ProgramSpec) (link.Link, error) {
+	spec.License = "Dual MIT/GPL" // bpf_probe_read_kernel is for programs under the GPL or a licence that goes with it
+	p, err := ebpf.NewProgram(spec)
+	if err != nil {
+		return nil, fmt.Errorf("loading the program for %s: %w", at, err)
+	}
+	defer p.Close()
+	var l link.Link
+	if spec.Type == ebpf.Tracing {
+		l, err = link.AttachTracing(link.TracingOptions{Program: p})
+	} else {
+		l, err = link.AttachRawTracepoint(link.RawTracepointOptions{Name: at, Program: p})
+	}
+	if err != nil {
+		return nil, fmt.Errorf("attaching to %s: %w", at, err)
+	}
+	return l, nil
 }
 
 // Places on the stack.
