@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -14,7 +13,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"monban/abi"
-	"monban/format"
 	"monban/inspect"
 	"monban/policy"
 	"monban/record"
@@ -68,9 +66,7 @@ not do is for --reachable to say; what they cannot reach is refused.
 			if err != nil {
 				return exit{exitUsage, err}
 			}
-			if target == "docker" || target == "podman" || target == "containerd" || target == "kubernetes" {
-				o.Extra = append(o.Extra, record.Runc)
-			}
+			o.Extra = loadersCalls(target)
 			// The program is scanned first: what cannot be scanned should not have run for an hour.
 			scanOptions := scan.Options{Also: also, Follow: follow, LibraryPath: filepath.SplitList(os.Getenv("LD_LIBRARY_PATH"))}
 			first, err := binaryOf(command[0])
@@ -93,20 +89,7 @@ not do is for --reachable to say; what they cannot reach is refused.
 			if err != nil {
 				return exit{exitUsage, err}
 			}
-			src := []byte(text)
-			if f.Name != "gate" {
-				p, err := policy.Load("the gate", src, policy.Options{Native: &o.Native})
-				if err != nil {
-					return exit{exitUsage, err}
-				}
-				gateFormat, _ := format.Find("gate")
-				t, err := format.Write(&format.Gate{Name: "the gate", Format: gateFormat, Policy: p}, f, target, format.DefaultOptions())
-				if err != nil {
-					return exit{exitUsage, err}
-				}
-				src = t.Bytes
-			}
-			if err := keep(cmd, out, src, f.Binary); err != nil {
+			if err := keepAs(cmd, out, f, target, "the gate", text, o.Native); err != nil {
 				return err
 			}
 			if status := statusOf(result); status != 0 {
@@ -136,14 +119,9 @@ func logs() bool {
 
 // binaryOf is the ELF file that a command runs: of a script, its interpreter.
 func binaryOf(command string) (string, error) {
-	path, err := exec.LookPath(command)
-	switch {
-	case errors.Is(err, exec.ErrDot):
-		path = "./" + command
-	case errors.Is(err, exec.ErrNotFound), errors.Is(err, os.ErrNotExist):
-		return "", exit{127, fmt.Errorf("%s: command not found", command)}
-	case err != nil:
-		return "", exit{126, fmt.Errorf("%s: %w", command, cause(err))}
+	path, err := findCommand(command)
+	if err != nil {
+		return "", err
 	}
 	if path, err = filepath.Abs(path); err != nil {
 		return "", err

@@ -19,6 +19,7 @@ import (
 
 	"monban/abi"
 	"monban/format"
+	"monban/format/codec"
 	"monban/inspect"
 	"monban/policy"
 	"monban/record"
@@ -75,9 +76,7 @@ fails or is interrupted. Without -o it goes to standard output after the program
 			if err != nil {
 				return exit{exitUsage, err}
 			}
-			if target == "docker" || target == "podman" || target == "containerd" || target == "kubernetes" {
-				o.Extra = append(o.Extra, record.Runc)
-			}
+			o.Extra = loadersCalls(target)
 			if !slices.Contains([]string{"", "ebpf", "notify", "ptrace"}, backend) {
 				return exit{exitUsage, fmt.Errorf("--backend %s: there are ebpf, notify and ptrace", backend)}
 			}
@@ -129,20 +128,7 @@ fails or is interrupted. Without -o it goes to standard output after the program
 			if err != nil {
 				return exit{exitUsage, err}
 			}
-			src := []byte(text)
-			if f.Name != "gate" {
-				p, err := policy.Load("the recording", src, policy.Options{Native: &o.Native})
-				if err != nil {
-					return exit{exitUsage, err}
-				}
-				gateFormat, _ := format.Find("gate")
-				t, err := format.Write(&format.Gate{Name: "the recording", Format: gateFormat, Policy: p}, f, target, format.DefaultOptions())
-				if err != nil {
-					return exit{exitUsage, err}
-				}
-				src = t.Bytes
-			}
-			if err := keep(cmd, out, src, f.Binary); err != nil {
+			if err := keepAs(cmd, out, f, target, "the recording", text, o.Native); err != nil {
 				return err
 			}
 			if status := statusOf(result); status != 0 {
@@ -187,17 +173,9 @@ func deniedCalls(file string) (*record.Recording, error) {
 
 // recorded runs the command. Interrupts are the program's: what was seen by then is kept.
 func recorded(ctx context.Context, command []string, backend string, known *verdict.Verdict) (*record.Recording, record.Result, error) {
-	path, err := exec.LookPath(command[0])
-	switch {
-	case errors.Is(err, exec.ErrDot):
-		path = "./" + command[0]
-	case errors.Is(err, exec.ErrNotFound), errors.Is(err, os.ErrNotExist):
-		return nil, record.Result{}, exit{127, fmt.Errorf("%s: command not found", command[0])}
-	case err != nil:
-		if e, ok := errors.AsType[*exec.Error](err); ok {
-			err = e.Err
-		}
-		return nil, record.Result{}, exit{126, fmt.Errorf("%s: %w", command[0], cause(err))}
+	path, err := findCommand(command[0])
+	if err != nil {
+		return nil, record.Result{}, err
 	}
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
@@ -292,6 +270,49 @@ func gateText(rec *record.Recording, o record.Options, earlier *format.Gate, nam
 		return "", err
 	}
 	return string(parsed.Format()), nil
+}
+
+// findCommand is the file that a command names, as a shell finds it; the error has a shell's status.
+func findCommand(name string) (string, error) {
+	path, err := exec.LookPath(name)
+	switch {
+	case errors.Is(err, exec.ErrDot):
+		return "./" + name, nil
+	case errors.Is(err, exec.ErrNotFound), errors.Is(err, os.ErrNotExist):
+		return "", exit{127, fmt.Errorf("%s: command not found", name)}
+	case err != nil:
+		if e, ok := errors.AsType[*exec.Error](err); ok {
+			err = e.Err
+		}
+		return "", exit{126, fmt.Errorf("%s: %w", name, cause(err))}
+	}
+	return path, nil
+}
+
+// loadersCalls are the calls that the runtime which will load a gate makes behind it.
+func loadersCalls(target string) []record.Extra {
+	if slices.Contains([]string{"docker", "podman", "containerd", "kubernetes"}, target) {
+		return []record.Extra{record.Runc}
+	}
+	return nil
+}
+
+// keepAs writes a gate that was learnt, in the format that is wanted.
+func keepAs(cmd *cobra.Command, out string, f codec.Format, target, name, text string, native abi.Arch) error {
+	src := []byte(text)
+	if f.Name != "gate" {
+		p, err := policy.Load(name, src, policy.Options{Native: &native})
+		if err != nil {
+			return exit{exitUsage, err}
+		}
+		gateFormat, _ := format.Find("gate")
+		t, err := format.Write(&format.Gate{Name: name, Format: gateFormat, Policy: p}, f, target, format.DefaultOptions())
+		if err != nil {
+			return exit{exitUsage, err}
+		}
+		src = t.Bytes
+	}
+	return keep(cmd, out, src, f.Binary)
 }
 
 // keep writes the gate; where that is impossible, to another place, which is named: a run may have taken hours.

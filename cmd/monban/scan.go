@@ -10,7 +10,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"monban/abi"
-	"monban/format"
 	"monban/inspect"
 	"monban/policy"
 	"monban/record"
@@ -69,24 +68,12 @@ system, such as that of a container image.`,
 			case asJSON:
 				return printJSON(cmd.OutOrStdout(), "scan/1", scanned(r))
 			}
-			var extra []record.Extra
-			if target == "docker" || target == "podman" || target == "containerd" || target == "kubernetes" {
-				extra = append(extra, record.Runc)
-			}
-			src := []byte(scanText(names, r, other, extra))
-			p, err := policy.Load("the scan", src, policy.Options{Native: &r.Arch})
-			if err != nil {
+			extra := loadersCalls(target)
+			text := scanText(names, r, other, extra)
+			if _, err := policy.Load("the scan", []byte(text), policy.Options{Native: &r.Arch}); err != nil {
 				return exit{exitUsage, err}
 			}
-			if f.Name != "gate" {
-				gateFormat, _ := format.Find("gate")
-				t, err := format.Write(&format.Gate{Name: "the scan", Format: gateFormat, Policy: p}, f, target, format.DefaultOptions())
-				if err != nil {
-					return exit{exitUsage, err}
-				}
-				src = t.Bytes
-			}
-			return keep(cmd, out, src, f.Binary)
+			return keepAs(cmd, out, f, target, "the scan", text, r.Arch)
 		},
 	}
 	cmd.Flags().StringVarP(&out, "output", "o", "", "write the gate to this file")
