@@ -32,8 +32,11 @@ func decodeARM64(code []byte, addr uint64, _ bool) inst {
 		if w>>31 == 1 {
 			i.kind = kindCall
 		}
-	case w&0xff000010 == 0x54000000, w&0x7e000000 == 0x34000000: // B.cond, CBZ, CBNZ
+	case w&0xff000010 == 0x54000000: // B.cond
 		i.kind, i.target = kindBranch, addr+uint64(signed(5, 19)*4)
+	case w&0x7e000000 == 0x34000000: // CBZ, CBNZ
+		i.kind, i.target = kindBranch, addr+uint64(signed(5, 19)*4)
+		i.src, i.zero = zero(rd), taken+branch(w>>24&1)
 	case w&0x7e000000 == 0x36000000: // TBZ, TBNZ
 		i.kind, i.target = kindBranch, addr+uint64(signed(5, 14)*4)
 	case w&0xfe000000 == 0xd6000000: // BR, BLR, RET and those with authentication

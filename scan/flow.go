@@ -107,6 +107,7 @@ func (f *flow) leave(addr uint64, s *state) {
 // block goes on from an address until it has to be left.
 func (f *flow) block(addr uint64, s *state) {
 	mach := f.m.mach
+	tested := noReg
 	for first := true; ; first = false {
 		if !first && f.states[addr] != nil {
 			f.enter(addr, s)
@@ -120,6 +121,9 @@ func (f *flow) block(addr uint64, s *state) {
 			return
 		}
 		i := mach.decode(code, addr, f.m.fixed)
+		if i.kind != kindBranch && i.kind != kindTest {
+			tested = noReg
+		}
 		switch i.kind {
 		case kindEnd:
 			return
@@ -135,7 +139,7 @@ func (f *flow) block(addr uint64, s *state) {
 				return
 			}
 			kept := mach.preserved
-			if f.m.golang {
+			if f.m.isGo(i.addr) {
 				kept = 1<<mach.frame | 1<<mach.sp
 			}
 			for r := range s.regs {
@@ -154,7 +158,23 @@ func (f *flow) block(addr uint64, s *state) {
 			}
 			return
 		case kindBranch:
-			f.jump(i.target, addr, s)
+			r := tested
+			if i.src != noReg {
+				r = i.src
+			}
+			zero := s
+			if i.zero != neither && r != noReg {
+				zero = s.clone()
+				zero.regs[r] = constant(0)
+			}
+			if i.zero == taken {
+				f.jump(i.target, addr, zero)
+			} else {
+				f.jump(i.target, addr, s)
+				s = zero
+			}
+		case kindTest:
+			tested = i.src
 		default:
 			f.step(&i, s)
 		}

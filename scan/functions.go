@@ -2,7 +2,6 @@ package scan
 
 import (
 	"debug/elf"
-	"debug/gosym"
 	"encoding/binary"
 	"maps"
 	"slices"
@@ -36,7 +35,7 @@ func (m *image) functions() {
 	m.starts = append(m.starts, m.file.Entry)
 	framed := slices.Sorted(maps.Keys(m.ends))
 	for _, p := range m.pointers {
-		if p.addr == 0 || p.symbol != "" || m.golang || !m.isCode(p.addr) {
+		if p.addr == 0 || p.symbol != "" || m.isGo(p.addr) || !m.isCode(p.addr) {
 			continue
 		}
 		// Inside a function it is a label of it.
@@ -45,7 +44,7 @@ func (m *image) functions() {
 			m.starts = append(m.starts, p.addr)
 		}
 	}
-	if frames == 0 && !m.golang {
+	if frames == 0 {
 		m.called()
 	}
 	m.starts = slices.DeleteFunc(m.starts, func(a uint64) bool { return !m.isCode(a) })
@@ -62,6 +61,10 @@ func (m *image) called() {
 			continue
 		}
 		for off := 0; off < len(s.data); {
+			if a := s.addr + uint64(off); m.isGo(a) {
+				off += int(m.goEnd - a)
+				continue
+			}
 			i := m.mach.decode(s.data[off:], s.addr+uint64(off), m.fixed)
 			if i.kind == kindCall && i.target != 0 {
 				m.starts = append(m.starts, i.target)
@@ -243,58 +246,6 @@ func (r *reader) encoded(enc byte) uint64 {
 		v += at
 	}
 	return v
-}
-
-// pclntab reads Go's table of functions, and the offsets into code that its types hold for methods.
-func (m *image) pclntab() {
-	name := ".gopclntab"
-	if m.file.Section(name) == nil {
-		name = ".data.rel.ro.gopclntab"
-	}
-	b, at := m.section(name)
-	text := m.file.Section(".text")
-	if len(b) < 32 || text == nil {
-		return
-	}
-	base := text.Addr
-	if start := binary.LittleEndian.Uint64(b[24:]); m.isCode(start) {
-		base = start
-	} else if at, ok := m.runtimeText(); ok {
-		base = at // with cgo, the C start-up code stands before Go's
-	}
-	t, err := gosym.NewTable(nil, gosym.NewLineTable(b, base))
-	if err != nil || len(t.Funcs) == 0 {
-		return
-	}
-	m.golang = true
-	entries := make(map[uint64]bool, len(t.Funcs))
-	for _, f := range t.Funcs {
-		m.starts = append(m.starts, f.Entry)
-		m.names[f.Entry] = f.Name
-		entries[f.Entry] = true
-	}
-	// A method stands in its type as two offsets: of the function for interfaces, and of the one itself.
-	for _, s := range m.segments {
-		for k := -s.addr & 3; k+8 <= uint64(len(s.data)); k += 4 {
-			if a := s.addr + k; a >= at && a < at+uint64(len(b)) {
-				continue
-			}
-			x, y := base+uint64(binary.LittleEndian.Uint32(s.data[k:])), base+uint64(binary.LittleEndian.Uint32(s.data[k+4:]))
-			if x != base && y != base && entries[x] && entries[y] {
-				m.roots = append(m.roots, x, y)
-			}
-		}
-	}
-}
-
-// runtimeText is the symbol that Go's table counts from.
-func (m *image) runtimeText() (uint64, bool) {
-	for a, n := range m.names {
-		if n == "runtime.text" {
-			return a, true
-		}
-	}
-	return 0, false
 }
 
 // bounds are those of the function that an address lies in: up to where the next one starts.

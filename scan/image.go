@@ -41,13 +41,16 @@ type image struct {
 	segments []segment
 	pointers []pointer // by address
 	exports  map[string][]export
-	objects  []uint64 // where data begins that has a symbol, sorted
-	starts   []uint64 // of functions, sorted
+	objects  []uint64          // where data begins that has a symbol, sorted
+	sizes    map[uint64]uint64 // of such data, in bytes, where the symbol says so
+	starts   []uint64          // of functions, sorted
 	ends     map[uint64]uint64
 	pads     map[uint64][]uint64 // landing pads by function
 	names    map[uint64]string
 	roots    []uint64 // what the loader calls, or what anybody may
-	golang   bool
+	golang   bool     // some of it at least; that is where:
+	goText   uint64
+	goEnd    uint64
 	fixed    bool // not relocated: absolute addresses stand in code and data
 	parts    []*part
 	gots     []*elf.Section
@@ -104,7 +107,7 @@ func readImage(path, name string, data []byte) (m *image, err error) {
 		return nil, &BadFileError{name, fmt.Sprintf("truncated or malformed ELF file: %v", err)}
 	}
 	m = &image{path: path, name: name, file: f, exports: map[string][]export{}, ends: map[uint64]uint64{},
-		pads: map[uint64][]uint64{}, names: map[uint64]string{}, fixed: f.Type == elf.ET_EXEC}
+		pads: map[uint64][]uint64{}, names: map[uint64]string{}, sizes: map[uint64]uint64{}, fixed: f.Type == elf.ET_EXEC}
 	switch {
 	case f.Class == elf.ELFCLASS64 && f.Data == elf.ELFDATA2LSB && f.Machine == elf.EM_X86_64:
 		m.mach = &x86
@@ -209,6 +212,7 @@ func (m *image) symbols() {
 			m.names[s.Value] = s.Name
 		case !code && t == elf.STT_OBJECT && m.isData(s.Value):
 			m.objects = append(m.objects, s.Value)
+			m.sizes[s.Value] = max(m.sizes[s.Value], s.Size)
 		}
 	}
 	for _, tag := range []elf.DynTag{elf.DT_INIT, elf.DT_FINI} {
@@ -254,7 +258,7 @@ func (m *image) relocations() {
 	}
 	if m.fixed {
 		for _, s := range m.segments {
-			if s.exec && !m.golang {
+			if s.exec {
 				continue
 			}
 			for k := -s.addr & 7; k+8 <= uint64(len(s.data)); k += 8 {

@@ -18,9 +18,19 @@ const (
 	kindCall         // of target or through slot; indirect where both are 0
 	kindJump         // likewise
 	kindBranch       // conditional
+	kindTest         // whether src is zero; the branch behind it tells
 	kindEnd          // nothing follows
 	kindSyscall      // the machine's system call instruction
 	kindForeign      // a call by another architecture's rules: int 0x80, sysenter
+)
+
+// A branch is a way on from a conditional jump.
+type branch uint8
+
+const (
+	neither branch = iota
+	taken
+	notTaken
 )
 
 type reg int8
@@ -39,6 +49,7 @@ type inst struct {
 	second  reg
 	width   uint8  // of memory, in bytes
 	returns bool   // of kindEnd: to the caller
+	zero    branch // of kindBranch: where src, or what kindTest looked at, is zero
 	unknown bool   // what is stored is not known
 	imm     int64  // a value, or what is added to base
 	value   int64  // what is stored

@@ -46,13 +46,14 @@ type graph struct {
 	pending  []pending
 	named    map[*image]bool // symbols are looked up by names that stand in it
 	loads    map[*image]bool // it calls dlopen
+	lookups  map[*image]bool // it gives dlsym names that are not known
 	dlsyms   map[place]bool  // dlsym and its like
 	final    map[place]bool  // it is known whether it never returns
 }
 
 func newGraph(ctx context.Context, l *loader) (*graph, error) {
 	g := &graph{loader: l, reached: map[*part]origin{}, heads: map[place]bool{}, taken: map[place]bool{}, arrivals: map[place][]arrival{},
-		chunks: map[place]bool{}, bounds: map[*image][]uint64{}, named: map[*image]bool{}, loads: map[*image]bool{}, final: map[place]bool{}, dlsyms: map[place]bool{}}
+		chunks: map[place]bool{}, bounds: map[*image][]uint64{}, named: map[*image]bool{}, loads: map[*image]bool{}, lookups: map[*image]bool{}, final: map[place]bool{}, dlsyms: map[place]bool{}}
 	for k, m := range l.images {
 		m.order = k
 		if err := m.sweep(ctx); err != nil {
@@ -83,7 +84,7 @@ func newGraph(ctx context.Context, l *loader) (*graph, error) {
 }
 
 // lookUps follows the names that are given to dlsym, as far as they can be traced. Who gives it others may look up any name that
-// stands in his image.
+// his image mentions.
 func (g *graph) lookUps() {
 	if len(g.dlsyms) == 0 {
 		return
@@ -109,7 +110,10 @@ func (g *graph) lookUps() {
 	}
 	for at := range r.unknown {
 		if at.part.image.partAt(at.addr) != nil && !g.dlsyms[place{at.part.image, at.addr}] {
-			g.byName(at.part.image)
+			g.lookups[at.part.image] = true
+			if r.unknown[at] != composed { // no name of a whole function stands anywhere then
+				g.byName(at.part.image)
+			}
 		}
 	}
 }
@@ -128,17 +132,17 @@ func (m *image) boundaries() []uint64 {
 	}
 	for _, p := range m.parts {
 		for _, r := range p.refs {
-			if r%objectAlign == 0 || m.golang {
+			if r%objectAlign == 0 {
 				out = append(out, r)
 			}
 		}
 	}
 	for _, p := range m.pointers {
-		if p.symbol == "" && (p.addr%objectAlign == 0 || m.golang) {
+		if p.symbol == "" && p.addr%objectAlign == 0 {
 			out = append(out, p.addr)
 		}
 	}
-	out = slices.DeleteFunc(out, func(a uint64) bool { return !m.isData(a) && !m.golang })
+	out = slices.DeleteFunc(out, func(a uint64) bool { return !m.isData(a) })
 	slices.Sort(out)
 	return slices.Compact(out)
 }
@@ -171,11 +175,11 @@ func (g *graph) point(m *image, addr uint64, o origin) {
 		if p.start == addr {
 			g.heads[place{m, addr}] = true
 			g.taken[place{m, addr}] = true
-		} else if m.fixed && o.from != nil || m.golang {
+		} else if m.fixed && o.from != nil || m.isGo(addr) {
 			return // a number that looks like an address
 		}
 		g.reach(p, o)
-		if !m.golang || m.names[addr] != "" {
+		if !m.isGo(addr) || m.names[addr] != "" {
 			return
 		}
 	}
@@ -265,7 +269,23 @@ func (g *graph) targets(m *image, p pointer) (out []place) {
 	return out
 }
 
-// byName takes every symbol whose name stands in an image for one that it looks up by dlsym.
+// mentioned are the addresses that code or data of an image names.
+func (m *image) mentioned(yield func(uint64) bool) {
+	for _, p := range m.parts {
+		for _, r := range p.refs {
+			if !yield(r) {
+				return
+			}
+		}
+	}
+	for _, p := range m.pointers {
+		if p.symbol == "" && !yield(p.addr) {
+			return
+		}
+	}
+}
+
+// byName takes every symbol whose name an image mentions for one that it looks up by dlsym.
 func (g *graph) byName(m *image) {
 	if g.named[m] {
 		return
@@ -279,19 +299,14 @@ func (g *graph) byName(m *image) {
 			}
 		}
 	}
-	for _, s := range m.file.Sections {
-		if s.Name == ".dynstr" || s.Name == ".strtab" || s.Addr == 0 {
+	for addr := range m.mentioned {
+		b, s := m.at(addr)
+		if s == nil || s.exec {
 			continue
 		}
-		b, at := m.section(s.Name)
-		if at != s.Addr {
-			continue
-		}
-		for word := range bytes.SplitSeq(b, []byte{0}) {
-			if len(word) > 0 && len(word) < 256 {
-				for _, t := range exported[string(word)] {
-					g.point(t.image, t.addr, origin{how: "looked up by its name, which stands in " + m.name})
-				}
+		if end := bytes.IndexByte(b[:min(len(b), 256)], 0); end > 0 {
+			for _, t := range exported[string(b[:end])] {
+				g.point(t.image, t.addr, origin{how: "looked up by its name, which stands in " + m.name})
 			}
 		}
 	}

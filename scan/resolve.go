@@ -1,6 +1,7 @@
 package scan
 
 import (
+	"encoding/binary"
 	"fmt"
 	"slices"
 )
@@ -147,11 +148,20 @@ func (r *resolver) site(p *part, addr uint64) {
 	}
 }
 
+// composed is said of a pointer to a function's own memory, into which it writes a name.
+const composed = "it is put together on the stack"
+
 // take notes the numbers of a value, and asks for what it depends on.
 func (r *resolver) take(u *unit, at spot, v value) {
 	if v.top || v.stack {
+		if r.handedOver(at) {
+			return
+		}
 		if _, ok := r.unknown[at]; !ok {
 			r.unknown[at] = "the number is computed, or comes from memory"
+			if v.stack {
+				r.unknown[at] = composed
+			}
 		}
 		return
 	}
@@ -184,7 +194,7 @@ func (r *resolver) answer(d demand) {
 	// A pointer that is called where it lies has told all. In Go a call of a function value has the closure in a register, and is not for
 	// a function that assembly or the compiler calls by name.
 	bySlot := slices.ContainsFunc(r.arrivals[d.head], func(a arrival) bool { return a.edge.slot != 0 })
-	if r.taken[d.head] && !d.head.image.golang && !bySlot || len(r.arrivals[d.head]) == 0 {
+	if r.taken[d.head] && !d.head.image.isGo(d.head.addr) && !bySlot || len(r.arrivals[d.head]) == 0 {
 		if _, ok := r.unknown[spot{p, d.head.addr}]; !ok {
 			r.unknown[spot{p, d.head.addr}] = "it takes the number from its caller, and may be called through a pointer"
 		}
@@ -264,10 +274,38 @@ func (m *image) deref(s *state, v value, off int64) value {
 	return top
 }
 
-// variable asks everybody who writes to a variable.
+// goHandsOver is whose first argument a function of Go's runtime uses as a number, which it gets by way of memory: the one that
+// syscall.AllThreadsSyscall, Setuid and their like give to every thread.
+var goHandsOver = map[string][]string{
+	"runtime.runPerThreadSyscall": {"syscall.runtime_doAllThreadsSyscall", "runtime.syscall_runtime_doAllThreadsSyscall"},
+}
+
+// handedOver asks who gives a number, where that is known by name.
+func (r *resolver) handedOver(at spot) bool {
+	m := at.part.image
+	givers, ok := goHandsOver[m.names[at.part.start]]
+	if !ok || !m.isGo(at.part.start) {
+		return false
+	}
+	for start, name := range m.names {
+		h := place{m, start}
+		if d := (demand{h, param{reg: 0}}); slices.Contains(givers, name) && r.heads[h] && !r.asked[d] {
+			r.asked[d] = true
+			r.queue = append(r.queue, d)
+		}
+	}
+	return true
+}
+
+// variable asks for what a variable holds at first, and everybody who writes to it.
 func (r *resolver) variable(d demand) {
 	m := d.head.image
 	found := false
+	if first, s := m.at(d.param.global); s != nil && len(first) >= 8 && !d.param.deref {
+		if _, relocated := m.pointerAt(d.param.global); !relocated {
+			r.take(r.unit(d.head, false), spot{m.partAt(d.head.addr), d.head.addr}, constant(int64(binary.LittleEndian.Uint32(first))))
+		}
+	}
 	for _, p := range m.parts {
 		for _, w := range p.writes {
 			if w.to != d.param.global || r.reached[p] == (origin{}) {
@@ -289,10 +327,11 @@ func (r *resolver) variable(d demand) {
 	}
 	const near = 64
 	pointed := slices.ContainsFunc(r.order, func(p *part) bool {
-		return p.image == m && slices.ContainsFunc(p.leas, func(a uint64) bool { return a <= d.param.global && d.param.global-a < near })
+		return p.image == m && slices.ContainsFunc(p.leas, func(a uint64) bool {
+			return a <= d.param.global && d.param.global-a < near && (m.sizes[a] == 0 || d.param.global-a < m.sizes[a])
+		})
 	})
-	if !found && pointed { // else nothing that is reached writes to it
-		p := m.partAt(d.head.addr)
+	if p := m.partAt(d.head.addr); !found && pointed && !r.handedOver(spot{p, d.head.addr}) { // else nothing that is reached writes to it
 		r.unknown[spot{p, d.head.addr}] = fmt.Sprintf("the number comes from a variable at %#x", d.param.global)
 	}
 }

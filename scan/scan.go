@@ -30,6 +30,7 @@ type Result struct {
 	Calls      []Call   // by number
 	Unresolved []Site   // where a call's number could not be traced: there, any call is possible
 	Loaders    []string // files that load modules by dlopen; which ones is not known
+	Lookups    []string // files that look up functions by dlsym, with names that are not known
 	Modules    []string // modules of the name service that libc loads, by nsswitch.conf, if that is reached
 	Programs   []string // programs that stand by path in code that is reached, if it can execute
 }
@@ -82,6 +83,7 @@ func Files(ctx context.Context, programs []string, o Options) (*Result, error) {
 		r.Arch = one.Arch
 		r.Files = union(r.Files, one.Files)
 		r.Loaders = union(r.Loaders, one.Loaders)
+		r.Lookups = union(r.Lookups, one.Lookups)
 		r.Programs = union(r.Programs, one.Programs)
 		r.Modules = union(r.Modules, one.Modules)
 		for _, s := range one.Unresolved {
@@ -155,6 +157,9 @@ func (r *resolver) result(first *image) *Result {
 		out.Files = append(out.Files, m.name)
 		if r.loads[m] {
 			out.Loaders = append(out.Loaders, m.name)
+		}
+		if r.lookups[m] {
+			out.Lookups = append(out.Lookups, m.name)
 		}
 	}
 	for _, name := range kernels {

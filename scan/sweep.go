@@ -102,7 +102,7 @@ func (m *image) read(start, end uint64) *part {
 		}
 	}
 	// A compiled function does not run on into the next one: a call at its end never returns.
-	whole := sure == end || m.golang && m.names[start] != ""
+	whole := sure == end || m.isGo(start) && m.names[start] != ""
 	if !ended && last.next == end && last.kind != kindOther && !(whole && last.kind == kindCall) {
 		p.calls = append(p.calls, edge{last.addr, end, 0, false})
 	}

@@ -150,7 +150,16 @@ func x86Inst(i *inst, d *x86asm.Inst, fixed bool) {
 		case d.Op == x86asm.AND && i.dst == x86SP:
 			i.dst = noReg // a frame is aligned: what lies in it keeps its distance from the new top, which is all that is used
 		}
-	case x86asm.CMP, x86asm.TEST, x86asm.NOP, x86asm.BT:
+	case x86asm.TEST:
+		if i.src = x86Reg(a); i.src != noReg && a == b && wide(a) {
+			i.kind = kindTest
+		}
+	case x86asm.JE, x86asm.JNE:
+		i.kind, i.zero = kindBranch, taken
+		if d.Op == x86asm.JNE {
+			i.zero = notTaken
+		}
+	case x86asm.CMP, x86asm.NOP, x86asm.BT:
 	case x86asm.MUL, x86asm.DIV, x86asm.IDIV, x86asm.CDQ, x86asm.CQO, x86asm.RDTSC, x86asm.IMUL, x86asm.CWD:
 		i.dst, i.kill = x86Reg(a), 1<<0|1<<2
 	case x86asm.CPUID, x86asm.XGETBV, x86asm.RDTSCP, x86asm.CMPXCHG16B, x86asm.CMPXCHG8B, x86asm.RDPMC, x86asm.RDMSR:

@@ -171,6 +171,7 @@ func scanNotes(b *strings.Builder, r *scan.Result) {
 		}
 	}
 	list("These load modules by dlopen: name those that matter with --also.", r.Loaders)
+	list("These look up functions by dlsym, with names that only a run tells. Those that they mention are counted.", r.Lookups)
 	list("libc loads these to look up names, as nsswitch.conf says: name those that matter with --also.", r.Modules)
 	list("These stand in it by path, and it can execute programs: name those that matter with --follow.", r.Programs)
 }
@@ -200,6 +201,7 @@ type scanJSON struct {
 	Calls      []scanCallJSON `json:"calls"`
 	Unresolved []scanSiteJSON `json:"unresolved"`
 	Loaders    []string       `json:"loads_modules"`
+	Lookups    []string       `json:"looks_up"`
 	Modules    []string       `json:"name_service"`
 	Programs   []string       `json:"names_programs"`
 }
@@ -225,7 +227,8 @@ type scanSiteJSON struct {
 
 func scanned(r *scan.Result) scanJSON {
 	j := scanJSON{Arch: r.Arch.String(), Files: r.Files, Calls: []scanCallJSON{}, Unresolved: []scanSiteJSON{},
-		Loaders: append([]string{}, r.Loaders...), Modules: append([]string{}, r.Modules...), Programs: append([]string{}, r.Programs...)}
+		Loaders: append([]string{}, r.Loaders...), Lookups: append([]string{}, r.Lookups...),
+		Modules: append([]string{}, r.Modules...), Programs: append([]string{}, r.Programs...)}
 	for _, c := range r.Calls {
 		call := scanCallJSON{Name: c.Name, Number: c.Nr, Path: []scanStepJSON{}}
 		for _, s := range c.Path {
