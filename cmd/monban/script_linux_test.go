@@ -57,6 +57,9 @@ func runScripts(t *testing.T, dir string) {
 	if err := json.Unmarshal(goEnv, &vars); err != nil { // HOME is no home in scripts
 		t.Fatal(err)
 	}
+	if home, err := os.UserHomeDir(); err == nil && os.Getenv("RUSTUP_HOME") == "" {
+		vars["RUSTUP_HOME"] = filepath.Join(home, ".rustup") // where rustc is rustup's, it looks there
+	}
 	testscript.Run(t, testscript.Params{
 		Dir:                 dir,
 		RequireExplicitExec: true,
