@@ -141,7 +141,10 @@ func Container(id string) (cgroup string, err error) {
 			name = strings.TrimPrefix(name, prefix)
 		}
 		if e.IsDir() && strings.HasPrefix(name, id) {
-			found = append(found, dir)
+			// Of cgroup v1 each controller has a tree of its own, and the container the same group in all of them.
+			if !slices.ContainsFunc(found, func(d string) bool { return filepath.Base(d) == filepath.Base(dir) }) {
+				found = append(found, dir)
+			}
 			return fs.SkipDir
 		}
 		return nil
