@@ -215,7 +215,7 @@ func (f *flow) table(from uint64, s *state) {
 	const most = 4096
 	for _, r := range p.refs {
 		b, seg := f.m.at(r)
-		if seg == nil || seg.exec && !f.m.golang {
+		if seg == nil || seg.exec && f.m.goEnd == 0 {
 			continue
 		}
 		for k := range min(len(b)/4, most) {

@@ -66,7 +66,7 @@ func (m *image) pclntab() {
 	if err != nil || len(t.Funcs) == 0 {
 		return
 	}
-	m.golang, m.goText, m.goEnd = true, mod.text, mod.end
+	m.goText, m.goEnd = mod.text, mod.end
 	entries := make(map[uint64]bool, len(t.Funcs))
 	for _, f := range t.Funcs {
 		m.starts = append(m.starts, f.Entry)

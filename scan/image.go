@@ -48,8 +48,7 @@ type image struct {
 	pads     map[uint64][]uint64 // landing pads by function
 	names    map[uint64]string
 	roots    []uint64 // what the loader calls, or what anybody may
-	golang   bool     // some of it at least; that is where:
-	goText   uint64
+	goText   uint64   // where the code of Go's compiler is; 0 without
 	goEnd    uint64
 	fixed    bool // not relocated: absolute addresses stand in code and data
 	parts    []*part
@@ -131,6 +130,7 @@ func readImage(path, name string, data []byte) (m *image, err error) {
 		}
 		m.segments = append(m.segments, segment{p.Vaddr, data[p.Off : p.Off+p.Filesz : p.Off+p.Filesz], p.Memsz, p.Flags&elf.PF_X != 0, p.Flags&elf.PF_W != 0})
 	}
+	m.apart()
 	if !slices.ContainsFunc(m.segments, func(s segment) bool { return s.exec && len(s.data) > 0 }) {
 		return nil, &BadFileError{name, "no code in it"}
 	}
@@ -151,6 +151,37 @@ func (m *image) complete(size int) error {
 		}
 	}
 	return nil
+}
+
+// apart takes constants out of executable segments, as far as sections tell: without -z separate-code, which is not the default for ARM,
+// the linker puts both into one.
+func (m *image) apart() {
+	var out []segment
+	for _, s := range m.segments {
+		if !s.exec {
+			out = append(out, s)
+			continue
+		}
+		var code []uint64 // where it begins and ends, by turns
+		for _, c := range m.file.Sections {
+			if c.Flags&elf.SHF_EXECINSTR != 0 && c.Addr >= s.addr && c.Size > 0 && c.Size <= s.size && c.Addr-s.addr <= s.size-c.Size {
+				code = append(code, c.Addr, c.Addr+c.Size)
+			}
+		}
+		if code == nil || !slices.IsSorted(code) {
+			out = append(out, s)
+			continue
+		}
+		begin := s.addr
+		for k, a := range append(code, s.addr+s.size) {
+			if a > begin {
+				from, to := min(begin-s.addr, uint64(len(s.data))), min(a-s.addr, uint64(len(s.data)))
+				out = append(out, segment{begin, s.data[from:to:to], a - begin, k%2 == 1, s.write})
+			}
+			begin = a
+		}
+	}
+	m.segments = out
 }
 
 // at is the memory from an address to the end of its segment's data, and the segment.

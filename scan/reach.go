@@ -92,9 +92,8 @@ func (g *graph) lookUps() {
 	r := newResolver(g)
 	var names []origin
 	r.found = func(at spot, c int64) {
-		b, s := at.part.image.at(uint64(c))
-		if end := bytes.IndexByte(b[:min(len(b), 256)], 0); s != nil && !s.exec && end > 0 {
-			names = append(names, origin{at.part, string(b[:end])})
+		if name := at.part.image.text(uint64(c), longestName); name != "" {
+			names = append(names, origin{at.part, name})
 		}
 	}
 	for f := range g.dlsyms {
@@ -102,11 +101,7 @@ func (g *graph) lookUps() {
 	}
 	r.run()
 	for _, n := range names {
-		for _, m := range g.images {
-			for _, e := range m.exports[n.how] {
-				g.point(m, e.addr, origin{n.from, "looks up by name"})
-			}
-		}
+		g.lookUp(n.how, origin{n.from, "looks up by name"})
 	}
 	for at := range r.unknown {
 		if at.part.image.partAt(at.addr) != nil && !g.dlsyms[place{at.part.image, at.addr}] {
@@ -291,25 +286,27 @@ func (g *graph) byName(m *image) {
 		return
 	}
 	g.named[m] = true
-	exported := map[string][]place{}
-	for _, n := range g.images {
-		for name, all := range n.exports {
-			for _, e := range all {
-				exported[name] = append(exported[name], place{n, e.addr})
-			}
-		}
-	}
 	for addr := range m.mentioned {
-		b, s := m.at(addr)
-		if s == nil || s.exec {
-			continue
-		}
-		if end := bytes.IndexByte(b[:min(len(b), 256)], 0); end > 0 {
-			for _, t := range exported[string(b[:end])] {
-				g.point(t.image, t.addr, origin{how: "looked up by its name, which stands in " + m.name})
-			}
+		g.lookUp(m.text(addr, longestName), origin{how: "looked up by its name, which stands in " + m.name})
+	}
+}
+
+// lookUp follows what a name stands for, in all images.
+func (g *graph) lookUp(name string, o origin) {
+	for _, m := range g.images {
+		for _, e := range m.exports[name] {
+			g.point(m, e.addr, o)
 		}
 	}
+}
+
+// longestName is how long the names are that are looked up, in bytes.
+const longestName = 255
+
+// text is the string at an address, "" where none of at most so many bytes stands.
+func (m *image) text(addr uint64, most int) string {
+	b, _ := m.at(addr)
+	return string(b[:max(0, bytes.IndexByte(b[:min(len(b), most+1)], 0))])
 }
 
 // follow notes where a part leads.
@@ -359,16 +356,14 @@ func isGot(m *image, addr uint64) bool {
 	return ok && p.got
 }
 
+// longestPath is PATH_MAX of limits.h less its NUL.
+const longestPath = 4095
+
 // texts are the strings that reached code mentions.
 func (g *graph) texts(yield func(*part, string) bool) {
 	for _, p := range g.order {
 		for _, r := range p.refs {
-			b, s := p.image.at(r)
-			if s == nil || s.exec && !p.image.golang {
-				continue
-			}
-			end := bytes.IndexByte(b[:min(len(b), 4096)], 0)
-			if end > 0 && !yield(p, string(b[:end])) {
+			if s := p.image.text(r, longestPath); s != "" && !yield(p, s) {
 				return
 			}
 		}

@@ -69,40 +69,41 @@ var kernels = []string{"rt_sigreturn", "restart_syscall"}
 // BadFileError, an error that names a missing file, or the context's.
 func Files(ctx context.Context, programs []string, o Options) (*Result, error) {
 	r := &Result{}
-	numbers := map[uint32]Call{}
-	mach := elf.EM_NONE
-	for k, name := range slices.Concat(programs, o.Follow) {
-		one, m, err := program(ctx, name, o)
-		switch {
-		case err != nil:
+	for _, name := range slices.Concat(programs, o.Follow) {
+		one, err := program(ctx, name, o)
+		if err != nil {
 			return nil, err
-		case k > 0 && m != mach:
-			return nil, fmt.Errorf("%s: for %v, and %s is for %v: scan them apart", name, m, programs[0], mach)
 		}
-		mach = m
-		r.Arch = one.Arch
-		r.Files = union(r.Files, one.Files)
-		r.Loaders = union(r.Loaders, one.Loaders)
-		r.Lookups = union(r.Lookups, one.Lookups)
-		r.Programs = union(r.Programs, one.Programs)
-		r.Modules = union(r.Modules, one.Modules)
-		for _, s := range one.Unresolved {
-			if !slices.Contains(r.Unresolved, s) {
-				r.Unresolved = append(r.Unresolved, s)
-			}
-		}
-		for _, c := range one.Calls {
-			if _, ok := numbers[c.Nr]; !ok {
-				numbers[c.Nr] = c
-			}
+		if err := r.Add(one); err != nil {
+			return nil, err
 		}
 	}
-	r.Calls = slices.SortedFunc(maps.Values(numbers), func(a, b Call) int { return cmp.Compare(a.Nr, b.Nr) })
-	r.Programs = slices.DeleteFunc(r.Programs, func(p string) bool { return slices.Contains(r.Files, p) })
 	return r, nil
 }
 
-func union(a, b []string) []string {
+// Add joins what other programs reach; an empty result takes any architecture. It fails where they are for another architecture.
+func (r *Result) Add(other *Result) error {
+	if r.Files == nil {
+		r.Arch = other.Arch
+	}
+	if other.Arch != r.Arch {
+		return fmt.Errorf("%s: for %v, and %s is for %v: scan them apart", other.Files[0], other.Arch, r.Files[0], r.Arch)
+	}
+	r.Files = union(r.Files, other.Files)
+	r.Loaders = union(r.Loaders, other.Loaders)
+	r.Lookups = union(r.Lookups, other.Lookups)
+	r.Modules = union(r.Modules, other.Modules)
+	r.Unresolved = union(r.Unresolved, other.Unresolved)
+	r.Programs = slices.DeleteFunc(union(r.Programs, other.Programs), func(p string) bool { return slices.Contains(r.Files, p) })
+	for _, c := range other.Calls {
+		if k, found := slices.BinarySearchFunc(r.Calls, c.Nr, func(c Call, nr uint32) int { return cmp.Compare(c.Nr, nr) }); !found {
+			r.Calls = slices.Insert(r.Calls, k, c)
+		}
+	}
+	return nil
+}
+
+func union[T comparable](a, b []T) []T {
 	for _, s := range b {
 		if !slices.Contains(a, s) {
 			a = append(a, s)
@@ -112,11 +113,11 @@ func union(a, b []string) []string {
 }
 
 // program scans one program.
-func program(ctx context.Context, name string, o Options) (r *Result, mach elf.Machine, err error) {
+func program(ctx context.Context, name string, o Options) (*Result, error) {
 	l := &loader{root: strings.TrimSuffix(o.Root, "/"), paths: o.LibraryPath, byPath: map[string]*image{}}
 	first, err := l.load(name)
 	if err != nil {
-		return nil, 0, err
+		return nil, err
 	}
 	first.roots = append(first.roots, first.file.Entry)
 	if first.file.Entry == 0 { // a library by itself: what anybody may call
@@ -125,16 +126,15 @@ func program(ctx context.Context, name string, o Options) (r *Result, mach elf.M
 	for _, also := range o.Also {
 		m, err := l.load(also)
 		if err != nil {
-			return nil, 0, err
+			return nil, err
 		}
 		m.roots = append(m.roots, m.functionsExported()...)
 	}
 	g, err := newGraph(ctx, l)
 	if err != nil {
-		return nil, 0, err
+		return nil, err
 	}
-	r = g.resolve().result(first)
-	return r, first.file.Machine, nil
+	return g.resolve().result(first), nil
 }
 
 // functionsExported are the functions and tables that a module shows to who loads it.

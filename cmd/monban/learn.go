@@ -12,7 +12,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"monban/abi"
 	"monban/inspect"
 	"monban/policy"
 	"monban/record"
@@ -24,7 +23,8 @@ import (
 var tiers = map[string]string{"allow": "allow", "log": "log", "notify": "notify", "errno": "errno(EPERM)", "kill": "kill_process"}
 
 func learnCommand() *cobra.Command {
-	var out, to, target, args, other, backend, reachable string
+	var reachable string
+	var flags recordFlags
 	var also, follow []string
 	cmd := &cobra.Command{
 		Use:   "learn [flags] [--] COMMAND [ARG…]",
@@ -42,14 +42,9 @@ not do is for --reachable to say; what they cannot reach is refused.
 			return nil, cobra.ShellCompDirectiveDefault
 		},
 		RunE: func(cmd *cobra.Command, command []string) error {
-			o := record.Options{Default: other, Native: abi.Native()}
-			i := slices.Index([]string{"none", "safe", "all"}, args)
-			if i < 0 {
-				return exit{exitUsage, fmt.Errorf("--args %s: there are none, safe and all", args)}
-			}
-			o.Args = record.Args(i)
-			if _, err := policy.ParseAction(other); err != nil {
-				return exit{exitUsage, fmt.Errorf("--default: %w", err)}
+			o, err := flags.options()
+			if err != nil {
+				return err
 			}
 			tier, ok := tiers[reachable]
 			if !ok {
@@ -59,29 +54,22 @@ not do is for --reachable to say; what they cannot reach is refused.
 				tier = tiers["errno"]
 				say("this kernel cannot log calls: what is reachable and was not seen is refused (--reachable)")
 			}
-			if !slices.Contains([]string{"", "ebpf", "notify", "ptrace"}, backend) {
-				return exit{exitUsage, fmt.Errorf("--backend %s: there are ebpf, notify and ptrace", backend)}
-			}
-			f, err := writable(to)
-			if err != nil {
-				return exit{exitUsage, err}
-			}
-			o.Extra = loadersCalls(target)
 			// The program is scanned first: what cannot be scanned should not have run for an hour.
 			scanOptions := scan.Options{Also: also, Follow: follow, LibraryPath: filepath.SplitList(os.Getenv("LD_LIBRARY_PATH"))}
 			first, err := binaryOf(command[0])
 			if err != nil {
 				return err
 			}
-			if _, err := scan.Files(cmd.Context(), []string{first}, scanOptions); err != nil {
+			r, err := scan.Files(cmd.Context(), []string{first}, scanOptions)
+			if err != nil {
 				return exit{exitUsage, err}
 			}
-			rec, result, err := recorded(cmd.Context(), command, backend, nil)
+			rec, result, err := recorded(cmd.Context(), command, flags.backend, nil)
 			if err != nil {
 				return err
 			}
-			programs, lost := programsOf(cmd.Context(), rec, first, scanOptions)
-			r, err := scan.Files(cmd.Context(), programs, scanOptions)
+			scanOptions.Follow = nil // they are scanned
+			programs, lost, err := scanRest(cmd.Context(), r, rec, first, scanOptions)
 			if err != nil {
 				return exit{exitUsage, err}
 			}
@@ -89,7 +77,7 @@ not do is for --reachable to say; what they cannot reach is refused.
 			if err != nil {
 				return exit{exitUsage, err}
 			}
-			if err := keepAs(cmd, out, f, target, "the gate", text, o.Native); err != nil {
+			if err := flags.keep(cmd, "the gate", text, o.Native); err != nil {
 				return err
 			}
 			if status := statusOf(result); status != 0 {
@@ -99,13 +87,8 @@ not do is for --reachable to say; what they cannot reach is refused.
 		},
 	}
 	cmd.Flags().SetInterspersed(false)
-	cmd.Flags().StringVarP(&out, "output", "o", "", "write the gate to this file")
-	cmd.Flags().StringVar(&to, "to", "gate", "format of the gate: as convert's --to")
-	cmd.Flags().StringVar(&target, "for", "", "the runtime that will load it; its own calls are allowed, too")
-	cmd.Flags().StringVar(&args, "args", "safe", "which arguments to hold to what was seen: none, safe, all")
-	cmd.Flags().StringVar(&other, "default", "errno(EPERM)", "the action for what cannot be reached")
+	flags.register(cmd, "the action for what cannot be reached")
 	cmd.Flags().StringVar(&reachable, "reachable", "log", "what can be reached and was not seen: allow, log, notify, errno, kill")
-	cmd.Flags().StringVar(&backend, "backend", "", "how to watch: ebpf (root), ptrace or notify (default: ebpf, else ptrace)")
 	cmd.Flags().StringArrayVar(&also, "also", nil, "a module that a program loads by dlopen (may be repeated)")
 	cmd.Flags().StringArrayVar(&follow, "follow", nil, "a further program that may be executed (may be repeated)")
 	return cmd
@@ -153,8 +136,9 @@ func binaryOf(command string) (string, error) {
 	return path, nil
 }
 
-// programsOf are the files of the programs that took part in a run, and the names of those that were not found.
-func programsOf(ctx context.Context, rec *record.Recording, first string, o scan.Options) (files, lost []string) {
+// scanRest scans the programs that took part in a run beside the first, adds what they reach, and says which ones are scanned now and
+// the names of those that could not be.
+func scanRest(ctx context.Context, r *scan.Result, rec *record.Recording, first string, o scan.Options) (files, lost []string, err error) {
 	files = []string{first}
 	var names []string
 	for _, c := range rec.Calls {
@@ -173,15 +157,23 @@ func programsOf(ctx context.Context, rec *record.Recording, first string, o scan
 		if err == nil {
 			path, err = binaryOf(path)
 		}
-		if _, serr := scan.Files(ctx, []string{path}, o); err != nil || serr != nil {
+		if err == nil && slices.Contains(files, path) {
+			continue
+		}
+		var one *scan.Result
+		if err == nil {
+			one, err = scan.Files(ctx, []string{path}, o)
+		}
+		if err != nil {
 			lost = append(lost, name)
 			continue
 		}
-		if !slices.Contains(files, path) {
-			files = append(files, path)
+		if err := r.Add(one); err != nil {
+			return nil, nil, err
 		}
+		files = append(files, path)
 	}
-	return files, lost
+	return files, lost, nil
 }
 
 // learntText is the gate: what was seen, then what can be reached beside.
@@ -222,12 +214,5 @@ func learntText(rec *record.Recording, r *scan.Result, o record.Options, program
 		}
 		callLines(&b, start+tier, unseen)
 	}
-	if _, err := policy.Load("the gate", []byte(b.String()), policy.Options{Native: &o.Native}); err != nil {
-		return "", err
-	}
-	parsed, err := policy.Parse("the gate", []byte(b.String()))
-	if err != nil {
-		return "", err
-	}
-	return string(parsed.Format()), nil
+	return loadable("the gate", b.String(), o.Native)
 }

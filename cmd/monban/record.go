@@ -8,18 +8,14 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
-	"path/filepath"
-	"slices"
 	"strings"
 	"sync/atomic"
 	"syscall"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"monban/abi"
 	"monban/format"
-	"monban/format/codec"
 	"monban/inspect"
 	"monban/policy"
 	"monban/record"
@@ -29,7 +25,8 @@ import (
 
 func recordCommand() *cobra.Command {
 	var gate gateFlags
-	var out, to, args, other, target, check, known, backend, denied string
+	var check, known, denied string
+	var learn recordFlags
 	var attach attachFlags
 	cmd := &cobra.Command{
 		Use:   "record [flags] [--] COMMAND [ARG…]",
@@ -63,22 +60,9 @@ fails or is interrupted. Without -o it goes to standard output after the program
 			if len(command) == 0 && !attach.given() && denied == "" {
 				return exit{exitUsage, errors.New("no command given (try: monban record -o ls.gate -- ls)")}
 			}
-			o := record.Options{Default: other, Native: abi.Native()}
-			i := slices.Index([]string{"none", "safe", "all"}, args)
-			if i < 0 {
-				return exit{exitUsage, fmt.Errorf("--args %s: there are none, safe and all", args)}
-			}
-			o.Args = record.Args(i)
-			if _, err := policy.ParseAction(other); err != nil {
-				return exit{exitUsage, fmt.Errorf("--default: %w", err)}
-			}
-			f, err := writable(to)
+			o, err := learn.options()
 			if err != nil {
-				return exit{exitUsage, err}
-			}
-			o.Extra = loadersCalls(target)
-			if !slices.Contains([]string{"", "ebpf", "notify", "ptrace"}, backend) {
-				return exit{exitUsage, fmt.Errorf("--backend %s: there are ebpf, notify and ptrace", backend)}
+				return err
 			}
 			var earlier, held *format.Gate
 			if known != "" {
@@ -99,7 +83,7 @@ fails or is interrupted. Without -o it goes to standard output after the program
 				}
 				already = &v
 			}
-			if backend == "notify" && held != nil {
+			if learn.backend == "notify" && held != nil {
 				return exit{exitUsage, errors.New("--check needs a back end that sees all calls: ebpf or ptrace")}
 			}
 			var rec *record.Recording
@@ -111,12 +95,12 @@ fails or is interrupted. Without -o it goes to standard output after the program
 				}
 				rec, err = deniedCalls(denied)
 			case attach.given():
-				if len(command) > 0 || backend == "ptrace" || backend == "notify" {
+				if len(command) > 0 || learn.backend == "ptrace" || learn.backend == "notify" {
 					return exit{exitUsage, errors.New("what runs already is recorded by eBPF, and without a command")}
 				}
 				rec, err = attach.record(cmd.Context())
 			default:
-				rec, result, err = recorded(cmd.Context(), command, backend, already)
+				rec, result, err = recorded(cmd.Context(), command, learn.backend, already)
 			}
 			if err != nil {
 				return err
@@ -128,7 +112,7 @@ fails or is interrupted. Without -o it goes to standard output after the program
 			if err != nil {
 				return exit{exitUsage, err}
 			}
-			if err := keepAs(cmd, out, f, target, "the recording", text, o.Native); err != nil {
+			if err := learn.keep(cmd, "the recording", text, o.Native); err != nil {
 				return err
 			}
 			if status := statusOf(result); status != 0 {
@@ -138,14 +122,9 @@ fails or is interrupted. Without -o it goes to standard output after the program
 		},
 	}
 	cmd.Flags().SetInterspersed(false)
-	cmd.Flags().StringVarP(&out, "output", "o", "", "write the gate to this file")
-	cmd.Flags().StringVar(&to, "to", "gate", "format of the gate: as convert's --to")
-	cmd.Flags().StringVar(&target, "for", "", "the runtime that will load it; its own calls are allowed, too")
-	cmd.Flags().StringVar(&args, "args", "safe", "which arguments to hold to what was seen: none, safe, all")
-	cmd.Flags().StringVar(&other, "default", "errno(EPERM)", "the action for all other calls")
+	learn.register(cmd, "the action for all other calls")
 	cmd.Flags().StringVar(&known, "known", "", "an earlier gate, to which this run only adds")
 	cmd.Flags().StringVar(&check, "check", "", "write nothing: hold the run against this gate")
-	cmd.Flags().StringVar(&backend, "backend", "", "how to watch: ebpf (root), ptrace or notify (default: ebpf, else ptrace)")
 	cmd.Flags().StringVar(&denied, "from-denials", "", "instead of a run: add what a log says was refused, the kernel's audit or monban run's messages (- is standard input)")
 	cmd.Flags().IntVar(&attach.pid, "pid", 0, "record a process that runs already, and what it has started, until it ends or you interrupt")
 	cmd.Flags().StringVar(&attach.cgroup, "cgroup", "", "record the processes of a control group, in the same way")
@@ -238,8 +217,7 @@ func statusOf(r record.Result) int {
 	return r.ExitCode
 }
 
-// gateText is the gate's text; with an earlier gate, that one with what it lacks before it. It is loaded once, so that nobody gets a
-// text that does not.
+// gateText is the gate's text; with an earlier gate, that one with what it lacks before it.
 func gateText(rec *record.Recording, o record.Options, earlier *format.Gate, name string) (string, error) {
 	text := rec.Text(o)
 	if earlier != nil {
@@ -262,14 +240,7 @@ func gateText(rec *record.Recording, o record.Options, earlier *format.Gate, nam
 			text = added.Rules(o, "What a later run needed beside") + "\n" + old
 		}
 	}
-	if _, err := policy.Load("the recording", []byte(text), policy.Options{Native: &o.Native, ReadFile: policy.ReadIncluded}); err != nil {
-		return "", err
-	}
-	parsed, err := policy.Parse("the recording", []byte(text))
-	if err != nil {
-		return "", err
-	}
-	return string(parsed.Format()), nil
+	return loadable("the recording", text, o.Native)
 }
 
 // findCommand is the file that a command names, as a shell finds it; the error has a shell's status.
@@ -287,58 +258,6 @@ func findCommand(name string) (string, error) {
 		return "", exit{126, fmt.Errorf("%s: %w", name, cause(err))}
 	}
 	return path, nil
-}
-
-// loadersCalls are the calls that the runtime which will load a gate makes behind it.
-func loadersCalls(target string) []record.Extra {
-	if slices.Contains([]string{"docker", "podman", "containerd", "kubernetes"}, target) {
-		return []record.Extra{record.Runc}
-	}
-	return nil
-}
-
-// keepAs writes a gate that was learnt, in the format that is wanted.
-func keepAs(cmd *cobra.Command, out string, f codec.Format, target, name, text string, native abi.Arch) error {
-	src := []byte(text)
-	if f.Name != "gate" {
-		p, err := policy.Load(name, src, policy.Options{Native: &native})
-		if err != nil {
-			return exit{exitUsage, err}
-		}
-		gateFormat, _ := format.Find("gate")
-		t, err := format.Write(&format.Gate{Name: name, Format: gateFormat, Policy: p}, f, target, format.DefaultOptions())
-		if err != nil {
-			return exit{exitUsage, err}
-		}
-		src = t.Bytes
-	}
-	return keep(cmd, out, src, f.Binary)
-}
-
-// keep writes the gate; where that is impossible, to another place, which is named: a run may have taken hours.
-func keep(cmd *cobra.Command, out string, text []byte, binary bool) error {
-	if out == "" || out == "-" {
-		if binary && term.IsTerminal(int(os.Stdout.Fd())) {
-			return exit{exitUsage, errors.New("a BPF program is no text: write it to a file with -o")}
-		}
-		_, err := cmd.OutOrStdout().Write(text)
-		return err
-	}
-	err := writeFile(out, text)
-	if err == nil {
-		return nil
-	}
-	spare, terr := os.CreateTemp("", filepath.Base(out)+".*")
-	if terr != nil {
-		fmt.Fprintf(cmd.OutOrStdout(), "%s", text)
-		return exit{exitFailed, fmt.Errorf("%w; the recording is on standard output", err)}
-	}
-	_, werr := spare.Write(text)
-	if err2 := errors.Join(werr, spare.Close()); err2 != nil {
-		fmt.Fprintf(cmd.OutOrStdout(), "%s", text)
-		return exit{exitFailed, fmt.Errorf("%w; the recording is on standard output", err)}
-	}
-	return exit{exitFailed, fmt.Errorf("%w; the recording is in %s", err, spare.Name())}
 }
 
 // checked holds a run against a gate: what it lacks, and what it allows that the run never made.

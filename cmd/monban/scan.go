@@ -17,7 +17,8 @@ import (
 )
 
 func scanCommand() *cobra.Command {
-	var out, to, target, other, why, root string
+	var why, root string
+	var flags learnFlags
 	var also, follow []string
 	var asJSON bool
 	cmd := &cobra.Command{
@@ -44,12 +45,8 @@ system, such as that of a container image.`,
 			return nil, cobra.ShellCompDirectiveDefault
 		},
 		RunE: func(cmd *cobra.Command, names []string) error {
-			f, err := writable(to)
-			if err != nil {
-				return exit{exitUsage, err}
-			}
-			if _, err := policy.ParseAction(other); err != nil {
-				return exit{exitUsage, fmt.Errorf("--default: %w", err)}
+			if err := flags.check(); err != nil {
+				return err
 			}
 			if why != "" && !abi.Known(why) {
 				return exit{exitUsage, fmt.Errorf("--why %s: no such system call%s", why, suggestion(why))}
@@ -68,18 +65,14 @@ system, such as that of a container image.`,
 			case asJSON:
 				return printJSON(cmd.OutOrStdout(), "scan/1", scanned(r))
 			}
-			extra := loadersCalls(target)
-			text := scanText(names, r, other, extra)
+			text := scanText(names, r, flags.other, loadersCalls(flags.target))
 			if _, err := policy.Load("the scan", []byte(text), policy.Options{Native: &r.Arch}); err != nil {
 				return exit{exitUsage, err}
 			}
-			return keepAs(cmd, out, f, target, "the scan", text, r.Arch)
+			return flags.keep(cmd, "the scan", text, r.Arch)
 		},
 	}
-	cmd.Flags().StringVarP(&out, "output", "o", "", "write the gate to this file")
-	cmd.Flags().StringVar(&to, "to", "gate", "format of the gate: as convert's --to")
-	cmd.Flags().StringVar(&target, "for", "", "the runtime that will load it; its own calls are allowed, too")
-	cmd.Flags().StringVar(&other, "default", "errno(EPERM)", "the action for all other calls")
+	flags.register(cmd, "the action for all other calls")
 	cmd.Flags().StringArrayVar(&also, "also", nil, "a module that the program loads by dlopen (may be repeated)")
 	cmd.Flags().StringArrayVar(&follow, "follow", nil, "a program that it executes (may be repeated)")
 	cmd.Flags().StringVar(&root, "root", "", "the file system in which programs and libraries are looked for")
