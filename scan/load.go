@@ -19,6 +19,7 @@ type loader struct {
 	paths  []string // LD_LIBRARY_PATH
 	images []*image // in the order in which symbols are looked up
 	byPath map[string]*image
+	interp *image // glibc's loader, where the program names it as its interpreter
 }
 
 // path is where a file of the root lies here.
@@ -79,6 +80,9 @@ func (l *loader) load(name string) (*image, error) {
 		}
 		if isNew {
 			interp.roots = append(interp.roots, interp.file.Entry)
+			if interp.isLoader() {
+				l.interp = interp
+			}
 			defer func() { l.images = append(l.images, interp) }()
 		}
 	}
@@ -92,6 +96,9 @@ func (l *loader) load(name string) (*image, error) {
 		}
 		needed, _ := m.file.DynString(elf.DT_NEEDED)
 		for _, lib := range needed {
+			if l.has(lib) {
+				continue
+			}
 			path, ok := l.find(lib, m, first, interp)
 			if !ok {
 				return nil, fmt.Errorf("%s: its library %s was not found (name the file system it is for with --root, or its directory in LD_LIBRARY_PATH)", m.name, lib)
@@ -109,6 +116,16 @@ func (l *loader) load(name string) (*image, error) {
 		}
 	}
 	return first, nil
+}
+
+// has says that a library of this name is there already, wherever it was found.
+func (l *loader) has(soname string) bool {
+	for _, m := range l.byPath {
+		if m.isLibrary(soname) {
+			return true
+		}
+	}
+	return false
 }
 
 // find looks for a library where ld.so(8) does; the path is empty where it is the interpreter itself.

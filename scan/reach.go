@@ -36,6 +36,7 @@ type pending struct {
 // A graph is what can be reached from what the loader calls.
 type graph struct {
 	*loader
+	*holds
 	reached  map[*part]origin
 	order    []*part
 	heads    map[place]bool // what is called, pointed to, or started at: not only jumped to
@@ -52,7 +53,7 @@ type graph struct {
 }
 
 func newGraph(ctx context.Context, l *loader) (*graph, error) {
-	g := &graph{loader: l, reached: map[*part]origin{}, heads: map[place]bool{}, taken: map[place]bool{}, arrivals: map[place][]arrival{},
+	g := &graph{loader: l, holds: newHolds(l.images), reached: map[*part]origin{}, heads: map[place]bool{}, taken: map[place]bool{}, arrivals: map[place][]arrival{},
 		chunks: map[place]bool{}, bounds: map[*image][]uint64{}, named: map[*image]bool{}, loads: map[*image]bool{}, lookups: map[*image]bool{}, final: map[place]bool{}, dlsyms: map[place]bool{}}
 	for k, m := range l.images {
 		m.order = k
@@ -71,6 +72,7 @@ func newGraph(ctx context.Context, l *loader) (*graph, error) {
 		for ; k < len(g.order); k++ {
 			g.follow(g.order[k])
 			g.drain()
+			g.release()
 			if k%4096 == 0 && ctx.Err() != nil {
 				return nil, ctx.Err()
 			}
@@ -161,12 +163,16 @@ func (g *graph) reach(p *part, o origin) {
 	if _, ok := g.reached[p]; !ok && p != nil {
 		g.reached[p] = o
 		g.order = append(g.order, p)
+		g.free(p)
 	}
 }
 
 // point is a pointer to an address: to code, which may be called, or to data, whose pointers may be followed.
 func (g *graph) point(m *image, addr uint64, o origin) {
 	if p := m.partAt(addr); p != nil {
+		if g.hold(o.from, place{m, addr}, func() { g.point(m, addr, o) }) {
+			return
+		}
 		if p.start == addr {
 			g.heads[place{m, addr}] = true
 			g.taken[place{m, addr}] = true
@@ -330,15 +336,9 @@ func (g *graph) follow(p *part) {
 			g.data(m, e.slot, origin{p, ""})
 		}
 		for _, t := range to {
-			q := t.image.partAt(t.addr)
-			if q == nil {
-				continue
+			if t.image.partAt(t.addr) != nil && !g.hold(p, t, func() { g.arrive(p, e, t, how) }) {
+				g.arrive(p, e, t, how)
 			}
-			if e.call {
-				g.heads[t] = true
-			}
-			g.arrivals[t] = append(g.arrivals[t], arrival{p, e})
-			g.reach(q, origin{p, how})
 		}
 	}
 	for _, r := range p.refs {
@@ -349,6 +349,15 @@ func (g *graph) follow(p *part) {
 	for _, pad := range m.pads[p.start] {
 		g.reach(m.partAt(pad), origin{p, "is unwound to"})
 	}
+}
+
+// arrive takes an edge.
+func (g *graph) arrive(p *part, e edge, t place, how string) {
+	if e.call {
+		g.heads[t] = true
+	}
+	g.arrivals[t] = append(g.arrivals[t], arrival{p, e})
+	g.reach(t.image.partAt(t.addr), origin{p, how})
 }
 
 func isGot(m *image, addr uint64) bool {

@@ -55,6 +55,9 @@ func newResolver(g *graph) *resolver {
 		slices.Sort(all)
 	}
 	r.found = func(at spot, c int64) {
+		if at.part.image == r.interp && r.loaderOnly(uint32(c)) {
+			return
+		}
 		if old, ok := r.numbers[uint32(c)]; !ok || less(at, old) {
 			r.numbers[uint32(c)] = at
 		}

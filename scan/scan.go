@@ -148,11 +148,15 @@ func (m *image) functionsExported() (out []uint64) {
 	return out
 }
 
-func (r *resolver) result(first *image) *Result {
-	out := &Result{Arch: abi.X86_64}
-	if first.mach == &arm64 {
-		out.Arch = abi.AArch64
+func (m *image) arch() abi.Arch {
+	if m.mach == &arm64 {
+		return abi.AArch64
 	}
+	return abi.X86_64
+}
+
+func (r *resolver) result(first *image) *Result {
+	out := &Result{Arch: first.arch()}
 	for _, m := range r.images {
 		out.Files = append(out.Files, m.name)
 		if r.loads[m] {
