@@ -36,6 +36,22 @@ var facts = []fact{
 // loadersOwn are calls that glibc's loader makes only where it is started as a command itself, and where LD_PROFILE asks it to profile.
 var loadersOwn = []string{"execve", "setitimer"}
 
+// loaderCalls are functions that glibc's loader looks up by name in libc.so.6 and calls.
+var loaderCalls = []string{"__libc_early_init", "calloc", "free", "malloc", "realloc"}
+
+// loaderRoots are where they begin.
+func (m *image) loaderRoots() (out []uint64) {
+	if !m.isLibrary("libc.so.6") {
+		return nil
+	}
+	for _, name := range loaderCalls {
+		for _, e := range m.exports[name] {
+			out = append(out, e.addr)
+		}
+	}
+	return out
+}
+
 // holds are the facts as they stand in the images of one program.
 type holds struct {
 	what map[place]int  // callees, by fact

@@ -158,6 +158,7 @@ func (f *flow) block(addr uint64, s *state) {
 			}
 			return
 		case kindBranch:
+			f.kill(&i, s)
 			r := tested
 			if i.src != noReg {
 				r = i.src

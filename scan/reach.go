@@ -63,7 +63,7 @@ func newGraph(ctx context.Context, l *loader) (*graph, error) {
 		g.bounds[m] = m.boundaries()
 	}
 	for _, m := range l.images {
-		for _, a := range m.roots {
+		for _, a := range slices.Concat(m.roots, m.loaderRoots()) {
 			g.point(m, a, origin{how: "the loader calls it"})
 		}
 	}

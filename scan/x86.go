@@ -168,7 +168,9 @@ func x86Inst(i *inst, d *x86asm.Inst, fixed bool) {
 		x86asm.CMPSB, x86asm.CMPSW, x86asm.CMPSD, x86asm.CMPSQ, x86asm.SCASB, x86asm.SCASW, x86asm.SCASD, x86asm.SCASQ,
 		x86asm.LODSB, x86asm.LODSW, x86asm.LODSD, x86asm.LODSQ:
 		i.kill = 1<<0 | 1<<1 | 1<<6 | 1<<7
-	case x86asm.CBW, x86asm.CWDE, x86asm.CDQE:
+	case x86asm.LOOP, x86asm.LOOPE, x86asm.LOOPNE:
+		i.kind, i.kill = kindBranch, 1<<1
+	case x86asm.CBW, x86asm.CWDE, x86asm.CDQE, x86asm.XLATB, x86asm.LAHF:
 		i.kill = 1 << 0
 	case x86asm.CMPXCHG:
 		i.dst, i.kill = x86Reg(a), 1<<0
