@@ -79,6 +79,12 @@ func (r *recorder) close() {
 }
 
 func newRecorder() (*recorder, error) {
+	// The programs know processes by the numbers that they have outside of all namespaces.
+	const outermost = 0xeffffffc // PROC_PID_INIT_INO (linux/proc_ns.h)
+	var ns unix.Stat_t
+	if err := unix.Stat("/proc/self/ns/pid", &ns); err != nil || ns.Ino != outermost {
+		return nil, errors.Join(errors.New("in a PID namespace, such as a container's, processes have other numbers than the kernel's"), err)
+	}
 	r := &recorder{}
 	err := r.makeMaps()
 	if err == nil {
