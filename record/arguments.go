@@ -99,3 +99,15 @@ func Matter(a abi.Arch, call string) []Matters {
 }
 
 var matterOf sync.Map
+
+// mattering yields the calls that have arguments that matter, some more than once, and clone3, whose arguments lie in memory.
+func mattering(yield func(string) bool) {
+	for _, m := range matter {
+		for name := range strings.FieldsSeq(m.calls) {
+			if !yield(name) {
+				return
+			}
+		}
+	}
+	yield("clone3")
+}
