@@ -10,16 +10,19 @@ import (
 	"slices"
 	"strings"
 
+	"golang.org/x/sys/cpu"
+
 	securejoin "github.com/cyphar/filepath-securejoin" // symlinks inside another root, as container runtimes resolve them
 )
 
 // A loader finds libraries as ld.so does.
 type loader struct {
-	root   string
-	paths  []string // LD_LIBRARY_PATH
-	images []*image // in the order in which symbols are looked up
-	byPath map[string]*image
-	interp *image // glibc's loader, where the program names it as its interpreter
+	root    string
+	paths   []string // LD_LIBRARY_PATH
+	preload []string // LD_PRELOAD
+	images  []*image // in the order in which symbols are looked up
+	byPath  map[string]*image
+	interp  *image // glibc's loader, where the program names it as its interpreter
 }
 
 // path is where a file of the root lies here.
@@ -87,6 +90,13 @@ func (l *loader) load(name string) (*image, error) {
 		}
 	}
 	queue := []*image{first}
+	if interp != nil {
+		more, err := l.preloaded(first, interp)
+		if err != nil {
+			return nil, err
+		}
+		queue = append(queue, more...)
+	}
 	for len(queue) > 0 {
 		m := queue[0]
 		queue = queue[1:]
@@ -116,6 +126,33 @@ func (l *loader) load(name string) (*image, error) {
 		}
 	}
 	return first, nil
+}
+
+// preloaded are the libraries that are loaded into every program: LD_PRELOAD's and those of /etc/ld.so.preload. One that is not there is
+// passed over.
+func (l *loader) preloaded(first, interp *image) (out []*image, err error) {
+	names := l.preload
+	if p, err := l.path("/etc/ld.so.preload"); err == nil {
+		b, _ := os.ReadFile(p)
+		for line := range strings.Lines(string(b)) {
+			line, _, _ = strings.Cut(line, "#")
+			names = append(names, strings.FieldsFunc(line, func(r rune) bool { return strings.ContainsRune(" \t\n:", r) })...)
+		}
+	}
+	for _, name := range names {
+		path, ok := l.find(name, first, first, interp)
+		if !ok || path == "" {
+			continue
+		}
+		m, isNew, err := l.open(path)
+		if err != nil {
+			return nil, fmt.Errorf("preloaded: %w", err)
+		}
+		if isNew {
+			out = append(out, m)
+		}
+	}
+	return out, nil
 }
 
 // has says that a library of this name is there already, wherever it was found.
@@ -148,8 +185,14 @@ func (l *loader) find(lib string, from, first, interp *image) (string, bool) {
 	dirs = append(dirs, l.paths...)
 	dirs = append(dirs, split(run, from)...)
 	dirs = append(dirs, l.configured(from, interp)...)
+	var files []string
 	for _, d := range dirs {
-		p := filepath.Join(d, lib)
+		for _, level := range levels(first) {
+			files = append(files, filepath.Join(d, "glibc-hwcaps", level, lib))
+		}
+		files = append(files, filepath.Join(d, lib))
+	}
+	for _, p := range files {
 		if !l.exists(p) {
 			continue
 		}
@@ -168,6 +211,25 @@ func (l *loader) find(lib string, from, first, interp *image) (string, bool) {
 		return p, true
 	}
 	return "", false
+}
+
+// levels are the subdirectories with libraries for better processors that fit the one this runs on, best first (the x86-64 psABI's levels).
+func levels(m *image) (out []string) {
+	if m.mach != &x86 {
+		return nil
+	}
+	x := &cpu.X86
+	v2 := x.HasCX16 && x.HasPOPCNT && x.HasSSE3 && x.HasSSSE3 && x.HasSSE41 && x.HasSSE42
+	v3 := v2 && x.HasAVX && x.HasAVX2 && x.HasBMI1 && x.HasBMI2 && x.HasFMA && x.HasOSXSAVE
+	v4 := v3 && x.HasAVX512F && x.HasAVX512BW && x.HasAVX512CD && x.HasAVX512DQ && x.HasAVX512VL
+	for level, has := range map[string]bool{"x86-64-v2": v2, "x86-64-v3": v3, "x86-64-v4": v4} {
+		if has {
+			out = append(out, level)
+		}
+	}
+	slices.Sort(out)
+	slices.Reverse(out)
+	return out
 }
 
 // split takes a search path apart; $ORIGIN is the directory of the file that has it.

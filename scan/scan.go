@@ -21,6 +21,7 @@ type Options struct {
 	Also        []string // modules that it loads by dlopen
 	Follow      []string // programs that it executes
 	LibraryPath []string // where the loader looks first, as LD_LIBRARY_PATH
+	Preload     []string // libraries that it loads first, as LD_PRELOAD
 }
 
 // A Result is what programs can reach.
@@ -114,7 +115,7 @@ func union[T comparable](a, b []T) []T {
 
 // program scans one program.
 func program(ctx context.Context, name string, o Options) (*Result, error) {
-	l := &loader{root: strings.TrimSuffix(o.Root, "/"), paths: o.LibraryPath, byPath: map[string]*image{}}
+	l := &loader{root: strings.TrimSuffix(o.Root, "/"), paths: o.LibraryPath, preload: o.Preload, byPath: map[string]*image{}}
 	first, err := l.load(name)
 	if err != nil {
 		return nil, err

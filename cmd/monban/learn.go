@@ -55,7 +55,8 @@ not do is for --reachable to say; what they cannot reach is refused.
 				say("this kernel cannot log calls: what is reachable and was not seen is refused (--reachable)")
 			}
 			// The program is scanned first: what cannot be scanned should not have run for an hour.
-			scanOptions := scan.Options{Also: also, Follow: follow, LibraryPath: filepath.SplitList(os.Getenv("LD_LIBRARY_PATH"))}
+			scanOptions := scan.Options{Also: also, Follow: follow}
+			loadersEnvironment(&scanOptions)
 			first, err := binaryOf(command[0])
 			if err != nil {
 				return err

@@ -16,6 +16,12 @@ import (
 	"monban/scan"
 )
 
+// loadersEnvironment is what the dynamic loader takes from the environment.
+func loadersEnvironment(o *scan.Options) {
+	o.LibraryPath = filepath.SplitList(os.Getenv("LD_LIBRARY_PATH"))
+	o.Preload = strings.FieldsFunc(os.Getenv("LD_PRELOAD"), func(r rune) bool { return r == ' ' || r == ':' })
+}
+
 func scanCommand() *cobra.Command {
 	var why, root string
 	var flags learnFlags
@@ -51,9 +57,9 @@ system, such as that of a container image.`,
 			if why != "" && !abi.Known(why) {
 				return exit{exitUsage, fmt.Errorf("--why %s: no such system call%s", why, suggestion(why))}
 			}
-			o := scan.Options{Root: root, Also: also, Follow: follow}
-			if root == "" {
-				o.LibraryPath = filepath.SplitList(os.Getenv("LD_LIBRARY_PATH"))
+			o := scan.Options{Also: also, Follow: follow}
+			if o.Root = root; root == "" {
+				loadersEnvironment(&o)
 			}
 			r, err := scan.Files(cmd.Context(), names, o)
 			if err != nil {
