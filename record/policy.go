@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"unicode"
 
 	"monban/abi"
 	"monban/inspect"
@@ -55,10 +56,10 @@ var Runc = Extra{"runc makes these between the filter and the program's start", 
 // Text is the policy in the language, with comments that say what was seen. It can be loaded as it is.
 func (r *Recording) Text(o Options) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "# What this run did, by monban record (%s):\n#   %s\n", r.By, strings.Join(r.Command, " "))
+	fmt.Fprintf(&b, "# What this run did, by monban record (%s):\n#   %s\n", r.By, oneLine(r.Command))
 	fmt.Fprintf(&b, "# %d calls of %d kinds. Behind each: how often, and by which programs.\n", r.Made, len(r.Calls))
 	if r.Lost > 0 {
-		fmt.Fprintf(&b, "# %d events were lost: a call may be missing.\n", r.Lost)
+		fmt.Fprintf(&b, "# Events were lost, %d of them: a call may be missing.\n", r.Lost)
 	}
 	archs := r.Archs(o.Native)
 	var names []string
@@ -75,7 +76,7 @@ func (r *Recording) Text(o Options) string {
 // Rules are the rules alone, to be put before those of an earlier gate.
 func (r *Recording) Rules(o Options, title string) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "# %s, by monban record (%s):\n#   %s\n", title, r.By, strings.Join(r.Command, " "))
+	fmt.Fprintf(&b, "# %s, by monban record (%s):\n#   %s\n", title, r.By, oneLine(r.Command))
 	for _, a := range r.Archs(o.Native) {
 		if len(r.Keys(a)) > 0 {
 			r.arch(&b, a, true, Options{Args: o.Args, Native: o.Native, added: true})
@@ -160,10 +161,15 @@ func programs(c *Call) string {
 	if len(names) > most {
 		names = append(names[:most], "…")
 	}
+	return oneLine(names)
+}
+
+// oneLine joins words for a comment. A program chooses its name and its arguments: a line break in them would begin a rule of its own.
+func oneLine(words []string) string {
 	return strings.Map(func(r rune) rune {
-		if r < ' ' {
+		if unicode.IsControl(r) || unicode.Is(unicode.Cf, r) {
 			return '?'
 		}
 		return r
-	}, strings.Join(names, " "))
+	}, strings.Join(words, " "))
 }

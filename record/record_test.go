@@ -91,6 +91,23 @@ func TestCovers(t *testing.T) {
 	}
 }
 
+// What a program is called, and with which arguments, is its own choice: none of it becomes a rule.
+func TestNamesAreNoRules(t *testing.T) {
+	r := record.New([]string{"sh", "-c", "true\nallow reboot\n", "\xff\x1b[2J\u2028"}, "hand")
+	r.Add(abi.X86_64, &bpf.Data{Arch: abi.X86_64.Token()}, "a\nallow reboot #\r\xff\u202e")
+	o := record.Options{Native: abi.X86_64}
+	for _, text := range []string{r.Text(o), "arch x86_64\n" + r.Rules(o, "Added")} {
+		for line := range strings.Lines(text) {
+			if strings.HasPrefix(line, "allow reboot") || strings.ContainsAny(line, "\x1b\r\u202e") {
+				t.Errorf("%q in\n%s", line, text)
+			}
+		}
+		if _, err := policy.Load("x.gate", []byte(text), policy.Options{}); err != nil {
+			t.Errorf("%v in\n%s", err, text)
+		}
+	}
+}
+
 func FuzzDenials(f *testing.F) {
 	f.Add(`type=SECCOMP msg=audit(1.2:3): pid=7 comm="bad" exe="/usr/bin/bad" arch=c000003e syscall=165 compat=0`)
 	f.Add("monban: killed: mount(source=0, target=0) by sh (process 12)")

@@ -180,9 +180,9 @@ func scanRest(ctx context.Context, r *scan.Result, rec *record.Recording, first 
 func learntText(rec *record.Recording, r *scan.Result, o record.Options, programs, lost []string, tier string) (string, error) {
 	var b strings.Builder
 	fmt.Fprintf(&b, "# Learnt by monban learn, in three tiers: observed (allowed), reachable but never seen (%s), unreachable (%s).\n", tier, o.Default)
-	fmt.Fprintf(&b, "# Scanned: %s, and what they load; they reach %s.\n", strings.Join(programs, " "), plural(len(r.Calls), "call"))
+	fmt.Fprintf(&b, "# Scanned: %s, and what they load; they reach %s.\n", printable(strings.Join(programs, " ")), plural(len(r.Calls), "call"))
 	if len(lost) > 0 {
-		fmt.Fprintf(&b, "# Not scanned, because only their names are known: %s (name their files with --follow).\n", strings.Join(lost, " "))
+		fmt.Fprintf(&b, "# Not scanned, because only their names are known: %s (name their files with --follow).\n", printable(strings.Join(lost, " ")))
 	}
 	scanNotes(&b, r)
 	b.WriteString("#\n")

@@ -82,7 +82,7 @@ Numbers that no call has and other architectures are merged in the same way.`,
 			if asJSON {
 				return printJSON(cmd.OutOrStdout(), "merge/1", map[string]any{"how": ways[i], "gates": args, "policy": p.String()})
 			}
-			text := wrap("# the "+name, "#   ") + "\n" + origins(args, meanings, p.Archs[0]) + "\n" + p.String()
+			text := wrap("# the "+printable(name), "#   ") + "\n" + origins(args, meanings, p.Archs[0]) + "\n" + p.String()
 			if out != "" && out != "-" {
 				return usage(writeFile(out, []byte(text)))
 			}
@@ -122,7 +122,7 @@ func origins(names []string, meanings []verdict.Verdict, a abi.Arch) string {
 			}
 		}
 		if slices.Sort(only); only != nil {
-			fmt.Fprintln(&b, wrap(fmt.Sprintf("# passes at %s only: %s", name, strings.Join(only, " ")), "#   "))
+			fmt.Fprintln(&b, wrap(fmt.Sprintf("# passes at %s only: %s", printable(name), strings.Join(only, " ")), "#   "))
 		}
 	}
 	return b.String()

@@ -232,7 +232,7 @@ func gateText(rec *record.Recording, o record.Options, earlier *format.Gate, nam
 			if err != nil {
 				return "", err
 			}
-			old = "# " + name + "\n" + p.String()
+			old = "# " + printable(name) + "\n" + p.String()
 		}
 		if len(added.Calls) == 0 {
 			text = old

@@ -110,7 +110,7 @@ func reason(cmd *cobra.Command, r *scan.Result, call string) error {
 		if n > 0 && how == "" {
 			how = "points to"
 		}
-		fmt.Fprintf(w, "%-22s %s  %s\n", how, s.Function, styled(w, faint, s.File))
+		fmt.Fprintf(w, "%-22s %s  %s\n", how, printable(s.Function), styled(w, faint, printable(s.File)))
 	}
 	fmt.Fprintf(w, "%-22s %s\n", "makes the call", styled(w, bold, call))
 	return nil
@@ -119,7 +119,7 @@ func reason(cmd *cobra.Command, r *scan.Result, call string) error {
 // scanText is the policy, with what is known of it in comments.
 func scanText(names []string, r *scan.Result, other string, extra []record.Extra) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "# What %s can reach, by monban scan: %s of %s.\n", strings.Join(names, " "), plural(len(r.Calls), "call"), plural(len(r.Files), "file"))
+	fmt.Fprintf(&b, "# What %s can reach, by monban scan: %s of %s.\n", printable(strings.Join(names, " ")), plural(len(r.Calls), "call"), plural(len(r.Files), "file"))
 	scanNotes(&b, r)
 	fmt.Fprintf(&b, "\narch     %s\ndefault  %s\n", r.Arch, other)
 	var reachable []string
@@ -151,7 +151,7 @@ func scanNotes(b *strings.Builder, r *scan.Result) {
 				fmt.Fprintf(b, "#   and %d more: monban scan --json lists all\n", n-most)
 				break
 			}
-			fmt.Fprintf(b, "#   %s, in %s at %#x: %s\n", s.File, s.Function, s.Address, s.Why)
+			fmt.Fprintf(b, "#   %s, in %s at %#x: %s\n", printable(s.File), printable(s.Function), s.Address, s.Why)
 		}
 	}
 	list := func(what string, files []string) {
