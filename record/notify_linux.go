@@ -62,6 +62,7 @@ func Notify(ctx context.Context, run Run, known *verdict.Verdict) (*Recording, R
 	}
 	n := &notified{rec: New(run.Args, "notify"), run: &run, programs: map[int]string{}, changed: time.Now()}
 	n.rec.Unseen = passed
+	n.rec.hold(run.Gate)
 	n.rec.forks(abi.Native())
 	var result Result
 	ptrace.OwnThread(func() {

@@ -15,6 +15,7 @@ import (
 	"monban/abi"
 	"monban/bpf"
 	"monban/internal/ptrace"
+	"monban/verdict"
 )
 
 // A Run is a program to be recorded.
@@ -26,6 +27,8 @@ type Run struct {
 	Seen func(r *Recording, sinceNew time.Duration)
 	// Started, if set, is told the program's process id.
 	Started func(pid int)
+	// Gate, if set, is what the run is held against: back ends that see each call by itself make Recording.Lacking exact.
+	Gate *verdict.Verdict
 }
 
 // A Result is how the program ended.
@@ -52,6 +55,7 @@ func Ptrace(ctx context.Context, run Run) (*Recording, Result, error) {
 			return
 		}
 		t = &tracer{run: &run, rec: New(run.Args, "ptrace"), threads: map[int]*thread{}, first: p.PID, changed: time.Now()}
+		t.rec.hold(run.Gate)
 		if err = t.begin(p); err != nil {
 			p.Kill()
 			return

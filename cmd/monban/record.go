@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -75,13 +76,16 @@ fails or is interrupted. Without -o it goes to standard output after the program
 					return err
 				}
 			}
-			var already *verdict.Verdict
-			if earlier != nil {
-				v, err := meaning(earlier, verdict.NewSpace(verdict.DefaultBudget))
+			var against *verdict.Verdict // what the run is held against
+			if g := cmp.Or(earlier, held); g != nil {
+				v, err := meaning(g, verdict.NewSpace(verdict.DefaultBudget))
 				if err != nil {
 					return err
 				}
-				already = &v
+				against = &v
+				if learn.backend == "" && !attach.given() && record.LooksElsewhere(v, archsOf(g, v)) {
+					learn.backend = "ptrace" // it sees each call with all of its arguments
+				}
 			}
 			if learn.backend == "notify" && held != nil {
 				return exit{exitUsage, errors.New("--check needs a back end that sees all calls: ebpf or ptrace")}
@@ -100,15 +104,15 @@ fails or is interrupted. Without -o it goes to standard output after the program
 				}
 				rec, err = attach.record(cmd.Context())
 			default:
-				rec, result, err = recorded(cmd.Context(), command, learn.backend, already)
+				rec, result, err = recorded(cmd.Context(), command, learn.backend, against)
 			}
 			if err != nil {
 				return err
 			}
 			if held != nil {
-				return checked(cmd, rec, held)
+				return checked(cmd, rec, held, *against)
 			}
-			text, err := gateText(rec, o, earlier, known)
+			text, err := gateText(rec, o, earlier, against, known)
 			if err != nil {
 				return exit{exitUsage, err}
 			}
@@ -151,7 +155,7 @@ func deniedCalls(file string) (*record.Recording, error) {
 }
 
 // recorded runs the command. Interrupts are the program's: what was seen by then is kept.
-func recorded(ctx context.Context, command []string, backend string, known *verdict.Verdict) (*record.Recording, record.Result, error) {
+func recorded(ctx context.Context, command []string, backend string, gate *verdict.Verdict) (*record.Recording, record.Result, error) {
 	path, err := findCommand(command[0])
 	if err != nil {
 		return nil, record.Result{}, err
@@ -173,8 +177,8 @@ func recorded(ctx context.Context, command []string, backend string, known *verd
 			stop() // what outlives the first process is let go
 		}
 	}()
-	run := record.Run{Path: path, Args: command, Env: os.Environ(), Started: func(n int) { pid.Store(int64(n)) }, Seen: seen()}
-	rec, result, err := recordBy(ctx, run, backend, known)
+	run := record.Run{Path: path, Args: command, Env: os.Environ(), Started: func(n int) { pid.Store(int64(n)) }, Seen: seen(), Gate: gate}
+	rec, result, err := recordBy(ctx, run, backend)
 	if run.Seen != nil {
 		fmt.Fprint(os.Stderr, "\r\x1b[K")
 	}
@@ -193,9 +197,9 @@ func recorded(ctx context.Context, command []string, backend string, known *verd
 }
 
 // recordBy runs the program with a back end; "" is eBPF, and ptrace where that does not work.
-func recordBy(ctx context.Context, run record.Run, backend string, known *verdict.Verdict) (*record.Recording, record.Result, error) {
+func recordBy(ctx context.Context, run record.Run, backend string) (*record.Recording, record.Result, error) {
 	if backend == "notify" {
-		return record.Notify(ctx, run, known)
+		return record.Notify(ctx, run, run.Gate)
 	}
 	if backend != "ptrace" {
 		rec, result, err := record.EBPF(ctx, run)
@@ -218,23 +222,19 @@ func statusOf(r record.Result) int {
 }
 
 // gateText is the gate's text; with an earlier gate, that one with what it lacks before it.
-func gateText(rec *record.Recording, o record.Options, earlier *format.Gate, name string) (string, error) {
+func gateText(rec *record.Recording, o record.Options, earlier *format.Gate, v *verdict.Verdict, name string) (string, error) {
 	text := rec.Text(o)
 	if earlier != nil {
-		v, err := meaning(earlier, verdict.NewSpace(verdict.DefaultBudget))
-		if err != nil {
-			return "", err
-		}
-		added := rec.Lacking(v)
+		added := rec.Lacking(*v)
 		old := string(earlier.Source)
 		if earlier.Format.Name != "gate" || earlier.Preset {
-			p, _, err := policy.FromVerdict(name, v, o.Native, earlier.Policy)
+			p, _, err := policy.FromVerdict(name, *v, o.Native, earlier.Policy)
 			if err != nil {
 				return "", err
 			}
 			old = "# " + printable(name) + "\n" + p.String()
 		}
-		if len(added.Calls) == 0 {
+		if added.Kinds() == 0 {
 			text = old
 		} else {
 			text = added.Rules(o, "What a later run needed beside") + "\n" + old
@@ -261,11 +261,7 @@ func findCommand(name string) (string, error) {
 }
 
 // checked holds a run against a gate: what it lacks, and what it allows that the run never made.
-func checked(cmd *cobra.Command, rec *record.Recording, g *format.Gate) error {
-	v, err := meaning(g, verdict.NewSpace(verdict.DefaultBudget))
-	if err != nil {
-		return err
-	}
+func checked(cmd *cobra.Command, rec *record.Recording, g *format.Gate, v verdict.Verdict) error {
 	w := cmd.OutOrStdout()
 	lacking := rec.Lacking(v)
 	for _, a := range lacking.Archs(abi.Native()) {
@@ -274,6 +270,9 @@ func checked(cmd *cobra.Command, rec *record.Recording, g *format.Gate) error {
 			fmt.Fprintln(w, wrap(fmt.Sprintf("%s %s on %s: %s, made %s", styled(w, red, "refused"), policy.FormatCall(a, &c.Example), a,
 				policy.ActionOn(a, v.At(&c.Example)), plural(c.Count, "time")), "  "))
 		}
+	}
+	for a, n := range lacking.Clone3 {
+		fmt.Fprintf(w, "%s clone3 on %s, made %s: libc falls back to clone only from errno(ENOSYS)\n", styled(w, red, "refused"), a, plural(n, "time"))
 	}
 	for _, a := range archsOf(g, v) {
 		var unused []string
@@ -286,7 +285,7 @@ func checked(cmd *cobra.Command, rec *record.Recording, g *format.Gate) error {
 			fmt.Fprintln(w, wrap(fmt.Sprintf("allowed on %s and never made: %s", a, strings.Join(unused, " ")), "  "))
 		}
 	}
-	if n := len(lacking.Calls); n > 0 {
+	if n := lacking.Kinds(); n > 0 {
 		fmt.Fprintf(w, "%s: it lacks %s of this run\n", g.Name, plural(n, "call"))
 		return exit{exitFindings, nil}
 	}
