@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"sync"
 	"syscall"
 	"time"
 
@@ -23,7 +24,7 @@ type Run struct {
 	Path string // as execve takes it
 	Args []string
 	Env  []string
-	// Seen, if set, is told now and then how far the recording is, from the recording's goroutine.
+	// Seen, if set, is told ten times a second how far the recording is, which stands still meanwhile.
 	Seen func(r *Recording, sinceNew time.Duration)
 	// Started, if set, is told the program's process id.
 	Started func(pid int)
@@ -69,12 +70,13 @@ func Ptrace(ctx context.Context, run Run) (*Recording, Result, error) {
 }
 
 type tracer struct {
+	sync.Mutex // of what follows, which watch looks at, too
+
 	run     *Run
 	rec     *Recording
 	threads map[int]*thread
 	first   int
 	changed time.Time
-	told    time.Time
 	ended   bool
 	result  Result
 }
@@ -102,11 +104,11 @@ func (t *tracer) begin(p *ptrace.Process) error {
 
 // follow handles stops until nothing is left to record.
 func (t *tracer) follow(ctx context.Context) (Result, error) {
-	stop := context.AfterFunc(ctx, func() {
-		// The wait below is not interruptible: a stop of ours wakes it.
-		_ = unix.Kill(t.first, unix.SIGCONT)
-	})
-	defer stop()
+	over := make(chan struct{})
+	var watching sync.WaitGroup
+	watching.Go(func() { t.watch(ctx, over) })
+	defer watching.Wait()
+	defer close(over)
 	for {
 		ev, err := ptrace.Wait(-1, 0)
 		switch {
@@ -115,30 +117,53 @@ func (t *tracer) follow(ctx context.Context) (Result, error) {
 		case err != nil:
 			return t.result, fmt.Errorf("following the program: %w", err)
 		}
-		if ev.Dead() {
-			delete(t.threads, ev.TID)
-			if ev.TID == t.first {
-				t.ended = true
-				if ev.Status.Signaled() {
-					t.result.Signal = ev.Status.Signal()
-				} else {
-					t.result.ExitCode = ev.Status.ExitStatus()
-				}
-			}
-		} else if err := t.handle(ev); err != nil && !errors.Is(err, unix.ESRCH) {
-			return t.result, fmt.Errorf("following thread %d: %w", ev.TID, err)
+		if done, err := t.event(ctx, ev); done || err != nil {
+			return t.result, err
 		}
-		if ctx.Err() != nil && t.ended {
-			return t.result, nil // what it left behind is let go with this thread
-		}
-		t.tell()
 	}
 }
 
-func (t *tracer) tell() {
-	if now := time.Now(); t.run.Seen != nil && now.Sub(t.told) > 100*time.Millisecond {
-		t.told = now
-		t.run.Seen(t.rec, now.Sub(t.changed))
+// event handles one stop or end.
+func (t *tracer) event(ctx context.Context, ev ptrace.Event) (done bool, err error) {
+	t.Lock()
+	defer t.Unlock()
+	if ev.Dead() {
+		delete(t.threads, ev.TID)
+		if ev.TID == t.first {
+			t.ended = true
+			if ev.Status.Signaled() {
+				t.result.Signal = ev.Status.Signal()
+			} else {
+				t.result.ExitCode = ev.Status.ExitStatus()
+			}
+		}
+	} else if err := t.handle(ev); err != nil && !errors.Is(err, unix.ESRCH) {
+		return true, fmt.Errorf("following thread %d: %w", ev.TID, err)
+	}
+	return ctx.Err() != nil && t.ended, nil // what it left behind is let go with this thread
+}
+
+// watch tells how far the recording is, and ends the wait for what the program left behind when ctx is done: the wait cannot be
+// interrupted, but a stop of one thread wakes it.
+func (t *tracer) watch(ctx context.Context, over <-chan struct{}) {
+	ticker := time.NewTicker(100 * time.Millisecond)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-over:
+			return
+		case <-ticker.C:
+		}
+		t.Lock()
+		if t.run.Seen != nil {
+			t.run.Seen(t.rec, time.Since(t.changed))
+		}
+		for tid := range t.threads {
+			if ctx.Err() == nil || !t.ended || unix.Kill(tid, unix.SIGCONT) == nil {
+				break
+			}
+		}
+		t.Unlock()
 	}
 }
 

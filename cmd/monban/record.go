@@ -167,21 +167,22 @@ func recorded(ctx context.Context, command []string, backend string, gate *verdi
 	defer signal.Stop(signals)
 	var pid atomic.Int64
 	go func() {
+		fromKeys := inForeground()
 		for s := range signals {
 			// The terminal sends its signals to the program as well; a signal to us alone is passed on.
-			if n := int(pid.Load()); n != 0 && s != os.Interrupt {
+			if n := int(pid.Load()); n != 0 && (s != os.Interrupt || !fromKeys) {
 				if p, err := os.FindProcess(n); err == nil {
 					_ = p.Signal(s)
 				}
 			}
-			stop() // what outlives the first process is let go
+			fromKeys = false // a second one is meant
+			stop()           // what outlives the first process is let go
 		}
 	}()
-	run := record.Run{Path: path, Args: command, Env: os.Environ(), Started: func(n int) { pid.Store(int64(n)) }, Seen: seen(), Gate: gate}
+	live := newLiveLine()
+	run := record.Run{Path: path, Args: command, Env: os.Environ(), Started: func(n int) { pid.Store(int64(n)) }, Seen: live.seen(), Gate: gate}
 	rec, result, err := recordBy(ctx, run, backend)
-	if run.Seen != nil {
-		fmt.Fprint(os.Stderr, "\r\x1b[K")
-	}
+	live.end()
 	if err != nil {
 		status := sandbox.ExitStatus(err)
 		if errors.Is(err, syscall.Errno(enoexec)) {
