@@ -78,8 +78,8 @@ func (r *Recording) Rules(o Options, title string) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "# %s, by monban record (%s):\n#   %s\n", title, r.By, oneLine(r.Command))
 	for _, a := range r.Archs(o.Native) {
-		if len(r.Keys(a)) > 0 || r.Clone3[a] > 0 {
-			r.arch(&b, a, true, Options{Args: o.Args, Native: o.Native, added: true})
+		if len(r.Keys(a)) > 0 || r.Clone3[a] > 0 || a == o.Native && len(o.Extra) > 0 {
+			r.arch(&b, a, true, Options{Args: o.Args, Native: o.Native, Extra: o.Extra, added: true})
 		}
 	}
 	return b.String()
@@ -140,17 +140,16 @@ func (r *Recording) arch(b *strings.Builder, a abi.Arch, several bool, o Options
 			fmt.Fprintf(b, "%sallow    %s\n", start, strings.Join(line, " "))
 		}
 	}
-	if o.added {
-		return
-	}
-	if _, ok := a.Number("clone3"); ok && !seen["clone3"] {
-		// Refused otherwise, it would keep libc from making threads that another run, or another gate joined with this one, allows.
-		fmt.Fprintf(b, "\n# not seen; libc falls back to clone, whose flags a gate can see\n%serrno(ENOSYS) clone3\n", start)
-		seen["clone3"] = true
-	}
-	list("not seen, but any run may make them", always)
-	if a == o.Native {
-		list("let pass while recording, so not counted", r.Unseen)
+	if !o.added {
+		if _, ok := a.Number("clone3"); ok && !seen["clone3"] {
+			// Refused otherwise, it would keep libc from making threads that another run, or another gate joined with this one, allows.
+			fmt.Fprintf(b, "\n# not seen; libc falls back to clone, whose flags a gate can see\n%serrno(ENOSYS) clone3\n", start)
+			seen["clone3"] = true
+		}
+		list("not seen, but any run may make them", always)
+		if a == o.Native {
+			list("let pass while recording, so not counted", r.Unseen)
+		}
 	}
 	for _, e := range o.Extra {
 		list(e.Why, e.Calls)

@@ -3,12 +3,15 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -37,7 +40,12 @@ not do is for --reachable to say; what they cannot reach is refused.
 --from-denials or a look at the log can move it to the first tier), allow, notify, errno or kill.`,
 		Example: `  monban learn -o app.gate -- ./app --once
   monban learn --reachable errno -o app.gate -- ./app`,
-		Args: cobra.MinimumNArgs(1),
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return errors.New("no command given (try: monban learn -o ls.gate -- ls)")
+			}
+			return nil
+		},
 		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 			return nil, cobra.ShellCompDirectiveDefault
 		},
@@ -69,15 +77,15 @@ not do is for --reachable to say; what they cannot reach is refused.
 				return err
 			}
 			scanOptions.Follow = nil // they are scanned
-			programs, lost, err := scanRest(cmd.Context(), r, rec, first, scanOptions)
-			if err != nil {
-				return exit{exitUsage, err}
-			}
+			// An interrupt ends the scan, not the run's recording.
+			ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
+			programs, lost := scanRest(ctx, r, rec, first, scanOptions)
+			stop()
 			text, err := learntText(rec, r, o, programs, lost, tier)
 			if err != nil {
 				return exit{exitUsage, err}
 			}
-			if err := flags.keep(cmd, "the gate", text, o.Native); err != nil {
+			if err := flags.keep(cmd, text, o.Native); err != nil {
 				return err
 			}
 			if status := statusOf(result); status != 0 {
@@ -138,7 +146,7 @@ func binaryOf(command string) (string, error) {
 
 // scanRest scans the programs that took part in a run beside the first, adds what they reach, and says which ones are scanned now and
 // the names of those that could not be.
-func scanRest(ctx context.Context, r *scan.Result, rec *record.Recording, first string, o scan.Options) (files, lost []string, err error) {
+func scanRest(ctx context.Context, r *scan.Result, rec *record.Recording, first string, o scan.Options) (files, lost []string) {
 	files = []string{first}
 	var names []string
 	for _, c := range rec.Calls {
@@ -150,7 +158,7 @@ func scanRest(ctx context.Context, r *scan.Result, rec *record.Recording, first 
 	}
 	slices.Sort(names)
 	for _, name := range names {
-		if name == filepath.Base(first) {
+		if isNamed(first, name) {
 			continue
 		}
 		path, err := exec.LookPath(name)
@@ -164,16 +172,23 @@ func scanRest(ctx context.Context, r *scan.Result, rec *record.Recording, first 
 		if err == nil {
 			one, err = scan.Files(ctx, []string{path}, o)
 		}
+		if err == nil {
+			err = r.Add(one)
+		}
 		if err != nil {
 			lost = append(lost, name)
 			continue
 		}
-		if err := r.Add(one); err != nil {
-			return nil, nil, err
-		}
 		files = append(files, path)
 	}
-	return files, lost, nil
+	return files, lost
+}
+
+// isNamed says whether a program that a recording names may be this file: eBPF has what the kernel keeps of the name (TASK_COMM_LEN).
+func isNamed(file, program string) bool {
+	const kept = 15
+	base := filepath.Base(file)
+	return program == base || len(program) == kept && strings.HasPrefix(base, program)
 }
 
 // learntText is the gate: what was seen, then what can be reached beside.
@@ -214,5 +229,5 @@ func learntText(rec *record.Recording, r *scan.Result, o record.Options, program
 		}
 		callLines(&b, start+tier, unseen)
 	}
-	return loadable("the gate", b.String(), o.Native)
+	return b.String(), nil
 }

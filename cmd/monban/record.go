@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -58,7 +59,14 @@ fails or is interrupted. Without -o it goes to standard output after the program
 			return nil, cobra.ShellCompDirectiveDefault
 		},
 		RunE: func(cmd *cobra.Command, command []string) error {
-			if len(command) == 0 && !attach.given() && denied == "" {
+			for _, name := range []string{"pid", "cgroup", "container"} {
+				if flag := cmd.Flags().Lookup(name); flag.Changed && flag.Value.String() == "" {
+					return exit{exitUsage, fmt.Errorf("--%s is empty", name)}
+				} else if flag.Changed {
+					attach.given = true
+				}
+			}
+			if len(command) == 0 && !attach.given && denied == "" {
 				return exit{exitUsage, errors.New("no command given (try: monban record -o ls.gate -- ls)")}
 			}
 			o, err := learn.options()
@@ -76,6 +84,7 @@ fails or is interrupted. Without -o it goes to standard output after the program
 					return err
 				}
 			}
+			var old string               // the earlier gate's text
 			var against *verdict.Verdict // what the run is held against
 			if g := cmp.Or(earlier, held); g != nil {
 				v, err := meaning(g, verdict.NewSpace(verdict.DefaultBudget))
@@ -83,9 +92,17 @@ fails or is interrupted. Without -o it goes to standard output after the program
 					return err
 				}
 				against = &v
-				if learn.backend == "" && !attach.given() && record.LooksElsewhere(v, archsOf(g, v)) {
+				if earlier != nil {
+					if old, err = textOf(earlier, known, v, learn.name(), o.Native); err != nil {
+						return exit{exitUsage, err}
+					}
+				}
+				if learn.backend == "" && !attach.given && record.LooksElsewhere(v, archsOf(g, v)) {
 					learn.backend = "ptrace" // it sees each call with all of its arguments
 				}
+			}
+			if check != "" && cmd.Flags().Changed("output") {
+				return exit{exitUsage, errors.New("--check writes nothing: leave out -o, or add to the gate with --known")}
 			}
 			if learn.backend == "notify" && held != nil {
 				return exit{exitUsage, errors.New("--check needs a back end that sees all calls: ebpf or ptrace")}
@@ -94,11 +111,11 @@ fails or is interrupted. Without -o it goes to standard output after the program
 			var result record.Result
 			switch {
 			case denied != "":
-				if len(command) > 0 || attach.given() {
+				if len(command) > 0 || attach.given {
 					return exit{exitUsage, errors.New("--from-denials reads a log: it takes no command")}
 				}
 				rec, err = deniedCalls(denied)
-			case attach.given():
+			case attach.given:
 				if len(command) > 0 || learn.backend == "ptrace" || learn.backend == "notify" {
 					return exit{exitUsage, errors.New("what runs already is recorded by eBPF, and without a command")}
 				}
@@ -110,13 +127,16 @@ fails or is interrupted. Without -o it goes to standard output after the program
 				return err
 			}
 			if held != nil {
-				return checked(cmd, rec, held, *against)
+				if err := checked(cmd, rec, held, *against); err != nil || result == (record.Result{}) {
+					return err
+				}
+				return exit{statusOf(result), errors.New("the program failed: what it did not come to is not checked")}
 			}
-			text, err := gateText(rec, o, earlier, against, known)
-			if err != nil {
-				return exit{exitUsage, err}
+			text := rec.Text(o)
+			if earlier != nil {
+				text = added(rec, o, *against, old)
 			}
-			if err := learn.keep(cmd, "the recording", text, o.Native); err != nil {
+			if err := learn.keep(cmd, text, o.Native); err != nil {
 				return err
 			}
 			if status := statusOf(result); status != 0 {
@@ -222,26 +242,39 @@ func statusOf(r record.Result) int {
 	return r.ExitCode
 }
 
-// gateText is the gate's text; with an earlier gate, that one with what it lacks before it.
-func gateText(rec *record.Recording, o record.Options, earlier *format.Gate, v *verdict.Verdict, name string) (string, error) {
-	text := rec.Text(o)
-	if earlier != nil {
-		added := rec.Lacking(*v)
-		old := string(earlier.Source)
-		if earlier.Format.Name != "gate" || earlier.Preset {
-			p, _, err := policy.FromVerdict(name, *v, o.Native, earlier.Policy)
-			if err != nil {
-				return "", err
-			}
-			old = "# " + printable(name) + "\n" + p.String()
-		}
-		if added.Kinds() == 0 {
-			text = old
-		} else {
-			text = added.Rules(o, "What a later run needed beside") + "\n" + old
+// textOf is a gate's text, as it can stand in the file name.
+func textOf(g *format.Gate, ref string, v verdict.Verdict, name string, native abi.Arch) (string, error) {
+	if text := string(g.Source); g.Format.Name == "gate" && !g.Preset {
+		if _, err := loadable(name, text, native); err == nil {
+			return text, nil // otherwise it includes what is elsewhere, seen from there
 		}
 	}
-	return loadable("the recording", text, o.Native)
+	p, _, err := policy.FromVerdict(ref, v, native, g.Policy)
+	if err != nil {
+		return "", err
+	}
+	return "# " + printable(ref) + "\n" + p.String(), nil
+}
+
+// added is an earlier gate's text, with what it lacks before it.
+func added(rec *record.Recording, o record.Options, v verdict.Verdict, old string) string {
+	passing := map[string]bool{}
+	for _, c := range inspect.Summarise(v, o.Native).Calls {
+		passing[c.Name] = c.Passes() == inspect.Always
+	}
+	var extra []record.Extra
+	for _, e := range o.Extra {
+		e.Calls = slices.DeleteFunc(slices.Clone(e.Calls), func(call string) bool { return passing[call] })
+		if len(e.Calls) > 0 {
+			extra = append(extra, e)
+		}
+	}
+	o.Extra = extra
+	lacking := rec.Lacking(v)
+	if lacking.Kinds() == 0 && len(extra) == 0 {
+		return old
+	}
+	return lacking.Rules(o, "What a later run needed beside") + "\n" + old
 }
 
 // findCommand is the file that a command names, as a shell finds it; the error has a shell's status.

@@ -15,9 +15,8 @@ import (
 type attachFlags struct {
 	pid               int
 	cgroup, container string
+	given             bool // one of them
 }
-
-func (f *attachFlags) given() bool { return f.pid != 0 || f.cgroup != "" || f.container != "" }
 
 // record records it until it ends or somebody interrupts.
 func (f *attachFlags) record(ctx context.Context) (*record.Recording, error) {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -11,7 +12,6 @@ import (
 
 	"monban/abi"
 	"monban/inspect"
-	"monban/policy"
 	"monban/record"
 	"monban/scan"
 )
@@ -40,7 +40,12 @@ system, such as that of a container image.`,
   monban scan --follow /bin/sh -o app.gate ./app
   monban scan --why socket /bin/ls
   monban scan --root image/ --to oci -o app.json /usr/bin/app`,
-		Args: cobra.MinimumNArgs(1),
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return errors.New("BINARY is missing (try: monban scan -o ls.gate /bin/ls)")
+			}
+			return nil
+		},
 		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 			return nil, cobra.ShellCompDirectiveDefault
 		},
@@ -66,10 +71,7 @@ system, such as that of a container image.`,
 				return printJSON(cmd.OutOrStdout(), "scan/1", scanned(r))
 			}
 			text := scanText(names, r, flags.other, loadersCalls(flags.target))
-			if _, err := policy.Load("the scan", []byte(text), policy.Options{Native: &r.Arch}); err != nil {
-				return exit{exitUsage, err}
-			}
-			return flags.keep(cmd, "the scan", text, r.Arch)
+			return flags.keep(cmd, text, r.Arch)
 		},
 	}
 	flags.register(cmd, "the action for all other calls")
