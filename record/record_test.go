@@ -108,6 +108,38 @@ func TestNamesAreNoRules(t *testing.T) {
 	}
 }
 
+// The kernel writes names with spaces and the like in hexadecimal. What a gate allows by now is not added once more.
+func TestDenials(t *testing.T) {
+	const log = `type=SECCOMP msg=audit(1.2:3): pid=7 comm=6120620A exe=2F746D702F6120620A sig=0 arch=c000003e syscall=165 compat=0 code=0x50001
+type=SECCOMP msg=audit(1.2:4): pid=7 comm="dead" exe="/bin/dead" sig=0 arch=c000003e syscall=112 compat=0 code=0x7ffc0000`
+	r, err := record.Denials("log", strings.NewReader(log))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for gate, want := range map[string]string{"": "setsid mount ", "log setsid\n": "setsid mount ", "allow setsid\n": "mount ", "allow setsid mount\n": "",
+		"allow setsid mount(mountflags == 0)\n": "mount "} {
+		p, err := policy.Load("x.gate", []byte("arch x86_64\ndefault errno(EPERM)\n"+gate), policy.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		v, err := p.Verdict(verdict.NewSpace(verdict.DefaultBudget))
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, lacking := "", r.Lacking(v)
+		for _, k := range lacking.Keys(abi.X86_64) {
+			name, _ := k.Arch.Name(k.Nr)
+			got += name + " "
+		}
+		if got != want {
+			t.Errorf("%q lacks %q, want %q", gate, got, want)
+		}
+		if text := lacking.Rules(record.Options{Native: abi.X86_64}, "Denied"); want != "" && !strings.Contains(text, "# 1: a b?\n") {
+			t.Error(text)
+		}
+	}
+}
+
 func FuzzDenials(f *testing.F) {
 	f.Add(`type=SECCOMP msg=audit(1.2:3): pid=7 comm="bad" exe="/usr/bin/bad" arch=c000003e syscall=165 compat=0`)
 	f.Add("monban: killed: mount(source=0, target=0) by sh (process 12)")
