@@ -31,7 +31,8 @@ type Options struct {
 	Args    Args
 	Default string // the action for all other calls; "" is errno(EPERM)
 	Native  abi.Arch
-	Extra   []Extra // calls for somebody else than the program
+	Extra   []Extra    // calls for somebody else than the program
+	New     []abi.Arch // of Rules: those that the earlier gate does not speak for
 
 	added bool // to a gate that has the calls that any run may make
 }
@@ -79,7 +80,7 @@ func (r *Recording) Rules(o Options, title string) string {
 	fmt.Fprintf(&b, "# %s, by monban record (%s):\n#   %s\n", title, r.By, oneLine(r.Command))
 	for _, a := range r.Archs(o.Native) {
 		if len(r.Keys(a)) > 0 || r.Clone3[a] > 0 || a == o.Native && len(o.Extra) > 0 {
-			r.arch(&b, a, true, Options{Args: o.Args, Native: o.Native, Extra: o.Extra, added: true})
+			r.arch(&b, a, true, Options{Args: o.Args, Native: o.Native, Extra: o.Extra, New: o.New, added: true})
 		}
 	}
 	return b.String()
@@ -140,7 +141,7 @@ func (r *Recording) arch(b *strings.Builder, a abi.Arch, several bool, o Options
 			fmt.Fprintf(b, "%sallow    %s\n", start, strings.Join(line, " "))
 		}
 	}
-	if !o.added {
+	if !o.added || slices.Contains(o.New, a) {
 		if _, ok := a.Number("clone3"); ok && !seen["clone3"] {
 			// Refused otherwise, it would keep libc from making threads that another run, or another gate joined with this one, allows.
 			fmt.Fprintf(b, "\n# not seen; libc falls back to clone, whose flags a gate can see\n%serrno(ENOSYS) clone3\n", start)

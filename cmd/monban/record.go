@@ -9,7 +9,6 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
-	"slices"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -84,7 +83,7 @@ fails or is interrupted. Without -o it goes to standard output after the program
 					return err
 				}
 			}
-			var old string               // the earlier gate's text
+			var old *earlierGate
 			var against *verdict.Verdict // what the run is held against
 			if g := cmp.Or(earlier, held); g != nil {
 				v, err := meaning(g, verdict.NewSpace(verdict.DefaultBudget))
@@ -93,7 +92,7 @@ fails or is interrupted. Without -o it goes to standard output after the program
 				}
 				against = &v
 				if earlier != nil {
-					if old, err = textOf(earlier, known, v, learn.name(), o.Native); err != nil {
+					if old, err = newEarlierGate(earlier, known, v, learn.name(), o.Native); err != nil {
 						return exit{exitUsage, err}
 					}
 				}
@@ -133,8 +132,10 @@ fails or is interrupted. Without -o it goes to standard output after the program
 				return exit{statusOf(result), errors.New("the program failed: what it did not come to is not checked")}
 			}
 			text := rec.Text(o)
-			if earlier != nil {
-				text = added(rec, o, *against, old)
+			if old != nil {
+				if text, err = old.and(rec, o); err != nil {
+					return inSpare(cmd, cmp.Or(learn.out, "monban")+".gate", []byte(rec.Text(o)), exit{exitUsage, err})
+				}
 			}
 			if err := learn.keep(cmd, text, o.Native); err != nil {
 				return err
@@ -240,41 +241,6 @@ func statusOf(r record.Result) int {
 		return 128 + int(r.Signal)
 	}
 	return r.ExitCode
-}
-
-// textOf is a gate's text, as it can stand in the file name.
-func textOf(g *format.Gate, ref string, v verdict.Verdict, name string, native abi.Arch) (string, error) {
-	if text := string(g.Source); g.Format.Name == "gate" && !g.Preset {
-		if _, err := loadable(name, text, native); err == nil {
-			return text, nil // otherwise it includes what is elsewhere, seen from there
-		}
-	}
-	p, _, err := policy.FromVerdict(ref, v, native, g.Policy)
-	if err != nil {
-		return "", err
-	}
-	return "# " + printable(ref) + "\n" + p.String(), nil
-}
-
-// added is an earlier gate's text, with what it lacks before it.
-func added(rec *record.Recording, o record.Options, v verdict.Verdict, old string) string {
-	passing := map[string]bool{}
-	for _, c := range inspect.Summarise(v, o.Native).Calls {
-		passing[c.Name] = c.Passes() == inspect.Always
-	}
-	var extra []record.Extra
-	for _, e := range o.Extra {
-		e.Calls = slices.DeleteFunc(slices.Clone(e.Calls), func(call string) bool { return passing[call] })
-		if len(e.Calls) > 0 {
-			extra = append(extra, e)
-		}
-	}
-	o.Extra = extra
-	lacking := rec.Lacking(v)
-	if lacking.Kinds() == 0 && len(extra) == 0 {
-		return old
-	}
-	return lacking.Rules(o, "What a later run needed beside") + "\n" + old
 }
 
 // findCommand is the file that a command names, as a shell finds it; the error has a shell's status.
