@@ -9,16 +9,12 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
-	"strings"
 	"sync/atomic"
 	"syscall"
 
 	"github.com/spf13/cobra"
 
-	"monban/abi"
 	"monban/format"
-	"monban/inspect"
-	"monban/policy"
 	"monban/record"
 	"monban/sandbox"
 	"monban/verdict"
@@ -29,6 +25,7 @@ func recordCommand() *cobra.Command {
 	var check, known, denied string
 	var learn recordFlags
 	var attach attachFlags
+	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "record [flags] [--] COMMAND [ARG…]",
 		Short: "learn a gate from a run",
@@ -103,6 +100,9 @@ fails or is interrupted. Without -o it goes to standard output after the program
 			if check != "" && cmd.Flags().Changed("output") {
 				return exit{exitUsage, errors.New("--check writes nothing: leave out -o, or add to the gate with --known")}
 			}
+			if asJSON && check == "" {
+				return exit{exitUsage, errors.New("--json is for --check: a gate has formats (--to)")}
+			}
 			if learn.backend == "notify" && held != nil {
 				return exit{exitUsage, errors.New("--check needs a back end that sees all calls: ebpf or ptrace")}
 			}
@@ -126,7 +126,7 @@ fails or is interrupted. Without -o it goes to standard output after the program
 				return err
 			}
 			if held != nil {
-				if err := checked(cmd, rec, held, *against); err != nil || result == (record.Result{}) {
+				if err := checked(cmd, rec, held, *against, asJSON); err != nil || result == (record.Result{}) {
 					return err
 				}
 				return exit{statusOf(result), errors.New("the program failed: what it did not come to is not checked")}
@@ -150,6 +150,7 @@ fails or is interrupted. Without -o it goes to standard output after the program
 	learn.register(cmd, "the action for all other calls")
 	cmd.Flags().StringVar(&known, "known", "", "an earlier gate, to which this run only adds")
 	cmd.Flags().StringVar(&check, "check", "", "write nothing: hold the run against this gate")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "with --check: print JSON, behind what the program prints (docs/json.md)")
 	cmd.Flags().StringVar(&denied, "from-denials", "", "instead of a run: add what a log says was refused, the kernel's audit or monban run's messages (- is standard input)")
 	cmd.Flags().IntVar(&attach.pid, "pid", 0, "record a process that runs already, and what it has started, until it ends or you interrupt")
 	cmd.Flags().StringVar(&attach.cgroup, "cgroup", "", "record the processes of a control group, in the same way")
@@ -258,37 +259,4 @@ func findCommand(name string) (string, error) {
 		return "", exit{126, fmt.Errorf("%s: %w", name, cause(err))}
 	}
 	return path, nil
-}
-
-// checked holds a run against a gate: what it lacks, and what it allows that the run never made.
-func checked(cmd *cobra.Command, rec *record.Recording, g *format.Gate, v verdict.Verdict) error {
-	w := cmd.OutOrStdout()
-	lacking := rec.Lacking(v)
-	for _, a := range lacking.Archs(abi.Native()) {
-		for _, k := range lacking.Keys(a) {
-			c := lacking.Calls[k]
-			fmt.Fprintln(w, wrap(fmt.Sprintf("%s %s on %s: %s, made %s", styled(w, red, "refused"), policy.FormatCall(a, &c.Example), a,
-				policy.ActionOn(a, v.At(&c.Example)), plural(c.Count, "time")), "  "))
-		}
-	}
-	for a, n := range lacking.Clone3 {
-		fmt.Fprintf(w, "%s clone3 on %s, made %s: libc falls back to clone only from errno(ENOSYS)\n", styled(w, red, "refused"), a, plural(n, "time"))
-	}
-	for _, a := range archsOf(g, v) {
-		var unused []string
-		for _, call := range inspect.Summarise(v, a).Calls {
-			if _, made := rec.Calls[record.Key{Arch: a, Nr: call.Number}]; !made && call.Passes() != inspect.Never && !record.AnyRun(call.Name) {
-				unused = append(unused, call.Name)
-			}
-		}
-		if unused != nil {
-			fmt.Fprintln(w, wrap(fmt.Sprintf("allowed on %s and never made: %s", a, strings.Join(unused, " ")), "  "))
-		}
-	}
-	if n := lacking.Kinds(); n > 0 {
-		fmt.Fprintf(w, "%s: it lacks %s of this run\n", g.Name, plural(n, "call"))
-		return exit{exitFindings, nil}
-	}
-	fmt.Fprintf(w, "%s: it allows all %d calls of this run\n", g.Name, len(rec.Calls))
-	return nil
 }
