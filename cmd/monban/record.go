@@ -229,12 +229,20 @@ func recordBy(ctx context.Context, run record.Run, backend string) (*record.Reco
 		un, unavailable := errors.AsType[*record.UnavailableError](err)
 		switch {
 		case !unavailable || backend == "ebpf":
-			return rec, result, err
+			return rec, result, privileged(err)
 		case os.Geteuid() == 0: // nobody else expects it
-			say("recording by ptrace, because eBPF does not work here: %v", un)
+			say("recording by ptrace, because eBPF does not work here: %v", privileged(un))
 		}
 	}
 	return record.Ptrace(ctx, run)
+}
+
+// privileged is eBPF's error, without what the library tells its callers to do where a privilege is lacking.
+func privileged(err error) error {
+	if un, ok := errors.AsType[*record.UnavailableError](err); ok && errors.Is(un, syscall.EPERM) {
+		return &record.UnavailableError{Err: fmt.Errorf("eBPF needs root (CAP_BPF and CAP_PERFMON): %w", syscall.EPERM)}
+	}
+	return err
 }
 
 func statusOf(r record.Result) int {

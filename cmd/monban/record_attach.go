@@ -43,7 +43,7 @@ func (f *attachFlags) record(ctx context.Context) (*record.Recording, error) {
 	live.end()
 	var un *record.UnavailableError
 	if errors.As(err, &un) {
-		err = fmt.Errorf("what runs already is recorded by eBPF, which does not work here: %w", err)
+		err = fmt.Errorf("what runs already is recorded by eBPF, which does not work here: %w", privileged(err))
 	}
 	return rec, usage(err)
 }
