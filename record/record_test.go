@@ -45,6 +45,8 @@ func TestGeneralise(t *testing.T) {
 		{[]string{"ioctl(1, TCGETS)", "ioctl(1, 0x1234)"}, record.Safe, "request in {0x1234, TCGETS}"},
 		{[]string{"personality(0xffffffff)"}, record.Safe, "persona == 0xffffffff"},
 		{[]string{"fcntl(1, F_GETFD)"}, record.Safe, "cmd == F_GETFD"},
+		{[]string{"futex(1, FUTEX_WAKE)"}, record.All, ""}, // another run waits
+		{[]string{"kill(1, SIGTERM)"}, record.All, "sig == SIGTERM"},
 	} {
 		r := calls(t, c.calls...)
 		first, _ := policy.ParseCall(abi.X86_64, c.calls[0])
