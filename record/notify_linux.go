@@ -273,7 +273,7 @@ func (n *notified) one(listener int) error {
 		name, _ := a.Name(d.Nr)
 		program, known := n.programs[pid]
 		if !known {
-			program = programOf(pid)
+			program = n.rec.programOf(pid)
 			n.programs[pid] = program
 		}
 		if name == "execve" || name == "execveat" {

@@ -98,7 +98,7 @@ func (t *tracer) begin(p *ptrace.Process) error {
 	if t.run.Started != nil {
 		t.run.Started(p.PID)
 	}
-	t.threads[p.PID] = &thread{program: programOf(p.PID), known: true}
+	t.threads[p.PID] = &thread{program: t.rec.programOf(p.PID), known: true}
 	return ptrace.ToSyscall(p.PID, 0)
 }
 
@@ -170,7 +170,7 @@ func (t *tracer) watch(ctx context.Context, over <-chan struct{}) {
 func (t *tracer) handle(ev ptrace.Event) error {
 	th := t.threads[ev.TID]
 	if th == nil { // a new thread's first stop may come before its parent's event
-		th = &thread{program: programOf(ev.TID)}
+		th = &thread{program: t.rec.programOf(ev.TID)}
 		t.threads[ev.TID] = th
 	}
 	if ev.Syscall() {
@@ -188,7 +188,7 @@ func (t *tracer) handle(ev ptrace.Event) error {
 		}
 		return ptrace.ToSyscall(ev.TID, 0)
 	case unix.PTRACE_EVENT_EXEC:
-		th.program = programOf(ev.TID)
+		th.program = t.rec.programOf(ev.TID)
 		th.inside = true // the return from execve is still to come
 		return ptrace.ToSyscall(ev.TID, 0)
 	case 0:
@@ -260,11 +260,12 @@ func archOf(d *bpf.Data) (abi.Arch, bool) {
 	return 0, false
 }
 
-// programOf is the name of a thread's executable.
-func programOf(tid int) string {
+// programOf is the name of a thread's executable; its path is noted.
+func (r *Recording) programOf(tid int) string {
 	exe, err := os.Readlink("/proc/" + strconv.Itoa(tid) + "/exe")
 	if err != nil {
 		return "?"
 	}
+	r.Files[exe] = true
 	return filepath.Base(exe)
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -145,27 +146,25 @@ func binaryOf(command string) (string, error) {
 }
 
 // scanRest scans the programs that took part in a run beside the first, adds what they reach, and says which ones are scanned now and
-// the names of those that could not be.
+// which could not be. Where the recording has only a program's name, it is the file that a shell would find.
 func scanRest(ctx context.Context, r *scan.Result, rec *record.Recording, first string, o scan.Options) (files, lost []string) {
 	files = []string{first}
+	programs := slices.Sorted(maps.Keys(rec.Files))
 	var names []string
 	for _, c := range rec.Calls {
 		for name := range c.Programs {
-			if !slices.Contains(names, name) {
+			if !slices.Contains(names, name) && !slices.ContainsFunc(append(programs, first), func(file string) bool { return isNamed(file, name) }) {
 				names = append(names, name)
 			}
 		}
 	}
 	slices.Sort(names)
-	for _, name := range names {
-		if isNamed(first, name) {
-			continue
-		}
-		path, err := exec.LookPath(name)
+	for _, program := range append(programs, names...) {
+		path, err := exec.LookPath(program)
 		if err == nil {
 			path, err = binaryOf(path)
 		}
-		if err == nil && slices.Contains(files, path) {
+		if err == nil && slices.ContainsFunc(files, func(f string) bool { return sameFile(f, path) }) {
 			continue
 		}
 		var one *scan.Result
@@ -176,12 +175,19 @@ func scanRest(ctx context.Context, r *scan.Result, rec *record.Recording, first 
 			err = r.Add(one)
 		}
 		if err != nil {
-			lost = append(lost, name)
+			lost = append(lost, program)
 			continue
 		}
 		files = append(files, path)
 	}
 	return files, lost
+}
+
+// sameFile says whether two paths lead to one file.
+func sameFile(a, b string) bool {
+	x, err := os.Stat(a)
+	y, err2 := os.Stat(b)
+	return err == nil && err2 == nil && os.SameFile(x, y)
 }
 
 // isNamed says whether a program that a recording names may be this file: eBPF has what the kernel keeps of the name (TASK_COMM_LEN).
@@ -197,7 +203,7 @@ func learntText(rec *record.Recording, r *scan.Result, o record.Options, program
 	fmt.Fprintf(&b, "# Learnt by monban learn, in three tiers: observed (allowed), reachable but never seen (%s), unreachable (%s).\n", tier, o.Default)
 	fmt.Fprintf(&b, "# Scanned: %s, and what they load; they reach %s.\n", printable(strings.Join(programs, " ")), plural(len(r.Calls), "call"))
 	if len(lost) > 0 {
-		fmt.Fprintf(&b, "# Not scanned, because only their names are known: %s (name their files with --follow).\n", printable(strings.Join(lost, " ")))
+		fmt.Fprintf(&b, "# Not scanned, because they were not found or cannot be: %s (name their files with --follow).\n", printable(strings.Join(lost, " ")))
 	}
 	scanNotes(&b, r)
 	b.WriteString("#\n")
