@@ -150,10 +150,11 @@ func binaryOf(command string) (string, error) {
 func scanRest(ctx context.Context, r *scan.Result, rec *record.Recording, first string, o scan.Options) (files, lost []string) {
 	files = []string{first}
 	programs := slices.Sorted(maps.Keys(rec.Files))
+	known := slices.Concat(programs, r.Files, rec.Command[:1]) // a script's process has the script's name
 	var names []string
 	for _, c := range rec.Calls {
 		for name := range c.Programs {
-			if !slices.Contains(names, name) && !slices.ContainsFunc(append(programs, first), func(file string) bool { return isNamed(file, name) }) {
+			if !slices.Contains(names, name) && !slices.ContainsFunc(known, func(file string) bool { return isNamed(file, name) }) {
 				names = append(names, name)
 			}
 		}
