@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"sync"
 	"syscall"
@@ -223,10 +224,20 @@ func (t *tracer) entry(tid int, th *thread) error {
 	if name, _ := a.Name(d.Nr); name == "clone3" {
 		asClone(a, &d, t.rec, func(addr uint64, buf []byte) error { return ptrace.Read(tid, addr, buf) })
 	}
+	if name, _ := a.Name(d.Nr); name == "clone" && untraced(a, &d) {
+		t.rec.Lost++ // what the child does
+	}
 	if t.rec.Add(a, &d, th.program) {
 		t.changed = time.Now()
 	}
 	return nil
+}
+
+// untraced says whether a call of clone keeps its child from us.
+func untraced(a abi.Arch, d *bpf.Data) bool {
+	args, _ := a.Args("clone")
+	i := slices.IndexFunc(args, func(arg abi.Arg) bool { return arg.Is("flags") })
+	return i >= 0 && d.Args[args[i].Index]&unix.CLONE_UNTRACED != 0
 }
 
 // asClone turns a call of clone3 into that of clone which libc makes instead where there is no clone3: its flags and the signal at its
