@@ -6,6 +6,7 @@ import (
 
 	"monban/abi"
 	"monban/bpf"
+	"monban/verdict"
 )
 
 // Args says which arguments a recording's policy looks at.
@@ -27,6 +28,7 @@ const (
 )
 
 // matter is the table of arguments that matter: calls, argument, kind, and whether it is safe to hold programs to what was seen.
+// Calls that any run may make (see always) are not in it: with which futex operation a lock is waited for is chance.
 // The others are addresses, lengths, descriptors, and numbers that the kernel only hands on.
 var matter = []struct {
 	calls, arg string
@@ -49,10 +51,8 @@ var matter = []struct {
 	{"ptrace", "request", choice, true},
 	{"fcntl fcntl64", "cmd", choice, true},
 	{"open openat", "flags", flags, false},
-	{"madvise", "advice", choice, false},
 	{"setsockopt getsockopt", "level", choice, false},
 	{"kill tkill tgkill", "sig", choice, false},
-	{"futex futex_time64", "op", choice, false},
 	{"mmap mmap2", "flags", flags, false},
 	{"mount", "mountflags", flags, false},
 }
@@ -72,6 +72,23 @@ func (m *Matters) value(d *bpf.Data) uint64 {
 		return v&0xffffffff | d.Args[m.High]<<32
 	}
 	return v & (^uint64(0) >> (64 - m.Bits))
+}
+
+// set puts the argument's value into a call.
+func (m *Matters) set(d *bpf.Data, v uint64) {
+	d.Args[m.Index] = v
+	if m.High >= 0 {
+		d.Args[m.Index], d.Args[m.High] = v&0xffffffff, v>>32
+	}
+}
+
+// words are those of struct seccomp_data that have the argument.
+func (m *Matters) words() []verdict.Word {
+	w := []verdict.Word{verdict.ArgHi(m.Index), verdict.ArgLo(m.Index)}
+	if m.High >= 0 {
+		w = append(w, verdict.ArgHi(m.High), verdict.ArgLo(m.High))
+	}
+	return w
 }
 
 // Matter lists the arguments of a call that matter.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -14,32 +15,23 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// again is how often Attach asks for processes that have come since. What its own processes start is followed at once.
+const again = time.Second
+
 // Attach records processes that run already, with what they start from now on, until all of them have ended or ctx does. what names
-// them in the recording. It needs what EBPF needs. pids is asked again until it says nothing new, so that no child slips through.
+// them in the recording. It needs what EBPF needs. pids is asked again until it says nothing new, so that no child slips through, and
+// now and then afterwards: a control group gets processes from elsewhere, by docker exec for one.
 func Attach(ctx context.Context, what []string, pids func() ([]int, error), run Run) (*Recording, error) {
 	r, err := newRecorder()
 	if err != nil {
 		return nil, &UnavailableError{err}
 	}
 	defer r.close()
-	var all []int
-	for {
-		now, err := pids()
-		if err != nil {
-			return nil, err
-		}
-		fresh := slices.DeleteFunc(now, func(pid int) bool { return slices.Contains(all, pid) })
-		if len(fresh) == 0 {
-			break
-		}
-		for _, pid := range fresh {
-			if err := r.tasks.Put(uint32(pid), uint32(1)); err != nil {
-				return nil, fmt.Errorf("recording process %d: %w", pid, err)
-			}
-		}
-		all = append(all, fresh...)
+	all := map[int]bool{}
+	if err := r.take(all, pids); err != nil {
+		return nil, err
 	}
-	changed, kinds := time.Now(), 0
+	asked, changed, kinds := time.Now(), time.Now(), 0
 	ticker := time.NewTicker(100 * time.Millisecond)
 	defer ticker.Stop()
 	for {
@@ -48,7 +40,11 @@ func Attach(ctx context.Context, what []string, pids func() ([]int, error), run 
 			return r.recording(what)
 		case <-ticker.C:
 		}
-		all = slices.DeleteFunc(all, func(pid int) bool { return unix.Kill(pid, 0) == unix.ESRCH })
+		maps.DeleteFunc(all, func(pid int, _ bool) bool { return unix.Kill(pid, 0) == unix.ESRCH })
+		if len(all) == 0 || time.Since(asked) > again {
+			asked = time.Now()
+			_ = r.take(all, pids) // the first process, or the group, may have gone: that ends nothing
+		}
 		rec, err := r.recording(what)
 		if err != nil || len(all) == 0 {
 			return rec, err
@@ -58,6 +54,26 @@ func Attach(ctx context.Context, what []string, pids func() ([]int, error), run 
 		}
 		if run.Seen != nil {
 			run.Seen(rec, time.Since(changed))
+		}
+	}
+}
+
+// take has the processes recorded that are not yet. This one, which may be a child of one of them, is none of them.
+func (r *recorder) take(all map[int]bool, pids func() ([]int, error)) error {
+	for {
+		now, err := pids()
+		if err != nil {
+			return err
+		}
+		fresh := slices.DeleteFunc(now, func(pid int) bool { return all[pid] || pid == os.Getpid() })
+		if len(fresh) == 0 {
+			return nil
+		}
+		for _, pid := range fresh {
+			if err := r.tasks.Put(uint32(pid), uint32(1)); err != nil {
+				return fmt.Errorf("recording process %d: %w", pid, err)
+			}
+			all[pid] = true
 		}
 	}
 }

@@ -2,6 +2,7 @@ package record
 
 import (
 	"bufio"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -19,7 +20,7 @@ import (
 var denials = sync.OnceValue(func() (p struct{ audit, field, killed *regexp.Regexp }) {
 	p.audit = regexp.MustCompile(`type=(SECCOMP|1326)\b`)
 	p.field = regexp.MustCompile(`\b(arch|syscall|comm|exe)=("[^"]*"|\S+)`)
-	p.killed = regexp.MustCompile(`^monban: killed: (.*) by (\S+) \(process \d+\)`)
+	p.killed = regexp.MustCompile(`^monban: killed: (.*?) by (.*) \(process \d+\)`)
 	return p
 })
 
@@ -55,6 +56,8 @@ func Denials(name string, in io.Reader) (*Recording, error) {
 		rec.addWhole(a, d, program)
 	}
 	switch err := lines.Err(); {
+	case errors.Is(err, bufio.ErrTooLong):
+		return nil, fmt.Errorf("%s:%d: a line of more than %d bytes is none of a log of denials", name, n, maxLine)
 	case err != nil:
 		return nil, fmt.Errorf("%s:%d: %w", name, n, err)
 	case len(rec.Calls) == 0:
@@ -67,7 +70,9 @@ func Denials(name string, in io.Reader) (*Recording, error) {
 func auditLine(line string) (a abi.Arch, d *bpf.Data, program string, err error) {
 	fields := map[string]string{}
 	for _, m := range denials().field.FindAllStringSubmatch(line, -1) {
-		fields[m[1]] = strings.Trim(m[2], `"`)
+		if fields[m[1]] = m[2]; m[1] == "comm" || m[1] == "exe" {
+			fields[m[1]] = auditText(m[2])
+		}
 	}
 	token, err := strconv.ParseUint(fields["arch"], 16, 32)
 	if err != nil {
@@ -88,6 +93,18 @@ func auditLine(line string) (a abi.Arch, d *bpf.Data, program string, err error)
 		}
 	}
 	return 0, nil, "", fmt.Errorf("no architecture has the token %#x", token)
+}
+
+// auditText is a field's text: in quotation marks or, if there is in it what would break the line, in hexadecimal
+// (audit_log_untrustedstring).
+func auditText(field string) string {
+	if text, quoted := strings.CutPrefix(field, `"`); quoted {
+		return strings.TrimSuffix(text, `"`)
+	}
+	if text, err := hex.DecodeString(field); err == nil {
+		return string(text)
+	}
+	return field
 }
 
 // addWhole takes in a call of which the arguments are not known.

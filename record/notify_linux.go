@@ -7,6 +7,8 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 	"unsafe"
@@ -60,6 +62,7 @@ func Notify(ctx context.Context, run Run, known *verdict.Verdict) (*Recording, R
 	}
 	n := &notified{rec: New(run.Args, "notify"), run: &run, programs: map[int]string{}, changed: time.Now()}
 	n.rec.Unseen = passed
+	n.rec.hold(run.Gate)
 	n.rec.forks(abi.Native())
 	var result Result
 	ptrace.OwnThread(func() {
@@ -144,12 +147,33 @@ func listen(p *ptrace.Process, filter bpf.Program) (listener int, err error) {
 	if listener, err = unix.PidfdGetfd(pidfd, fd, 0); err != nil {
 		return -1, fmt.Errorf("taking the listener out of the program: %w", err)
 	}
-	if err := in.Do(ptrace.Close, uint64(fd)); err != nil {
+	// An i386 program's close is asked about, and nobody answers yet.
+	var closed atomic.Bool
+	var answering sync.WaitGroup
+	answering.Go(func() { letGo(listener, &closed) })
+	err = in.Do(ptrace.Close, uint64(fd))
+	closed.Store(true)
+	answering.Wait()
+	if err != nil {
 		unix.Close(listener)
 		return -1, err
 	}
 	in.SetMask(p.Mask)
 	return listener, in.End()
+}
+
+// letGo lets calls pass that are asked about until it is over.
+func letGo(listener int, over *atomic.Bool) {
+	for !over.Load() {
+		fds := []unix.PollFd{{Fd: int32(listener), Events: unix.POLLIN}}
+		if n, _ := unix.Poll(fds, 1); n <= 0 {
+			continue
+		}
+		var ask notification
+		if control(listener, unix.SECCOMP_IOCTL_NOTIF_RECV, unsafe.Pointer(&ask)) == nil {
+			_ = goesOn(listener, ask.ID)
+		}
+	}
 }
 
 type notified struct {
@@ -249,7 +273,7 @@ func (n *notified) one(listener int) error {
 		name, _ := a.Name(d.Nr)
 		program, known := n.programs[pid]
 		if !known {
-			program = programOf(pid)
+			program = n.rec.programOf(pid)
 			n.programs[pid] = program
 		}
 		if name == "execve" || name == "execveat" {
@@ -264,7 +288,12 @@ func (n *notified) one(listener int) error {
 	} else {
 		n.rec.Lost++
 	}
-	answer := response{ID: ask.ID, Flags: goOn}
+	return goesOn(listener, ask.ID)
+}
+
+// goesOn lets the call with this number pass; it may have been taken back meanwhile.
+func goesOn(listener int, id uint64) error {
+	answer := response{ID: id, Flags: goOn}
 	if err := control(listener, unix.SECCOMP_IOCTL_NOTIF_SEND, unsafe.Pointer(&answer)); err != nil && !errors.Is(err, unix.ENOENT) {
 		return fmt.Errorf("letting a call go on: %w", err)
 	}

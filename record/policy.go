@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"unicode"
 
 	"monban/abi"
 	"monban/inspect"
@@ -30,7 +31,8 @@ type Options struct {
 	Args    Args
 	Default string // the action for all other calls; "" is errno(EPERM)
 	Native  abi.Arch
-	Extra   []Extra // calls for somebody else than the program
+	Extra   []Extra    // calls for somebody else than the program
+	New     []abi.Arch // of Rules: those that the earlier gate does not speak for
 
 	added bool // to a gate that has the calls that any run may make
 }
@@ -55,10 +57,10 @@ var Runc = Extra{"runc makes these between the filter and the program's start", 
 // Text is the policy in the language, with comments that say what was seen. It can be loaded as it is.
 func (r *Recording) Text(o Options) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "# What this run did, by monban record (%s):\n#   %s\n", r.By, strings.Join(r.Command, " "))
+	fmt.Fprintf(&b, "# What this run did, by monban record (%s):\n#   %s\n", r.By, oneLine(r.Command))
 	fmt.Fprintf(&b, "# %d calls of %d kinds. Behind each: how often, and by which programs.\n", r.Made, len(r.Calls))
 	if r.Lost > 0 {
-		fmt.Fprintf(&b, "# %d events were lost: a call may be missing.\n", r.Lost)
+		fmt.Fprintf(&b, "# Events were lost, %d of them: a call may be missing.\n", r.Lost)
 	}
 	archs := r.Archs(o.Native)
 	var names []string
@@ -75,10 +77,10 @@ func (r *Recording) Text(o Options) string {
 // Rules are the rules alone, to be put before those of an earlier gate.
 func (r *Recording) Rules(o Options, title string) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "# %s, by monban record (%s):\n#   %s\n", title, r.By, strings.Join(r.Command, " "))
+	fmt.Fprintf(&b, "# %s, by monban record (%s):\n#   %s\n", title, r.By, oneLine(r.Command))
 	for _, a := range r.Archs(o.Native) {
-		if len(r.Keys(a)) > 0 {
-			r.arch(&b, a, true, Options{Args: o.Args, Native: o.Native, added: true})
+		if len(r.Keys(a)) > 0 || r.Clone3[a] > 0 || a == o.Native && len(o.Extra) > 0 {
+			r.arch(&b, a, true, Options{Args: o.Args, Native: o.Native, Extra: o.Extra, New: o.New, added: true})
 		}
 	}
 	return b.String()
@@ -139,12 +141,16 @@ func (r *Recording) arch(b *strings.Builder, a abi.Arch, several bool, o Options
 			fmt.Fprintf(b, "%sallow    %s\n", start, strings.Join(line, " "))
 		}
 	}
-	if o.added {
-		return
-	}
-	list("not seen, but any run may make them", always)
-	if a == o.Native {
-		list("let pass while recording, so not counted", r.Unseen)
+	if !o.added || slices.Contains(o.New, a) {
+		if _, ok := a.Number("clone3"); ok && !seen["clone3"] {
+			// Refused otherwise, it would keep libc from making threads that another run, or another gate joined with this one, allows.
+			fmt.Fprintf(b, "\n# not seen; libc falls back to clone, whose flags a gate can see\n%serrno(ENOSYS) clone3\n", start)
+			seen["clone3"] = true
+		}
+		list("not seen, but any run may make them", always)
+		if a == o.Native {
+			list("let pass while recording, so not counted", r.Unseen)
+		}
 	}
 	for _, e := range o.Extra {
 		list(e.Why, e.Calls)
@@ -160,10 +166,15 @@ func programs(c *Call) string {
 	if len(names) > most {
 		names = append(names[:most], "…")
 	}
+	return oneLine(names)
+}
+
+// oneLine joins words for a comment. A program chooses its name and its arguments: a line break in them would begin a rule of its own.
+func oneLine(words []string) string {
 	return strings.Map(func(r rune) rune {
-		if r < ' ' {
+		if unicode.IsControl(r) || unicode.Is(unicode.Cf, r) {
 			return '?'
 		}
 		return r
-	}, strings.Join(names, " "))
+	}, strings.Join(words, " "))
 }

@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
+	"sync"
 	"syscall"
 	"time"
 
@@ -15,6 +17,7 @@ import (
 	"monban/abi"
 	"monban/bpf"
 	"monban/internal/ptrace"
+	"monban/verdict"
 )
 
 // A Run is a program to be recorded.
@@ -22,10 +25,12 @@ type Run struct {
 	Path string // as execve takes it
 	Args []string
 	Env  []string
-	// Seen, if set, is told now and then how far the recording is, from the recording's goroutine.
+	// Seen, if set, is told ten times a second how far the recording is, which stands still meanwhile.
 	Seen func(r *Recording, sinceNew time.Duration)
 	// Started, if set, is told the program's process id.
 	Started func(pid int)
+	// Gate, if set, is what the run is held against: back ends that see each call by itself make Recording.Lacking exact.
+	Gate *verdict.Verdict
 }
 
 // A Result is how the program ended.
@@ -52,6 +57,7 @@ func Ptrace(ctx context.Context, run Run) (*Recording, Result, error) {
 			return
 		}
 		t = &tracer{run: &run, rec: New(run.Args, "ptrace"), threads: map[int]*thread{}, first: p.PID, changed: time.Now()}
+		t.rec.hold(run.Gate)
 		if err = t.begin(p); err != nil {
 			p.Kill()
 			return
@@ -65,12 +71,13 @@ func Ptrace(ctx context.Context, run Run) (*Recording, Result, error) {
 }
 
 type tracer struct {
+	sync.Mutex // of what follows, which watch looks at, too
+
 	run     *Run
 	rec     *Recording
 	threads map[int]*thread
 	first   int
 	changed time.Time
-	told    time.Time
 	ended   bool
 	result  Result
 }
@@ -92,17 +99,17 @@ func (t *tracer) begin(p *ptrace.Process) error {
 	if t.run.Started != nil {
 		t.run.Started(p.PID)
 	}
-	t.threads[p.PID] = &thread{program: programOf(p.PID), known: true}
+	t.threads[p.PID] = &thread{program: t.rec.programOf(p.PID), known: true}
 	return ptrace.ToSyscall(p.PID, 0)
 }
 
 // follow handles stops until nothing is left to record.
 func (t *tracer) follow(ctx context.Context) (Result, error) {
-	stop := context.AfterFunc(ctx, func() {
-		// The wait below is not interruptible: a stop of ours wakes it.
-		_ = unix.Kill(t.first, unix.SIGCONT)
-	})
-	defer stop()
+	over := make(chan struct{})
+	var watching sync.WaitGroup
+	watching.Go(func() { t.watch(ctx, over) })
+	defer watching.Wait()
+	defer close(over)
 	for {
 		ev, err := ptrace.Wait(-1, 0)
 		switch {
@@ -111,37 +118,60 @@ func (t *tracer) follow(ctx context.Context) (Result, error) {
 		case err != nil:
 			return t.result, fmt.Errorf("following the program: %w", err)
 		}
-		if ev.Dead() {
-			delete(t.threads, ev.TID)
-			if ev.TID == t.first {
-				t.ended = true
-				if ev.Status.Signaled() {
-					t.result.Signal = ev.Status.Signal()
-				} else {
-					t.result.ExitCode = ev.Status.ExitStatus()
-				}
-			}
-		} else if err := t.handle(ev); err != nil && !errors.Is(err, unix.ESRCH) {
-			return t.result, fmt.Errorf("following thread %d: %w", ev.TID, err)
+		if done, err := t.event(ctx, ev); done || err != nil {
+			return t.result, err
 		}
-		if ctx.Err() != nil && t.ended {
-			return t.result, nil // what it left behind is let go with this thread
-		}
-		t.tell()
 	}
 }
 
-func (t *tracer) tell() {
-	if now := time.Now(); t.run.Seen != nil && now.Sub(t.told) > 100*time.Millisecond {
-		t.told = now
-		t.run.Seen(t.rec, now.Sub(t.changed))
+// event handles one stop or end.
+func (t *tracer) event(ctx context.Context, ev ptrace.Event) (done bool, err error) {
+	t.Lock()
+	defer t.Unlock()
+	if ev.Dead() {
+		delete(t.threads, ev.TID)
+		if ev.TID == t.first {
+			t.ended = true
+			if ev.Status.Signaled() {
+				t.result.Signal = ev.Status.Signal()
+			} else {
+				t.result.ExitCode = ev.Status.ExitStatus()
+			}
+		}
+	} else if err := t.handle(ev); err != nil && !errors.Is(err, unix.ESRCH) {
+		return true, fmt.Errorf("following thread %d: %w", ev.TID, err)
+	}
+	return ctx.Err() != nil && t.ended, nil // what it left behind is let go with this thread
+}
+
+// watch tells how far the recording is, and ends the wait for what the program left behind when ctx is done: the wait cannot be
+// interrupted, but a stop of one thread wakes it.
+func (t *tracer) watch(ctx context.Context, over <-chan struct{}) {
+	ticker := time.NewTicker(100 * time.Millisecond)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-over:
+			return
+		case <-ticker.C:
+		}
+		t.Lock()
+		if t.run.Seen != nil {
+			t.run.Seen(t.rec, time.Since(t.changed))
+		}
+		for tid := range t.threads {
+			if ctx.Err() == nil || !t.ended || unix.Kill(tid, unix.SIGCONT) == nil {
+				break
+			}
+		}
+		t.Unlock()
 	}
 }
 
 func (t *tracer) handle(ev ptrace.Event) error {
 	th := t.threads[ev.TID]
 	if th == nil { // a new thread's first stop may come before its parent's event
-		th = &thread{program: programOf(ev.TID)}
+		th = &thread{program: t.rec.programOf(ev.TID)}
 		t.threads[ev.TID] = th
 	}
 	if ev.Syscall() {
@@ -159,7 +189,7 @@ func (t *tracer) handle(ev ptrace.Event) error {
 		}
 		return ptrace.ToSyscall(ev.TID, 0)
 	case unix.PTRACE_EVENT_EXEC:
-		th.program = programOf(ev.TID)
+		th.program = t.rec.programOf(ev.TID)
 		th.inside = true // the return from execve is still to come
 		return ptrace.ToSyscall(ev.TID, 0)
 	case 0:
@@ -194,10 +224,20 @@ func (t *tracer) entry(tid int, th *thread) error {
 	if name, _ := a.Name(d.Nr); name == "clone3" {
 		asClone(a, &d, t.rec, func(addr uint64, buf []byte) error { return ptrace.Read(tid, addr, buf) })
 	}
+	if name, _ := a.Name(d.Nr); name == "clone" && untraced(a, &d) {
+		t.rec.Lost++ // what the child does
+	}
 	if t.rec.Add(a, &d, th.program) {
 		t.changed = time.Now()
 	}
 	return nil
+}
+
+// untraced says whether a call of clone keeps its child from us.
+func untraced(a abi.Arch, d *bpf.Data) bool {
+	args, _ := a.Args("clone")
+	i := slices.IndexFunc(args, func(arg abi.Arg) bool { return arg.Is("flags") })
+	return i >= 0 && d.Args[args[i].Index]&unix.CLONE_UNTRACED != 0
 }
 
 // asClone turns a call of clone3 into that of clone which libc makes instead where there is no clone3: its flags and the signal at its
@@ -231,11 +271,12 @@ func archOf(d *bpf.Data) (abi.Arch, bool) {
 	return 0, false
 }
 
-// programOf is the name of a thread's executable.
-func programOf(tid int) string {
+// programOf is the name of a thread's executable; its path is noted.
+func (r *Recording) programOf(tid int) string {
 	exe, err := os.Readlink("/proc/" + strconv.Itoa(tid) + "/exe")
 	if err != nil {
 		return "?"
 	}
+	r.Files[exe] = true
 	return filepath.Base(exe)
 }

@@ -20,6 +20,8 @@ type Run struct {
 	Seen func(r *Recording, sinceNew time.Duration)
 	// Started, if set, is told the program's process id.
 	Started func(pid int)
+	// Gate, if set, is what the run is held against: back ends that see each call by itself make Recording.Lacking exact.
+	Gate *verdict.Verdict
 }
 
 // A Result is how the program ended.

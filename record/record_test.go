@@ -45,6 +45,8 @@ func TestGeneralise(t *testing.T) {
 		{[]string{"ioctl(1, TCGETS)", "ioctl(1, 0x1234)"}, record.Safe, "request in {0x1234, TCGETS}"},
 		{[]string{"personality(0xffffffff)"}, record.Safe, "persona == 0xffffffff"},
 		{[]string{"fcntl(1, F_GETFD)"}, record.Safe, "cmd == F_GETFD"},
+		{[]string{"futex(1, FUTEX_WAKE)"}, record.All, ""}, // another run waits
+		{[]string{"kill(1, SIGTERM)"}, record.All, "sig == SIGTERM"},
 	} {
 		r := calls(t, c.calls...)
 		first, _ := policy.ParseCall(abi.X86_64, c.calls[0])
@@ -87,6 +89,55 @@ func TestCovers(t *testing.T) {
 		nr, _ := abi.X86_64.Number("ptrace")
 		if do := v.At(&bpf.Data{Arch: abi.X86_64.Token(), Nr: nr}); do.Kind() != bpf.Errno {
 			t.Errorf("ptrace gets %s", do)
+		}
+	}
+}
+
+// What a program is called, and with which arguments, is its own choice: none of it becomes a rule.
+func TestNamesAreNoRules(t *testing.T) {
+	r := record.New([]string{"sh", "-c", "true\nallow reboot\n", "\xff\x1b[2J\u2028"}, "hand")
+	r.Add(abi.X86_64, &bpf.Data{Arch: abi.X86_64.Token()}, "a\nallow reboot #\r\xff\u202e")
+	o := record.Options{Native: abi.X86_64}
+	for _, text := range []string{r.Text(o), "arch x86_64\n" + r.Rules(o, "Added")} {
+		for line := range strings.Lines(text) {
+			if strings.HasPrefix(line, "allow reboot") || strings.ContainsAny(line, "\x1b\r\u202e") {
+				t.Errorf("%q in\n%s", line, text)
+			}
+		}
+		if _, err := policy.Load("x.gate", []byte(text), policy.Options{}); err != nil {
+			t.Errorf("%v in\n%s", err, text)
+		}
+	}
+}
+
+// The kernel writes names with spaces and the like in hexadecimal. What a gate allows by now is not added once more.
+func TestDenials(t *testing.T) {
+	const log = `type=SECCOMP msg=audit(1.2:3): pid=7 comm=6120620A exe=2F746D702F6120620A sig=0 arch=c000003e syscall=165 compat=0 code=0x50001
+type=SECCOMP msg=audit(1.2:4): pid=7 comm="dead" exe="/bin/dead" sig=0 arch=c000003e syscall=112 compat=0 code=0x7ffc0000`
+	r, err := record.Denials("log", strings.NewReader(log))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for gate, want := range map[string]string{"": "setsid mount ", "log setsid\n": "setsid mount ", "allow setsid\n": "mount ", "allow setsid mount\n": "",
+		"allow setsid mount(mountflags == 0)\n": "mount "} {
+		p, err := policy.Load("x.gate", []byte("arch x86_64\ndefault errno(EPERM)\n"+gate), policy.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		v, err := p.Verdict(verdict.NewSpace(verdict.DefaultBudget))
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, lacking := "", r.Lacking(v)
+		for _, k := range lacking.Keys(abi.X86_64) {
+			name, _ := k.Arch.Name(k.Nr)
+			got += name + " "
+		}
+		if got != want {
+			t.Errorf("%q lacks %q, want %q", gate, got, want)
+		}
+		if text := lacking.Rules(record.Options{Native: abi.X86_64}, "Denied"); want != "" && !strings.Contains(text, "# 1: a b?\n") {
+			t.Error(text)
 		}
 	}
 }

@@ -19,8 +19,12 @@ type Recording struct {
 	// Clone3 counts the calls of clone3. Their flags lie behind a pointer, where no filter looks, so they stand in Calls as the calls of
 	// clone that libc makes where clone3 is answered by ENOSYS.
 	Clone3 map[abi.Arch]uint64
-	Denied bool     // a gate has refused these calls
-	Unseen []string // calls of the native architecture that passed without being counted; nil where all were
+	Files  map[string]bool // the paths of the programs, where the back end knows more than their names
+	Denied bool            // a gate has refused these calls
+	Unseen []string        // calls of the native architecture that passed without being counted; nil where all were
+
+	gate    *verdict.Verdict // what a run is held against, if it is
+	refused *Recording       // the calls that it does not let pass
 }
 
 // A Key is a call as the kernel tells calls apart.
@@ -49,12 +53,22 @@ const maxValues = 64
 
 // New is an empty recording.
 func New(command []string, by string) *Recording {
-	return &Recording{Command: command, By: by, Calls: map[Key]*Call{}, Clone3: map[abi.Arch]uint64{}}
+	return &Recording{Command: command, By: by, Calls: map[Key]*Call{}, Clone3: map[abi.Arch]uint64{}, Files: map[string]bool{}}
+}
+
+// hold has each call that is added from here on looked up in a gate: then [Recording.Lacking] is exact, whatever arguments it looks at.
+func (r *Recording) hold(gate *verdict.Verdict) {
+	if r.gate = gate; gate != nil {
+		r.refused = New(r.Command, r.By)
+	}
 }
 
 // Add takes in a call that a program made. isNew says that something of it was not seen before.
 func (r *Recording) Add(a abi.Arch, d *bpf.Data, program string) (isNew bool) {
 	r.Made++
+	if r.gate != nil && !r.passes(r.gate.At(d)) {
+		r.refused.Add(a, d, program)
+	}
 	k := Key{a, d.Nr}
 	c, ok := r.Calls[k]
 	if !ok {
@@ -118,27 +132,103 @@ func (r *Recording) Keys(a abi.Arch) (out []Key) {
 	return out
 }
 
-// Lacking is the part of a recording that a gate does not let pass.
+// Lacking is the part of a recording that a gate does not let pass. If the run was held against the gate it is exact. Otherwise each
+// argument that matters may have had its values together with any of the other's, and those that don't matter any value: what could
+// have been refused is lacking.
 func (r *Recording) Lacking(v verdict.Verdict) *Recording {
-	if r.Denied {
-		return r // that is how they came here
-	}
-	out := New(r.Command, r.By)
-	for k, c := range r.Calls {
-		for _, d := range append([]bpf.Data{c.Example}, c.Others...) {
-			if do := v.At(&d); do.Kind() == bpf.Allow || do.Kind() == bpf.Log {
-				continue
-			}
-			if out.Calls[k] == nil {
-				out.Calls[k] = &Call{Count: c.Count, Programs: c.Programs, Values: make([]Values, len(c.Values)), Example: d}
-			}
+	out := r.refused
+	if out == nil {
+		out = New(r.Command, r.By)
+		for k, c := range r.Calls {
 			name, _ := k.Arch.Name(k.Nr)
-			for i, m := range Matter(k.Arch, name) {
-				out.Calls[k].Values[i].add(m.value(&d))
+			r.lacking(out, k, c, v.Restrict(verdict.Arch, k.Arch.Token()).Restrict(verdict.Nr, k.Nr), Matter(k.Arch, name), c.Example)
+		}
+	}
+	// Where clone3 is answered otherwise than by ENOSYS, libc makes no clone instead.
+	for a, n := range r.Clone3 {
+		nr, ok := a.Number("clone3")
+		if !ok || n == 0 {
+			continue
+		}
+		for do := range v.Restrict(verdict.Arch, a.Token()).Restrict(verdict.Nr, nr).Actions() {
+			if enosys, _ := a.Constant("ENOSYS"); !r.passes(do) && (do.Kind() != bpf.Errno || uint64(do.Data()) != enosys) {
+				out.Clone3[a] = n
 			}
 		}
 	}
 	return out
+}
+
+// lacking adds to out the values of a call that a gate, of which v is left, may not let pass; d has those that were chosen already.
+func (r *Recording) lacking(out *Recording, k Key, c *Call, v verdict.Verdict, rest []Matters, d bpf.Data) {
+	refuses := false
+	for do := range v.Actions() {
+		refuses = refuses || !r.passes(do)
+	}
+	switch i := len(c.Values) - len(rest); {
+	case !refuses:
+	case len(rest) > 0 && !c.Values[i].Many:
+		m := &rest[0]
+		for x := range c.Values[i].Seen {
+			d := d
+			m.set(&d, x)
+			left := v
+			for _, w := range m.words() {
+				left = left.Restrict(w, w.Of(&d))
+			}
+			r.lacking(out, k, c, left, rest[1:], d)
+		}
+	case len(rest) > 0:
+		r.lacking(out, k, c, v, rest[1:], d)
+	default:
+		l := out.Calls[k]
+		if l == nil {
+			l = &Call{Count: c.Count, Programs: c.Programs, Values: make([]Values, len(c.Values)), Example: d}
+			out.Calls[k] = l
+		}
+		name, _ := k.Arch.Name(k.Nr)
+		for i, m := range Matter(k.Arch, name) {
+			if c.Values[i].Many {
+				l.Values[i] = Values{Many: true}
+			} else {
+				l.Values[i].add(m.value(&d))
+			}
+		}
+	}
+}
+
+// passes says whether an action does not refuse a call. A log of denials has also what was let pass and logged.
+func (r *Recording) passes(do bpf.Action) bool {
+	return do.Kind() == bpf.Allow || do.Kind() == bpf.Log && !r.Denied
+}
+
+// Kinds is how many kinds of calls are in it, clone3 apart from clone.
+func (r *Recording) Kinds() int { return len(r.Calls) + len(r.Clone3) }
+
+// LooksElsewhere says whether a gate looks at arguments that do not matter: only back ends that see each call by itself, ptrace and
+// notify, can then tell what of a run it refuses.
+func LooksElsewhere(v verdict.Verdict, archs []abi.Arch) bool {
+	for _, a := range archs {
+		of := v.Restrict(verdict.Arch, a.Token())
+		for nr, name := range a.Calls() {
+			call := of.Restrict(verdict.Nr, nr)
+			if _, same := call.Constant(); same {
+				continue
+			}
+			var known []verdict.Word
+			for _, m := range Matter(a, name) {
+				known = append(known, m.words()...)
+			}
+			for i := range 6 {
+				for _, w := range []verdict.Word{verdict.ArgHi(i), verdict.ArgLo(i)} {
+					if !slices.Contains(known, w) && call.Support(w) != 0 {
+						return true
+					}
+				}
+			}
+		}
+	}
+	return false
 }
 
 // An UnavailableError says that a back end does not work here; nothing has run.

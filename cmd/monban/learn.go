@@ -3,12 +3,16 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -37,7 +41,12 @@ not do is for --reachable to say; what they cannot reach is refused.
 --from-denials or a look at the log can move it to the first tier), allow, notify, errno or kill.`,
 		Example: `  monban learn -o app.gate -- ./app --once
   monban learn --reachable errno -o app.gate -- ./app`,
-		Args: cobra.MinimumNArgs(1),
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return errors.New("no command given (try: monban learn -o ls.gate -- ls)")
+			}
+			return nil
+		},
 		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 			return nil, cobra.ShellCompDirectiveDefault
 		},
@@ -70,15 +79,15 @@ not do is for --reachable to say; what they cannot reach is refused.
 				return err
 			}
 			scanOptions.Follow = nil // they are scanned
-			programs, lost, err := scanRest(cmd.Context(), r, rec, first, scanOptions)
-			if err != nil {
-				return exit{exitUsage, err}
-			}
+			// An interrupt ends the scan, not the run's recording.
+			ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
+			programs, lost := scanRest(ctx, r, rec, first, scanOptions)
+			stop()
 			text, err := learntText(rec, r, o, programs, lost, tier)
 			if err != nil {
 				return exit{exitUsage, err}
 			}
-			if err := flags.keep(cmd, "the gate", text, o.Native); err != nil {
+			if err := flags.keep(cmd, text, o.Native); err != nil {
 				return err
 			}
 			if status := statusOf(result); status != 0 {
@@ -138,52 +147,65 @@ func binaryOf(command string) (string, error) {
 }
 
 // scanRest scans the programs that took part in a run beside the first, adds what they reach, and says which ones are scanned now and
-// the names of those that could not be.
-func scanRest(ctx context.Context, r *scan.Result, rec *record.Recording, first string, o scan.Options) (files, lost []string, err error) {
+// which could not be. Where the recording has only a program's name, it is the file that a shell would find.
+func scanRest(ctx context.Context, r *scan.Result, rec *record.Recording, first string, o scan.Options) (files, lost []string) {
 	files = []string{first}
+	programs := slices.Sorted(maps.Keys(rec.Files))
+	known := slices.Concat(programs, r.Files, rec.Command[:1]) // a script's process has the script's name
 	var names []string
 	for _, c := range rec.Calls {
 		for name := range c.Programs {
-			if !slices.Contains(names, name) {
+			if !slices.Contains(names, name) && !slices.ContainsFunc(known, func(file string) bool { return isNamed(file, name) }) {
 				names = append(names, name)
 			}
 		}
 	}
 	slices.Sort(names)
-	for _, name := range names {
-		if name == filepath.Base(first) {
-			continue
-		}
-		path, err := exec.LookPath(name)
+	for _, program := range append(programs, names...) {
+		path, err := exec.LookPath(program)
 		if err == nil {
 			path, err = binaryOf(path)
 		}
-		if err == nil && slices.Contains(files, path) {
+		if err == nil && slices.ContainsFunc(files, func(f string) bool { return sameFile(f, path) }) {
 			continue
 		}
 		var one *scan.Result
 		if err == nil {
 			one, err = scan.Files(ctx, []string{path}, o)
 		}
-		if err != nil {
-			lost = append(lost, name)
-			continue
+		if err == nil {
+			err = r.Add(one)
 		}
-		if err := r.Add(one); err != nil {
-			return nil, nil, err
+		if err != nil {
+			lost = append(lost, program)
+			continue
 		}
 		files = append(files, path)
 	}
-	return files, lost, nil
+	return files, lost
+}
+
+// sameFile says whether two paths lead to one file.
+func sameFile(a, b string) bool {
+	x, err := os.Stat(a)
+	y, err2 := os.Stat(b)
+	return err == nil && err2 == nil && os.SameFile(x, y)
+}
+
+// isNamed says whether a program that a recording names may be this file: eBPF has what the kernel keeps of the name (TASK_COMM_LEN).
+func isNamed(file, program string) bool {
+	const kept = 15
+	base := filepath.Base(file)
+	return program == base || len(program) == kept && strings.HasPrefix(base, program)
 }
 
 // learntText is the gate: what was seen, then what can be reached beside.
 func learntText(rec *record.Recording, r *scan.Result, o record.Options, programs, lost []string, tier string) (string, error) {
 	var b strings.Builder
 	fmt.Fprintf(&b, "# Learnt by monban learn, in three tiers: observed (allowed), reachable but never seen (%s), unreachable (%s).\n", tier, o.Default)
-	fmt.Fprintf(&b, "# Scanned: %s, and what they load; they reach %s.\n", strings.Join(programs, " "), plural(len(r.Calls), "call"))
+	fmt.Fprintf(&b, "# Scanned: %s, and what they load; they reach %s.\n", printable(strings.Join(programs, " ")), plural(len(r.Calls), "call"))
 	if len(lost) > 0 {
-		fmt.Fprintf(&b, "# Not scanned, because only their names are known: %s (name their files with --follow).\n", strings.Join(lost, " "))
+		fmt.Fprintf(&b, "# Not scanned, because they were not found or cannot be: %s (name their files with --follow).\n", printable(strings.Join(lost, " ")))
 	}
 	scanNotes(&b, r)
 	b.WriteString("#\n")
@@ -197,7 +219,7 @@ func learntText(rec *record.Recording, r *scan.Result, o record.Options, program
 	if err != nil {
 		return "", err
 	}
-	settled := map[string]bool{"clone3": rec.Clone3[r.Arch] > 0} // answered so that libc takes clone
+	settled := map[string]bool{"clone3": true} // answered so that libc takes clone
 	for _, call := range inspect.Summarise(v, r.Arch).Calls {
 		settled[call.Name] = settled[call.Name] || call.Passes() == inspect.Always
 	}
@@ -215,5 +237,5 @@ func learntText(rec *record.Recording, r *scan.Result, o record.Options, program
 		}
 		callLines(&b, start+tier, unseen)
 	}
-	return loadable("the gate", b.String(), o.Native)
+	return b.String(), nil
 }

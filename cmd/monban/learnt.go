@@ -1,17 +1,21 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
 	"monban/abi"
+	"monban/bpf"
 	"monban/format"
+	"monban/format/codec"
 	"monban/policy"
 	"monban/record"
 )
@@ -31,8 +35,12 @@ func (l *learnFlags) check() error {
 	if _, err := policy.ParseAction(l.other); err != nil {
 		return exit{exitUsage, fmt.Errorf("--default: %w", err)}
 	}
-	if _, err := writable(l.to); err != nil {
+	f, err := writable(l.to)
+	if err != nil {
 		return exit{exitUsage, err}
+	}
+	if targets := append(slices.Clone(f.For), containerTargets...); l.target != "" && !slices.Contains(targets, l.target) {
+		return exit{exitUsage, fmt.Errorf("--for %s: there are %s", l.target, strings.Join(slices.Compact(slices.Sorted(slices.Values(targets))), ", "))}
 	}
 	return nil
 }
@@ -58,15 +66,21 @@ func (r *recordFlags) options() (record.Options, error) {
 	if err := r.check(); err != nil {
 		return record.Options{}, err
 	}
+	if r.to == "systemd" && r.args != "none" {
+		return record.Options{}, exit{exitUsage, errors.New("--to systemd: units name calls only, without arguments: add --args none")}
+	}
 	if !slices.Contains([]string{"", "ebpf", "notify", "ptrace"}, r.backend) {
 		return record.Options{}, exit{exitUsage, fmt.Errorf("--backend %s: there are ebpf, notify and ptrace", r.backend)}
 	}
 	return record.Options{Default: r.other, Native: abi.Native(), Args: record.Args(i), Extra: loadersCalls(r.target)}, nil
 }
 
+// containerTargets are what start containers with runc.
+var containerTargets = []string{"docker", "podman", "containerd", "kubernetes"}
+
 // loadersCalls are the calls that the runtime which will load a gate makes behind it.
 func loadersCalls(target string) []record.Extra {
-	if slices.Contains([]string{"docker", "podman", "containerd", "kubernetes"}, target) {
+	if slices.Contains(containerTargets, target) {
 		return []record.Extra{record.Runc}
 	}
 	return nil
@@ -84,50 +98,100 @@ func loadable(name, text string, native abi.Arch) (string, error) {
 	return string(parsed.Format()), nil
 }
 
-// keep writes a gate that was learnt, in the format that is wanted.
-func (l *learnFlags) keep(cmd *cobra.Command, name, text string, native abi.Arch) error {
+// name is the gate's in messages, and what its includes start from.
+func (l *learnFlags) name() string {
+	if l.out == "" || l.out == "-" {
+		return "the recording"
+	}
+	return l.out
+}
+
+// keep writes a gate that was learnt, in the format that is wanted. Where that format cannot say it, the gate itself is kept.
+func (l *learnFlags) keep(cmd *cobra.Command, text string, native abi.Arch) error {
 	f, err := writable(l.to)
 	if err != nil {
 		return exit{exitUsage, err}
 	}
-	src := []byte(text)
-	if f.Name != "gate" {
-		p, err := policy.Load(name, src, policy.Options{Native: &native})
-		if err != nil {
-			return exit{exitUsage, err}
-		}
-		gateFormat, _ := format.Find("gate")
-		t, err := format.Write(&format.Gate{Name: name, Format: gateFormat, Policy: p}, f, l.target, format.DefaultOptions())
-		if err != nil {
-			return exit{exitUsage, err}
-		}
-		src = t.Bytes
+	name := l.name()
+	formatted, err := loadable(name, text, native)
+	if err != nil {
+		return inSpare(cmd, cmp.Or(l.out, "monban")+".gate", []byte(text), exit{exitFailed, fmt.Errorf("%w; please report this", err)})
+	}
+	text = formatted
+	if f.Name == "gate" {
+		return keepText(cmd, l.out, []byte(text), false)
+	}
+	src, err := l.converted(name, text, f, native)
+	if err != nil {
+		return inSpare(cmd, cmp.Or(l.out, "monban")+".gate", []byte(text), exit{exitUsage, err})
 	}
 	return keepText(cmd, l.out, src, f.Binary)
 }
 
+func (l *learnFlags) converted(name, text string, f codec.Format, native abi.Arch) ([]byte, error) {
+	p, err := policy.Load(name, []byte(text), policy.Options{Native: &native, ReadFile: policy.ReadIncluded})
+	if err != nil {
+		return nil, err
+	}
+	target := l.target
+	if !slices.Contains(f.For, target) {
+		target = ""
+	}
+	// What numbers that nobody has get was nobody's wish: a format that cannot say errno(ENOSYS) says what it can.
+	unknown := []policy.Action{p.Unknown}
+	if (p.Unknown == policy.Action{Kind: bpf.Errno, Errno: "ENOSYS"}) {
+		unknown = append(unknown, p.Default, policy.Action{Kind: bpf.KillProcess})
+	}
+	gateFormat, _ := format.Find("gate")
+	var first error
+	for _, p.Unknown = range unknown {
+		t, err := format.Write(&format.Gate{Name: name, Format: gateFormat, Policy: p}, f, target, format.DefaultOptions())
+		if err == nil {
+			return t.Bytes, nil
+		}
+		first = cmp.Or(first, err)
+	}
+	return nil, first
+}
+
 // keepText writes the gate; where that is impossible, to another place, which is named: a run may have taken hours.
 func keepText(cmd *cobra.Command, out string, text []byte, binary bool) error {
-	if out == "" || out == "-" {
-		if binary && term.IsTerminal(int(os.Stdout.Fd())) {
-			return exit{exitUsage, errors.New("a BPF program is no text: write it to a file with -o")}
+	if out != "" && out != "-" {
+		if err := writeFile(out, text); err != nil {
+			return inSpare(cmd, out, text, exit{exitFailed, err})
 		}
+		return nil
+	}
+	w, _ := cmd.OutOrStdout().(*output)
+	if w == nil {
 		_, err := cmd.OutOrStdout().Write(text)
 		return err
 	}
-	err := writeFile(out, text)
+	if binary && term.IsTerminal(int(w.file.Fd())) {
+		return inSpare(cmd, "monban.bpf", text, exit{exitUsage, errors.New("a BPF program is no text: write it to a file with -o")})
+	}
+	_, err := w.Write(text)
+	if err = cmp.Or(err, w.Flush()); err != nil {
+		return inSpare(cmd, "monban.gate", text, exit{exitFailed, fmt.Errorf("cannot write standard output: %w", cause(err))})
+	}
+	return nil
+}
+
+// inSpare writes what could not go where it was wanted to the directory for temporary files, or else to standard output.
+func inSpare(cmd *cobra.Command, out string, text []byte, why exit) error {
+	spare, err := os.CreateTemp("", filepath.Base(out)+".*")
 	if err == nil {
-		return nil
+		_, werr := spare.Write(text)
+		if err = errors.Join(werr, spare.Close()); err == nil {
+			return exit{why.code, fmt.Errorf("%w; the recording is in %s", why.err, spare.Name())}
+		}
+		os.Remove(spare.Name())
 	}
-	spare, terr := os.CreateTemp("", filepath.Base(out)+".*")
-	if terr != nil {
-		fmt.Fprintf(cmd.OutOrStdout(), "%s", text)
-		return exit{exitFailed, fmt.Errorf("%w; the recording is on standard output", err)}
+	if w, ok := cmd.OutOrStdout().(*output); ok {
+		w.Reset(w.file) // after an error it takes nothing
+		if _, err := w.Write(text); err != nil || w.Flush() != nil {
+			return exit{why.code, fmt.Errorf("%w; it is lost: %s cannot be written either", why.err, os.TempDir())}
+		}
 	}
-	_, werr := spare.Write(text)
-	if err2 := errors.Join(werr, spare.Close()); err2 != nil {
-		fmt.Fprintf(cmd.OutOrStdout(), "%s", text)
-		return exit{exitFailed, fmt.Errorf("%w; the recording is on standard output", err)}
-	}
-	return exit{exitFailed, fmt.Errorf("%w; the recording is in %s", err, spare.Name())}
+	return exit{why.code, fmt.Errorf("%w; the recording is on standard output", why.err)}
 }

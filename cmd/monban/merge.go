@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -82,7 +83,7 @@ Numbers that no call has and other architectures are merged in the same way.`,
 			if asJSON {
 				return printJSON(cmd.OutOrStdout(), "merge/1", map[string]any{"how": ways[i], "gates": args, "policy": p.String()})
 			}
-			text := wrap("# the "+name, "#   ") + "\n" + origins(args, meanings, p.Archs[0]) + "\n" + p.String()
+			text := wrap("# the "+printable(name), "#   ") + "\n" + origins(args, meanings, p.Archs) + "\n" + p.String()
 			if out != "" && out != "-" {
 				return usage(writeFile(out, []byte(text)))
 			}
@@ -100,29 +101,44 @@ Numbers that no call has and other architectures are merged in the same way.`,
 	return cmd
 }
 
-// origins says which calls only one of the gates lets pass: of recordings, which run they came from.
-func origins(names []string, meanings []verdict.Verdict, a abi.Arch) string {
+// origins says which calls only some of the gates let pass, and which ones they let pass differently: of recordings, which run a call
+// came from.
+func origins(names []string, meanings []verdict.Verdict, archs []abi.Arch) string {
 	var b strings.Builder
-	passing := make([]map[string]bool, len(meanings))
-	count := map[string]int{}
-	for i, v := range meanings {
-		passing[i] = map[string]bool{}
-		for _, c := range inspect.Summarise(v, a).Calls {
-			if c.Passes() != inspect.Never {
-				passing[i][c.Name] = true
-				count[c.Name]++
+	for _, a := range archs {
+		on := ""
+		if len(archs) > 1 {
+			on = "on " + a.String() + ", "
+		}
+		passing := map[string][]string{} // by call, the gates
+		for i, v := range meanings {
+			for _, c := range inspect.Summarise(v, a).Calls {
+				if c.Passes() != inspect.Never {
+					passing[c.Name] = append(passing[c.Name], names[i])
+				}
 			}
 		}
-	}
-	for i, name := range names {
-		var only []string
-		for call := range passing[i] {
-			if count[call] == 1 {
-				only = append(only, call)
+		calls := map[string][]string{} // by gates
+		var differ []string
+		for call, at := range passing {
+			nr, _ := a.Number(call)
+			first := meanings[0].Restrict(verdict.Arch, a.Token()).Restrict(verdict.Nr, nr)
+			switch {
+			case len(at) < len(names):
+				key := strings.Join(at, ", ")
+				calls[key] = append(calls[key], call)
+			case slices.ContainsFunc(meanings, func(v verdict.Verdict) bool {
+				return v.Restrict(verdict.Arch, a.Token()).Restrict(verdict.Nr, nr).Node() != first.Node()
+			}):
+				differ = append(differ, call)
 			}
 		}
-		if slices.Sort(only); only != nil {
-			fmt.Fprintln(&b, wrap(fmt.Sprintf("# passes at %s only: %s", name, strings.Join(only, " ")), "#   "))
+		for _, at := range slices.Sorted(maps.Keys(calls)) {
+			fmt.Fprintln(&b, wrap(fmt.Sprintf("# %spasses at %s only: %s", on, printable(at), strings.Join(slices.Sorted(slices.Values(calls[at])), " ")), "#   "))
+		}
+		if differ != nil {
+			slices.Sort(differ)
+			fmt.Fprintln(&b, wrap(fmt.Sprintf("# %spasses at all of them, but not alike: %s", on, strings.Join(differ, " ")), "#   "))
 		}
 	}
 	return b.String()

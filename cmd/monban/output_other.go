@@ -10,3 +10,5 @@ import (
 func umask() fs.FileMode { return 0o022 }
 
 func chownLike(*os.File, fs.FileInfo) {}
+
+func inForeground() bool { return true }

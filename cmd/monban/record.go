@@ -2,22 +2,19 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"os/signal"
-	"strings"
 	"sync/atomic"
 	"syscall"
 
 	"github.com/spf13/cobra"
 
-	"monban/abi"
 	"monban/format"
-	"monban/inspect"
-	"monban/policy"
 	"monban/record"
 	"monban/sandbox"
 	"monban/verdict"
@@ -28,6 +25,7 @@ func recordCommand() *cobra.Command {
 	var check, known, denied string
 	var learn recordFlags
 	var attach attachFlags
+	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "record [flags] [--] COMMAND [ARG…]",
 		Short: "learn a gate from a run",
@@ -37,7 +35,7 @@ the arguments that choose what the kernel does. The program runs unconfined mean
 
 --args safe (the default) holds sockets to their families and types, ioctl, prctl and the like to
 their requests, clone, mmap and mprotect to their flags; --args all also what depends on a run's
-surroundings (open's flags, signals, advice); --args none allows calls whole. --known takes an
+surroundings (open's flags, signals); --args none allows calls whole. --known takes an
 earlier gate and adds what it lacks. --check FILE writes nothing: the status is 1 if the run needed
 a call that the gate in FILE refuses, and its calls that the run never made are listed.
 
@@ -57,7 +55,14 @@ fails or is interrupted. Without -o it goes to standard output after the program
 			return nil, cobra.ShellCompDirectiveDefault
 		},
 		RunE: func(cmd *cobra.Command, command []string) error {
-			if len(command) == 0 && !attach.given() && denied == "" {
+			for _, name := range []string{"pid", "cgroup", "container"} {
+				if flag := cmd.Flags().Lookup(name); flag.Changed && flag.Value.String() == "" {
+					return exit{exitUsage, fmt.Errorf("--%s is empty", name)}
+				} else if flag.Changed {
+					attach.given = true
+				}
+			}
+			if len(command) == 0 && !attach.given && denied == "" {
 				return exit{exitUsage, errors.New("no command given (try: monban record -o ls.gate -- ls)")}
 			}
 			o, err := learn.options()
@@ -75,13 +80,28 @@ fails or is interrupted. Without -o it goes to standard output after the program
 					return err
 				}
 			}
-			var already *verdict.Verdict
-			if earlier != nil {
-				v, err := meaning(earlier, verdict.NewSpace(verdict.DefaultBudget))
+			var old *earlierGate
+			var against *verdict.Verdict // what the run is held against
+			if g := cmp.Or(earlier, held); g != nil {
+				v, err := meaning(g, verdict.NewSpace(verdict.DefaultBudget))
 				if err != nil {
 					return err
 				}
-				already = &v
+				against = &v
+				if earlier != nil {
+					if old, err = newEarlierGate(earlier, known, v, learn.name(), o.Native); err != nil {
+						return exit{exitUsage, err}
+					}
+				}
+				if learn.backend == "" && !attach.given && record.LooksElsewhere(v, archsOf(g, v)) {
+					learn.backend = "ptrace" // it sees each call with all of its arguments
+				}
+			}
+			if check != "" && cmd.Flags().Changed("output") {
+				return exit{exitUsage, errors.New("--check writes nothing: leave out -o, or add to the gate with --known")}
+			}
+			if asJSON && check == "" {
+				return exit{exitUsage, errors.New("--json is for --check: a gate has formats (--to)")}
 			}
 			if learn.backend == "notify" && held != nil {
 				return exit{exitUsage, errors.New("--check needs a back end that sees all calls: ebpf or ptrace")}
@@ -90,29 +110,34 @@ fails or is interrupted. Without -o it goes to standard output after the program
 			var result record.Result
 			switch {
 			case denied != "":
-				if len(command) > 0 || attach.given() {
+				if len(command) > 0 || attach.given {
 					return exit{exitUsage, errors.New("--from-denials reads a log: it takes no command")}
 				}
 				rec, err = deniedCalls(denied)
-			case attach.given():
+			case attach.given:
 				if len(command) > 0 || learn.backend == "ptrace" || learn.backend == "notify" {
 					return exit{exitUsage, errors.New("what runs already is recorded by eBPF, and without a command")}
 				}
 				rec, err = attach.record(cmd.Context())
 			default:
-				rec, result, err = recorded(cmd.Context(), command, learn.backend, already)
+				rec, result, err = recorded(cmd.Context(), command, learn.backend, against)
 			}
 			if err != nil {
 				return err
 			}
 			if held != nil {
-				return checked(cmd, rec, held)
+				if err := checked(cmd, rec, held, *against, asJSON); err != nil || result == (record.Result{}) {
+					return err
+				}
+				return exit{statusOf(result), errors.New("the program failed: what it did not come to is not checked")}
 			}
-			text, err := gateText(rec, o, earlier, known)
-			if err != nil {
-				return exit{exitUsage, err}
+			text := rec.Text(o)
+			if old != nil {
+				if text, err = old.and(rec, o); err != nil {
+					return inSpare(cmd, cmp.Or(learn.out, "monban")+".gate", []byte(rec.Text(o)), exit{exitUsage, err})
+				}
 			}
-			if err := learn.keep(cmd, "the recording", text, o.Native); err != nil {
+			if err := learn.keep(cmd, text, o.Native); err != nil {
 				return err
 			}
 			if status := statusOf(result); status != 0 {
@@ -125,6 +150,7 @@ fails or is interrupted. Without -o it goes to standard output after the program
 	learn.register(cmd, "the action for all other calls")
 	cmd.Flags().StringVar(&known, "known", "", "an earlier gate, to which this run only adds")
 	cmd.Flags().StringVar(&check, "check", "", "write nothing: hold the run against this gate")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "with --check: print JSON, behind what the program prints (docs/json.md)")
 	cmd.Flags().StringVar(&denied, "from-denials", "", "instead of a run: add what a log says was refused, the kernel's audit or monban run's messages (- is standard input)")
 	cmd.Flags().IntVar(&attach.pid, "pid", 0, "record a process that runs already, and what it has started, until it ends or you interrupt")
 	cmd.Flags().StringVar(&attach.cgroup, "cgroup", "", "record the processes of a control group, in the same way")
@@ -151,7 +177,7 @@ func deniedCalls(file string) (*record.Recording, error) {
 }
 
 // recorded runs the command. Interrupts are the program's: what was seen by then is kept.
-func recorded(ctx context.Context, command []string, backend string, known *verdict.Verdict) (*record.Recording, record.Result, error) {
+func recorded(ctx context.Context, command []string, backend string, gate *verdict.Verdict) (*record.Recording, record.Result, error) {
 	path, err := findCommand(command[0])
 	if err != nil {
 		return nil, record.Result{}, err
@@ -163,21 +189,22 @@ func recorded(ctx context.Context, command []string, backend string, known *verd
 	defer signal.Stop(signals)
 	var pid atomic.Int64
 	go func() {
+		fromKeys := inForeground()
 		for s := range signals {
 			// The terminal sends its signals to the program as well; a signal to us alone is passed on.
-			if n := int(pid.Load()); n != 0 && s != os.Interrupt {
+			if n := int(pid.Load()); n != 0 && (s != os.Interrupt || !fromKeys) {
 				if p, err := os.FindProcess(n); err == nil {
 					_ = p.Signal(s)
 				}
 			}
-			stop() // what outlives the first process is let go
+			fromKeys = false // a second one is meant
+			stop()           // what outlives the first process is let go
 		}
 	}()
-	run := record.Run{Path: path, Args: command, Env: os.Environ(), Started: func(n int) { pid.Store(int64(n)) }, Seen: seen()}
-	rec, result, err := recordBy(ctx, run, backend, known)
-	if run.Seen != nil {
-		fmt.Fprint(os.Stderr, "\r\x1b[K")
-	}
+	live := newLiveLine()
+	run := record.Run{Path: path, Args: command, Env: os.Environ(), Started: func(n int) { pid.Store(int64(n)) }, Seen: live.seen(), Gate: gate}
+	rec, result, err := recordBy(ctx, run, backend)
+	live.end()
 	if err != nil {
 		status := sandbox.ExitStatus(err)
 		if errors.Is(err, syscall.Errno(enoexec)) {
@@ -193,21 +220,29 @@ func recorded(ctx context.Context, command []string, backend string, known *verd
 }
 
 // recordBy runs the program with a back end; "" is eBPF, and ptrace where that does not work.
-func recordBy(ctx context.Context, run record.Run, backend string, known *verdict.Verdict) (*record.Recording, record.Result, error) {
+func recordBy(ctx context.Context, run record.Run, backend string) (*record.Recording, record.Result, error) {
 	if backend == "notify" {
-		return record.Notify(ctx, run, known)
+		return record.Notify(ctx, run, run.Gate)
 	}
 	if backend != "ptrace" {
 		rec, result, err := record.EBPF(ctx, run)
 		un, unavailable := errors.AsType[*record.UnavailableError](err)
 		switch {
 		case !unavailable || backend == "ebpf":
-			return rec, result, err
+			return rec, result, privileged(err)
 		case os.Geteuid() == 0: // nobody else expects it
-			say("recording by ptrace, because eBPF does not work here: %v", un)
+			say("recording by ptrace, because eBPF does not work here: %v", privileged(un))
 		}
 	}
 	return record.Ptrace(ctx, run)
+}
+
+// privileged is eBPF's error, without what the library tells its callers to do where a privilege is lacking.
+func privileged(err error) error {
+	if un, ok := errors.AsType[*record.UnavailableError](err); ok && errors.Is(un, syscall.EPERM) {
+		return &record.UnavailableError{Err: fmt.Errorf("eBPF needs root (CAP_BPF and CAP_PERFMON): %w", syscall.EPERM)}
+	}
+	return err
 }
 
 func statusOf(r record.Result) int {
@@ -215,32 +250,6 @@ func statusOf(r record.Result) int {
 		return 128 + int(r.Signal)
 	}
 	return r.ExitCode
-}
-
-// gateText is the gate's text; with an earlier gate, that one with what it lacks before it.
-func gateText(rec *record.Recording, o record.Options, earlier *format.Gate, name string) (string, error) {
-	text := rec.Text(o)
-	if earlier != nil {
-		v, err := meaning(earlier, verdict.NewSpace(verdict.DefaultBudget))
-		if err != nil {
-			return "", err
-		}
-		added := rec.Lacking(v)
-		old := string(earlier.Source)
-		if earlier.Format.Name != "gate" || earlier.Preset {
-			p, _, err := policy.FromVerdict(name, v, o.Native, earlier.Policy)
-			if err != nil {
-				return "", err
-			}
-			old = "# " + name + "\n" + p.String()
-		}
-		if len(added.Calls) == 0 {
-			text = old
-		} else {
-			text = added.Rules(o, "What a later run needed beside") + "\n" + old
-		}
-	}
-	return loadable("the recording", text, o.Native)
 }
 
 // findCommand is the file that a command names, as a shell finds it; the error has a shell's status.
@@ -258,38 +267,4 @@ func findCommand(name string) (string, error) {
 		return "", exit{126, fmt.Errorf("%s: %w", name, cause(err))}
 	}
 	return path, nil
-}
-
-// checked holds a run against a gate: what it lacks, and what it allows that the run never made.
-func checked(cmd *cobra.Command, rec *record.Recording, g *format.Gate) error {
-	v, err := meaning(g, verdict.NewSpace(verdict.DefaultBudget))
-	if err != nil {
-		return err
-	}
-	w := cmd.OutOrStdout()
-	lacking := rec.Lacking(v)
-	for _, a := range lacking.Archs(abi.Native()) {
-		for _, k := range lacking.Keys(a) {
-			c := lacking.Calls[k]
-			fmt.Fprintln(w, wrap(fmt.Sprintf("%s %s on %s: %s, made %s", styled(w, red, "refused"), policy.FormatCall(a, &c.Example), a,
-				policy.ActionOn(a, v.At(&c.Example)), plural(c.Count, "time")), "  "))
-		}
-	}
-	for _, a := range archsOf(g, v) {
-		var unused []string
-		for _, call := range inspect.Summarise(v, a).Calls {
-			if _, made := rec.Calls[record.Key{Arch: a, Nr: call.Number}]; !made && call.Passes() != inspect.Never && !record.AnyRun(call.Name) {
-				unused = append(unused, call.Name)
-			}
-		}
-		if unused != nil {
-			fmt.Fprintln(w, wrap(fmt.Sprintf("allowed on %s and never made: %s", a, strings.Join(unused, " ")), "  "))
-		}
-	}
-	if n := len(lacking.Calls); n > 0 {
-		fmt.Fprintf(w, "%s: it lacks %s of this run\n", g.Name, plural(n, "call"))
-		return exit{exitFindings, nil}
-	}
-	fmt.Fprintf(w, "%s: it allows all %d calls of this run\n", g.Name, len(rec.Calls))
-	return nil
 }

@@ -7,9 +7,6 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
-	"time"
-
-	"golang.org/x/term"
 
 	"monban/record"
 )
@@ -18,9 +15,8 @@ import (
 type attachFlags struct {
 	pid               int
 	cgroup, container string
+	given             bool // one of them
 }
-
-func (f *attachFlags) given() bool { return f.pid != 0 || f.cgroup != "" || f.container != "" }
 
 // record records it until it ends or somebody interrupts.
 func (f *attachFlags) record(ctx context.Context) (*record.Recording, error) {
@@ -39,28 +35,15 @@ func (f *attachFlags) record(ctx context.Context) (*record.Recording, error) {
 		pids = func() ([]int, error) { return record.Cgroup(f.cgroup) }
 		what = "the control group " + f.cgroup
 	}
-	run := record.Run{Seen: seen()}
-	if run.Seen != nil {
+	live := newLiveLine()
+	if live != nil {
 		say("recording %s; end with Ctrl-C", what)
 	}
-	rec, err := record.Attach(ctx, []string{what}, pids, run)
-	if run.Seen != nil {
-		fmt.Fprint(os.Stderr, "\r\x1b[K")
-	}
+	rec, err := record.Attach(ctx, []string{what}, pids, record.Run{Seen: live.seen()})
+	live.end()
 	var un *record.UnavailableError
 	if errors.As(err, &un) {
-		err = fmt.Errorf("what runs already is recorded by eBPF, which does not work here: %w", err)
+		err = fmt.Errorf("what runs already is recorded by eBPF, which does not work here: %w", privileged(err))
 	}
 	return rec, usage(err)
-}
-
-// seen is the live line, where standard error is a terminal.
-func seen() func(*record.Recording, time.Duration) {
-	if !term.IsTerminal(int(os.Stderr.Fd())) {
-		return nil
-	}
-	return func(r *record.Recording, since time.Duration) {
-		fmt.Fprintf(os.Stderr, "\r\x1b[K%s %s, %d made, %.0f s since the last new one", styled(os.Stderr, faint, "recording:"),
-			plural(len(r.Calls), "call"), r.Made, since.Seconds())
-	}
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -11,7 +12,6 @@ import (
 
 	"monban/abi"
 	"monban/inspect"
-	"monban/policy"
 	"monban/record"
 	"monban/scan"
 )
@@ -46,7 +46,12 @@ system, such as that of a container image.`,
   monban scan --follow /bin/sh -o app.gate ./app
   monban scan --why socket /bin/ls
   monban scan --root image/ --to oci -o app.json /usr/bin/app`,
-		Args: cobra.MinimumNArgs(1),
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return errors.New("BINARY is missing (try: monban scan -o ls.gate /bin/ls)")
+			}
+			return nil
+		},
 		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 			return nil, cobra.ShellCompDirectiveDefault
 		},
@@ -72,10 +77,7 @@ system, such as that of a container image.`,
 				return printJSON(cmd.OutOrStdout(), "scan/1", scanned(r))
 			}
 			text := scanText(names, r, flags.other, loadersCalls(flags.target))
-			if _, err := policy.Load("the scan", []byte(text), policy.Options{Native: &r.Arch}); err != nil {
-				return exit{exitUsage, err}
-			}
-			return flags.keep(cmd, "the scan", text, r.Arch)
+			return flags.keep(cmd, text, r.Arch)
 		},
 	}
 	flags.register(cmd, "the action for all other calls")
@@ -116,7 +118,7 @@ func reason(cmd *cobra.Command, r *scan.Result, call string) error {
 		if n > 0 && how == "" {
 			how = "points to"
 		}
-		fmt.Fprintf(w, "%-22s %s  %s\n", how, s.Function, styled(w, faint, s.File))
+		fmt.Fprintf(w, "%-22s %s  %s\n", how, printable(s.Function), styled(w, faint, printable(s.File)))
 	}
 	fmt.Fprintf(w, "%-22s %s\n", "makes the call", styled(w, bold, call))
 	return nil
@@ -125,7 +127,7 @@ func reason(cmd *cobra.Command, r *scan.Result, call string) error {
 // scanText is the policy, with what is known of it in comments.
 func scanText(names []string, r *scan.Result, other string, extra []record.Extra) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "# What %s can reach, by monban scan: %s of %s.\n", strings.Join(names, " "), plural(len(r.Calls), "call"), plural(len(r.Files), "file"))
+	fmt.Fprintf(&b, "# What %s can reach, by monban scan: %s of %s.\n", printable(strings.Join(names, " ")), plural(len(r.Calls), "call"), plural(len(r.Files), "file"))
 	scanNotes(&b, r)
 	fmt.Fprintf(&b, "\narch     %s\ndefault  %s\n", r.Arch, other)
 	var reachable []string
@@ -157,7 +159,7 @@ func scanNotes(b *strings.Builder, r *scan.Result) {
 				fmt.Fprintf(b, "#   and %d more: monban scan --json lists all\n", n-most)
 				break
 			}
-			fmt.Fprintf(b, "#   %s, in %s at %#x: %s\n", s.File, s.Function, s.Address, s.Why)
+			fmt.Fprintf(b, "#   %s, in %s at %#x: %s\n", printable(s.File), printable(s.Function), s.Address, s.Why)
 		}
 	}
 	list := func(what string, files []string) {
