@@ -52,11 +52,10 @@ func (r *Recording) forks(a abi.Arch) {
 }
 
 // Notify runs a program behind a filter that asks this process about each call, which takes it down and lets it pass. The kernel answers
-// itself for what the earlier gate allows, and for Harmless and the calls that any run may make: those cost nothing and are
-// not counted. known is that gate's meaning, or nil. It needs no privilege, but a kernel with SECCOMP_USER_NOTIF_FLAG_CONTINUE (5.5) and
-// pidfd_getfd (5.6); set-user-ID programs do not work inside.
-func Notify(ctx context.Context, run Run, known *verdict.Verdict) (*Recording, Result, error) {
-	filter, passed, err := askingFilter(known)
+// itself for what run.Gate allows, and for Harmless and the calls that any run may make: those cost nothing and are not counted. It needs
+// no privilege, but a kernel with SECCOMP_USER_NOTIF_FLAG_CONTINUE (5.5) and pidfd_getfd (5.6); set-user-ID programs do not work inside.
+func Notify(ctx context.Context, run Run) (*Recording, Result, error) {
+	filter, passed, err := askingFilter(run.Gate)
 	if err != nil {
 		return nil, Result{}, &UnavailableError{err}
 	}

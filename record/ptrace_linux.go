@@ -17,27 +17,7 @@ import (
 	"monban/abi"
 	"monban/bpf"
 	"monban/internal/ptrace"
-	"monban/verdict"
 )
-
-// A Run is a program to be recorded.
-type Run struct {
-	Path string // as execve takes it
-	Args []string
-	Env  []string
-	// Seen, if set, is told ten times a second how far the recording is, which stands still meanwhile.
-	Seen func(r *Recording, sinceNew time.Duration)
-	// Started, if set, is told the program's process id.
-	Started func(pid int)
-	// Gate, if set, is what the run is held against: back ends that see each call by itself make Recording.Lacking exact.
-	Gate *verdict.Verdict
-}
-
-// A Result is how the program ended.
-type Result struct {
-	ExitCode int
-	Signal   syscall.Signal // what ended it, 0 if it exited
-}
 
 const traceOptions = unix.PTRACE_O_TRACECLONE | unix.PTRACE_O_TRACEFORK | unix.PTRACE_O_TRACEVFORK | unix.PTRACE_O_TRACEEXEC |
 	unix.PTRACE_O_TRACESYSGOOD

@@ -69,7 +69,7 @@ func (r *recordFlags) options() (record.Options, error) {
 	if r.to == "systemd" && r.args != "none" {
 		return record.Options{}, exit{exitUsage, errors.New("--to systemd: units name calls only, without arguments: add --args none")}
 	}
-	if !slices.Contains([]string{"", "ebpf", "notify", "ptrace"}, r.backend) {
+	if r.backend != "" && !slices.ContainsFunc(record.Backends, func(b record.Backend) bool { return b.Name == r.backend }) {
 		return record.Options{}, exit{exitUsage, fmt.Errorf("--backend %s: there are ebpf, notify and ptrace", r.backend)}
 	}
 	return record.Options{Default: r.other, Native: abi.Native(), Args: record.Args(i), Extra: loadersCalls(r.target)}, nil

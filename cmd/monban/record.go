@@ -13,6 +13,7 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/term"
 
 	"monban/format"
 	"monban/record"
@@ -220,21 +221,19 @@ func recorded(ctx context.Context, command []string, backend string, gate *verdi
 }
 
 // recordBy runs the program with a back end; "" is eBPF, and ptrace where that does not work.
-func recordBy(ctx context.Context, run record.Run, backend string) (*record.Recording, record.Result, error) {
-	if backend == "notify" {
-		return record.Notify(ctx, run, run.Gate)
-	}
-	if backend != "ptrace" {
-		rec, result, err := record.EBPF(ctx, run)
-		un, unavailable := errors.AsType[*record.UnavailableError](err)
-		switch {
-		case !unavailable || backend == "ebpf":
+func recordBy(ctx context.Context, run record.Run, name string) (*record.Recording, record.Result, error) {
+	for i, backend := range record.Backends {
+		if name != "" && name != backend.Name {
+			continue
+		}
+		rec, result, err := backend.Record(ctx, run)
+		if un, unavailable := errors.AsType[*record.UnavailableError](err); !unavailable || name != "" || i+1 == len(record.Backends) {
 			return rec, result, privileged(err)
-		case os.Geteuid() == 0: // nobody else expects it
-			say("recording by ptrace, because eBPF does not work here: %v", privileged(un))
+		} else if os.Geteuid() == 0 || term.IsTerminal(int(os.Stderr.Fd())) { // a script of an ordinary user's expects nothing else
+			say("recording by %s, because %s does not work here: %v", record.Backends[i+1].Name, backend.Name, privileged(un))
 		}
 	}
-	return record.Ptrace(ctx, run)
+	return nil, record.Result{}, fmt.Errorf("no back end %s: %w", name, errors.ErrUnsupported)
 }
 
 // privileged is eBPF's error, without what the library tells its callers to do where a privilege is lacking.
