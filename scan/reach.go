@@ -195,18 +195,7 @@ func (g *graph) data(m *image, addr uint64, o origin) {
 		}
 		return
 	}
-	bounds := g.bounds[m]
-	k, found := slices.BinarySearch(bounds, addr)
-	if found {
-		k++
-	}
-	begin, end := addr, ^uint64(0)
-	if k > 0 {
-		begin = bounds[k-1]
-	}
-	if k < len(bounds) {
-		end = bounds[k]
-	}
+	begin, end := g.object(m, addr)
 	if g.chunks[place{m, begin}] {
 		return
 	}
@@ -215,6 +204,32 @@ func (g *graph) data(m *image, addr uint64, o origin) {
 	for ; i < len(m.pointers) && m.pointers[i].at < end; i++ {
 		g.pending = append(g.pending, pending{m, m.pointers[i], o})
 	}
+}
+
+// object is where the object of data that an address lies in begins and ends, as far as can be told.
+func (g *graph) object(m *image, addr uint64) (begin, end uint64) {
+	bounds := g.bounds[m]
+	k, found := slices.BinarySearch(bounds, addr)
+	if found {
+		k++
+	}
+	begin, end = addr, ^uint64(0)
+	if k > 0 {
+		begin = bounds[k-1]
+	}
+	if k < len(bounds) {
+		end = bounds[k]
+	}
+	return begin, end
+}
+
+// chunk is under what the data that an address lies in is noted.
+func (g *graph) chunk(m *image, addr uint64) uint64 {
+	if p, ok := m.pointerAt(addr); ok && p.got || m.inGot(addr) {
+		return addr
+	}
+	begin, _ := g.object(m, addr)
+	return begin
 }
 
 // drain follows the pointers of the data that was reached.
@@ -232,6 +247,7 @@ func (g *graph) through(m *image, p pointer, o origin) {
 		o.how = "by pointer"
 	}
 	if p.symbol == "" {
+		g.mentions(m, p.addr)
 		g.point(m, p.addr, o)
 		return
 	}
@@ -270,30 +286,32 @@ func (g *graph) targets(m *image, p pointer) (out []place) {
 	return out
 }
 
-// mentioned are the addresses that code or data of an image names.
-func (m *image) mentioned(yield func(uint64) bool) {
-	for _, p := range m.parts {
-		for _, r := range p.refs {
-			if !yield(r) {
-				return
-			}
-		}
-	}
-	for _, p := range m.pointers {
-		if p.symbol == "" && !yield(p.addr) {
-			return
-		}
-	}
-}
-
-// byName takes every symbol whose name an image mentions for one that it looks up by dlsym.
+// byName takes every symbol whose name is mentioned by code or data of an image, as far as it is reached, for one that the image looks up
+// by dlsym.
 func (g *graph) byName(m *image) {
 	if g.named[m] {
 		return
 	}
 	g.named[m] = true
-	for addr := range m.mentioned {
-		g.lookUp(m.text(addr, longestName), origin{how: "looked up by its name, which stands in " + m.name})
+	for _, p := range g.order {
+		if p.image == m {
+			g.mentions(m, p.refs...)
+		}
+	}
+	for _, p := range m.pointers {
+		if p.symbol == "" && g.chunks[place{m, g.chunk(m, p.at)}] {
+			g.mentions(m, p.addr)
+		}
+	}
+}
+
+// mentions looks up what stands at addresses, if the image looks up by name.
+func (g *graph) mentions(m *image, addrs ...uint64) {
+	if !g.named[m] {
+		return
+	}
+	for _, a := range addrs {
+		g.lookUp(m.text(a, longestName), origin{how: "looked up by its name, which stands in " + m.name})
 	}
 }
 
@@ -341,6 +359,7 @@ func (g *graph) follow(p *part) {
 			}
 		}
 	}
+	g.mentions(m, p.refs...)
 	for _, r := range p.refs {
 		if m.isCode(r) || m.isData(r) {
 			g.point(m, r, origin{p, ""})
