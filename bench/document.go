@@ -43,21 +43,59 @@ func (d *document) print(w io.Writer) error {
 	return err
 }
 
-// write makes the Markdown file, and the chart beside it.
+// write makes the Markdown file, and the charts beside it.
 func (d *document) write(out string) error {
-	t, err := template.New("performance.md.tmpl").Parse(performance)
+	text, err := d.fill("performance.md.tmpl")
 	if err != nil {
 		return err
 	}
-	var b strings.Builder
-	if err := t.Execute(&b, d); err != nil {
-		return err
-	}
-	if err := os.WriteFile(out, []byte(b.String()), 0o644); err != nil {
+	if err := os.WriteFile(out, []byte(text), 0o644); err != nil {
 		return err
 	}
 	return errors.Join(os.WriteFile(chartFile(out), []byte(chart(d.sections[0])), 0o644),
 		os.WriteFile(recordingChart(out), []byte(d.recording.chart()), 0o644))
+}
+
+// writeRecording replaces what the Markdown file says of recording, and its chart.
+func (d *document) writeRecording(out string) error {
+	old, err := os.ReadFile(out)
+	if err != nil {
+		return err
+	}
+	section, err := d.fill("recording")
+	if err != nil {
+		return err
+	}
+	text, err := replaceSection(string(old), section)
+	if err != nil {
+		return fmt.Errorf("%s: %w", out, err)
+	}
+	return errors.Join(os.WriteFile(out, []byte(text), 0o644), os.WriteFile(recordingChart(out), []byte(d.recording.chart()), 0o644))
+}
+
+// fill fills in a template: the file's or one that is defined in it.
+func (d *document) fill(name string) (string, error) {
+	t, err := template.New("performance.md.tmpl").Parse(performance)
+	if err != nil {
+		return "", err
+	}
+	var b strings.Builder
+	err = t.ExecuteTemplate(&b, name, d)
+	return b.String(), err
+}
+
+// replaceSection puts a section in the place of the one that has the same heading.
+func replaceSection(text, section string) (string, error) {
+	heading, _, _ := strings.Cut(section, "\n")
+	before, rest, found := strings.Cut(text, "\n"+heading+"\n")
+	if !found {
+		return "", fmt.Errorf("no line %q begins what is to be replaced", heading)
+	}
+	after := ""
+	if next := strings.Index(rest, "\n## "); next >= 0 {
+		after = rest[next:]
+	}
+	return before + "\n" + section + after, nil
 }
 
 // What the template asks for.

@@ -1,7 +1,7 @@
 // Bench compares Monban's compiler with others, side by side in one run: what they make of the same policies, how long they take, and
 // what the kernel then needs; and its recorders with each other and with strace. It is a module of its own because two of the others need cgo.
 //
-//	go run -tags seccomp . [-short] [-o ../docs/performance.md]
+//	go run -tags seccomp . [-short] [-only recording] [-o ../docs/performance.md]
 package main
 
 import (
@@ -21,7 +21,7 @@ type effort struct {
 }
 
 var (
-	full  = effort{compile: 25, crosvm: 7, live: 40, record: 9, recorded: "/usr"}
+	full  = effort{compile: 25, crosvm: 7, live: 40, record: 21, recorded: "/usr"}
 	quick = effort{compile: 3, crosvm: 1, live: 2, record: 1, recorded: "/usr/include"}
 )
 
@@ -30,7 +30,8 @@ func main() {
 		exit(child())
 	}
 	short := flag.Bool("short", false, "measure little: to see that everything works, not to quote")
-	out := flag.String("o", "", "write the tables to this Markdown `file`, and a chart beside it")
+	out := flag.String("o", "", "write the tables to this Markdown `file`, and charts beside it")
+	only := flag.String("only", "", "measure, and replace in the file, this `part` alone: recording")
 	flag.Parse()
 	if flag.NArg() > 0 {
 		fmt.Fprintf(os.Stderr, "bench: no argument %q is known\n", flag.Arg(0))
@@ -40,7 +41,14 @@ func main() {
 	if *short {
 		e = quick
 	}
-	exit(run(e, *out))
+	switch *only {
+	case "":
+		exit(run(e, *out))
+	case "recording":
+		exit(runRecording(e, *out))
+	}
+	fmt.Fprintf(os.Stderr, "bench: -only takes recording, not %q\n", *only)
+	os.Exit(2)
 }
 
 func exit(err error) {
@@ -107,6 +115,18 @@ func run(e effort, out string) error {
 		wrong = errors.Join(wrong, s.wrongs())
 	}
 	return wrong
+}
+
+// runRecording measures the recorders alone.
+func runRecording(e effort, out string) (err error) {
+	var d document
+	if d.recording, err = measureRecording(e.record, "find", e.recorded); err != nil {
+		return err
+	}
+	if err := d.print(os.Stdout); err != nil || out == "" {
+		return err
+	}
+	return d.writeRecording(out)
 }
 
 func measureCrosvm(begin time.Time, rounds int) (*section, error) {

@@ -16,7 +16,7 @@ import (
 type watcher struct {
 	name string
 	args []string // before the command
-	slow bool     // measured in every fourth round only
+	slow bool     // measured in every tenth round only
 	took []float64
 	each []float64 // times as long as the same round's run alone
 	err  error
@@ -58,7 +58,7 @@ func measureRecording(rounds int, command ...string) (*recording, error) {
 	for round := range rounds {
 		var alone float64
 		for _, w := range r.rows {
-			if w.err != nil || w.slow && round%4 != 0 {
+			if w.err != nil || w.slow && round%10 != 0 {
 				continue
 			}
 			var took float64

@@ -13,6 +13,8 @@ import (
 	"unsafe"
 
 	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/btf"
+	"github.com/cilium/ebpf/link"
 	"golang.org/x/sys/unix"
 
 	"monban/abi"
@@ -59,13 +61,13 @@ type recorder struct {
 	wanted *ebpf.Map // registers with arguments that matter, by number and kind
 	lost   *ebpf.Map // events that found no place
 	seen   []byte    // cells, as the kernel has them
-	hooks  []*hook
+	links  []link.Link
 }
 
 func (r *recorder) close() {
-	for _, h := range r.hooks {
-		if h.fd >= 0 {
-			unix.Close(h.fd)
+	for _, l := range r.links {
+		if l != nil {
+			l.Close()
 		}
 	}
 	if r.seen != nil {
@@ -85,10 +87,17 @@ func newRecorder() (*recorder, error) {
 	if err := unix.Stat("/proc/self/ns/pid", &ns); err != nil || ns.Ino != outermost {
 		return nil, errors.Join(errors.New("in a PID namespace, such as a container's, processes have other numbers than the kernel's"), err)
 	}
+	// Reading the kernel's types takes longest: the maps are made meanwhile.
+	types := btf.NewCache()
+	var o offsets
+	var failed error
+	var reading sync.WaitGroup
+	reading.Go(func() { o, failed = kernelOffsets(types) })
 	r := &recorder{}
 	err := r.makeMaps()
-	if err == nil {
-		err = r.load()
+	reading.Wait()
+	if err = errors.Join(failed, err); err == nil {
+		err = r.load(types, o)
 	}
 	if err != nil {
 		r.close()
@@ -135,27 +144,6 @@ func (r *recorder) makeMaps() (err error) {
 		}
 	}
 	return nil
-}
-
-// load loads and attaches both programs, each while the other is checked.
-func (r *recorder) load() error {
-	types, err := readKernelTypes()
-	if err != nil {
-		return err
-	}
-	defer types.close()
-	o, err := types.offsets()
-	if err != nil {
-		return err
-	}
-	r.hooks = []*hook{{at: "sys_enter", code: r.onEnter(o), fd: -1}, {at: "sched_process_fork", code: r.onFork(o), fd: -1}}
-	errs := make([]error, len(r.hooks))
-	var wg sync.WaitGroup
-	for i, h := range r.hooks {
-		wg.Go(func() { errs[i] = h.attach(types) })
-	}
-	wg.Wait()
-	return errors.Join(errs...)
 }
 
 // EBPF runs a program and has the kernel count the calls of its process tree. It needs root (CAP_BPF and CAP_PERFMON) and Linux

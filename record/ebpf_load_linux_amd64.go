@@ -1,93 +1,84 @@
 package record
 
 import (
-	"bytes"
-	"encoding/binary"
+	"errors"
 	"fmt"
-	"unsafe"
+	"math"
+	"sync"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/asm"
-	"golang.org/x/sys/unix"
+	"github.com/cilium/ebpf/btf"
+	"github.com/cilium/ebpf/link"
 )
 
-// A hook is a program that gets the kernel's own arguments of a raw tracepoint, and may read the structures that they point to (tp_btf).
-type hook struct {
-	at   string
-	code asm.Instructions
-	fd   int // once it is attached: closing it detaches
-}
+// offsets are places in struct task_struct, as the kernel's own type information gives them.
+type offsets struct{ tgid, status, leader, start, comm int16 }
 
-// progLoad is what bpf(BPF_PROG_LOAD) takes, as far as it matters here (union bpf_attr, linux/bpf.h).
-type progLoad struct {
-	kind, size        uint32
-	code, license     unsafe.Pointer
-	logLevel, logSize uint32
-	log               unsafe.Pointer
-	_, _              uint32
-	name              [16]byte
-	_, attach, _, _   uint32
-	_                 uint64
-	_, _              uint32
-	_                 uint64
-	_, target, _, _   uint32
-}
-
-// rawTracepoint is what bpf(BPF_RAW_TRACEPOINT_OPEN) takes. A program that names its target has no name here.
-type rawTracepoint struct {
-	_  uint64
-	fd uint32
-	_  uint32
-}
-
-// attach loads and attaches the program. The library that makes the maps would do it, and index all of the kernel's types for the
-// number of one of them.
-func (h *hook) attach(k *kernelTypes) error {
-	typ, err := k.find(btfTypedef, "btf_trace_"+h.at)
+func kernelOffsets(types *btf.Cache) (o offsets, err error) {
+	kernel, err := types.Kernel()
 	if err != nil {
-		return err
+		return o, fmt.Errorf("reading the kernel's type information: %w", err)
 	}
-	var code bytes.Buffer
-	if err := h.code.Marshal(&code, binary.LittleEndian); err != nil {
-		return err
+	var task, info *btf.Struct
+	if err := errors.Join(kernel.TypeByName("task_struct", &task), kernel.TypeByName("thread_info", &info)); err != nil {
+		return o, fmt.Errorf("the kernel's type information: %w", err)
 	}
-	license := []byte("Dual MIT/GPL\x00") // the kernel's structures are for programs under the GPL or a licence that goes with it
-	load := progLoad{
-		kind: uint32(ebpf.Tracing), attach: uint32(ebpf.AttachTraceRawTp), target: typ.id,
-		size: uint32(code.Len() / asm.InstructionSize), code: unsafe.Pointer(&code.Bytes()[0]), license: unsafe.Pointer(&license[0]),
+	thread, err1 := offset(task, "thread_info")
+	status, err2 := offset(info, "status")
+	tgid, err3 := offset(task, "tgid")
+	leader, err4 := offset(task, "group_leader")
+	start, err5 := offset(task, "start_time")
+	comm, err6 := offset(task, "comm")
+	return offsets{tgid, thread + status, leader, start, comm}, errors.Join(err1, err2, err3, err4, err5, err6)
+}
+
+// offset is where in a structure its member begins, in bytes.
+func offset(s *btf.Struct, member string) (int16, error) {
+	for _, m := range s.Members {
+		if m.Name != member {
+			continue
+		}
+		at := m.Offset.Bytes()
+		if at > math.MaxInt16 {
+			return 0, fmt.Errorf("this kernel's %s has %s where no program reaches", s.Name, member)
+		}
+		return int16(at), nil
 	}
-	copy(load.name[:15], "monban_"+h.at)
-	program, err := bpfCall(unix.BPF_PROG_LOAD, unsafe.Pointer(&load), unsafe.Sizeof(load))
+	return 0, fmt.Errorf("this kernel's %s has no %s", s.Name, member)
+}
+
+// load loads and attaches both programs, each while the other is checked.
+func (r *recorder) load(types *btf.Cache, o offsets) error {
+	programs := []struct {
+		at   string
+		code asm.Instructions
+	}{{"sys_enter", r.onEnter(o)}, {"sched_process_fork", r.onFork(o)}}
+	r.links = make([]link.Link, len(programs))
+	errs := make([]error, len(programs))
+	var wg sync.WaitGroup
+	for i, p := range programs {
+		wg.Go(func() { r.links[i], errs[i] = attach(types, p.at, p.code) })
+	}
+	wg.Wait()
+	return errors.Join(errs...)
+}
+
+// attach has a program run at a raw tracepoint: it gets the kernel's own arguments, and may read the structures that they point to
+// (tp_btf). Such a program is attached by the number of a type. A collection takes it from the types that are read already; a program
+// by itself would have all of them indexed once more, which takes longer than all else at the start.
+func attach(types *btf.Cache, at string, code asm.Instructions) (link.Link, error) {
+	c, err := ebpf.NewCollectionWithOptions(&ebpf.CollectionSpec{Programs: map[string]*ebpf.ProgramSpec{at: {
+		Name: "monban_" + at, Type: ebpf.Tracing, AttachType: ebpf.AttachTraceRawTp, AttachTo: at, Instructions: code,
+		License: "Dual MIT/GPL", // the kernel's structures are for programs under the GPL or a licence that goes with it
+	}}}, ebpf.CollectionOptions{Cache: types})
 	if err != nil {
-		return fmt.Errorf("loading the program for %s: %w%s", h.at, err, load.reason())
+		return nil, fmt.Errorf("loading the program for %s: %w", at, err)
 	}
-	defer unix.Close(program)
-	open := rawTracepoint{fd: uint32(program)}
-	if h.fd, err = bpfCall(unix.BPF_RAW_TRACEPOINT_OPEN, unsafe.Pointer(&open), unsafe.Sizeof(open)); err != nil {
-		return fmt.Errorf("attaching to %s: %w", h.at, err)
+	defer c.Close()
+	l, err := link.AttachTracing(link.TracingOptions{Program: c.Programs[at]})
+	if err != nil {
+		return nil, fmt.Errorf("attaching to %s: %w", at, err)
 	}
-	return nil
-}
-
-// reason asks the kernel again, and what it says last of the program.
-func (l *progLoad) reason() string {
-	log := make([]byte, 1<<20)
-	l.logLevel, l.logSize, l.log = 1, uint32(len(log)), unsafe.Pointer(&log[0])
-	if fd, err := bpfCall(unix.BPF_PROG_LOAD, unsafe.Pointer(l), unsafe.Sizeof(*l)); err == nil {
-		unix.Close(fd)
-	}
-	said, _, _ := bytes.Cut(log, []byte{0})
-	lines := bytes.Split(bytes.TrimSpace(said), []byte("\n"))
-	if n := len(lines); n > 1 { // the last line counts instructions
-		return ": " + string(lines[n-2])
-	}
-	return ""
-}
-
-func bpfCall(command uintptr, attr unsafe.Pointer, size uintptr) (int, error) {
-	fd, _, errno := unix.Syscall(unix.SYS_BPF, command, uintptr(attr), size)
-	if errno != 0 {
-		return -1, errno
-	}
-	return int(fd), nil
+	return l, nil
 }

@@ -1,7 +1,6 @@
 package record
 
 import (
-	"errors"
 	"fmt"
 
 	"github.com/cilium/ebpf"
@@ -15,19 +14,6 @@ import (
 //
 // One runs for each call that anybody makes, and for a recorded process calls a single helper: who is it? All else is found in arrays,
 // whose look-ups the kernel compiles in place: one in its hash tables takes as long as all of that.
-
-// offsets are places in the kernel's structures, as its own type information gives them.
-type offsets struct{ tgid, status, leader, start, comm int16 }
-
-func (k *kernelTypes) offsets() (o offsets, err error) {
-	thread, err1 := k.offset("task_struct", "thread_info")
-	status, err2 := k.offset("thread_info", "status")
-	tgid, err3 := k.offset("task_struct", "tgid")
-	leader, err4 := k.offset("task_struct", "group_leader")
-	start, err5 := k.offset("task_struct", "start_time")
-	comm, err6 := k.offset("task_struct", "comm")
-	return offsets{tgid, thread + status, leader, start, comm}, errors.Join(err1, err2, err3, err4, err5, err6)
-}
 
 // Offsets in struct pt_regs of the registers of arguments, in order: x86_64's and i386's calling conventions (asm/ptrace.h).
 var (
