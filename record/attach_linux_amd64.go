@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io/fs"
-	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -27,45 +26,36 @@ func Attach(ctx context.Context, what []string, pids func() ([]int, error), run 
 		return nil, &UnavailableError{err}
 	}
 	defer r.close()
-	all := map[int]bool{}
-	if err := r.take(all, pids); err != nil {
+	if err := r.take(pids); err != nil {
 		return nil, err
 	}
-	asked, changed, kinds := time.Now(), time.Now(), 0
-	ticker := time.NewTicker(100 * time.Millisecond)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return r.recording(what)
-		case <-ticker.C:
+	asked := time.Now()
+	run.Args = what
+	err = r.watch(ctx.Done(), run, func() bool {
+		if left := r.left(); left && time.Since(asked) < again {
+			return true
 		}
-		maps.DeleteFunc(all, func(pid int, _ bool) bool { return unix.Kill(pid, 0) == unix.ESRCH })
-		if len(all) == 0 || time.Since(asked) > again {
-			asked = time.Now()
-			_ = r.take(all, pids) // the first process, or the group, may have gone: that ends nothing
-		}
-		rec, err := r.recording(what)
-		if err != nil || len(all) == 0 {
-			return rec, err
-		}
-		if len(rec.Calls) != kinds {
-			kinds, changed = len(rec.Calls), time.Now()
-		}
-		if run.Seen != nil {
-			run.Seen(rec, time.Since(changed))
-		}
+		asked = time.Now()
+		_ = r.take(pids) // the first process, or the group, may have gone: that ends nothing
+		return r.left()
+	})
+	if err != nil {
+		return nil, err
 	}
+	return r.recording(what)
 }
 
 // take has the processes recorded that are not yet. This one, which may be a child of one of them, is none of them.
-func (r *recorder) take(all map[int]bool, pids func() ([]int, error)) error {
+func (r *recorder) take(pids func() ([]int, error)) error {
 	for {
 		now, err := pids()
 		if err != nil {
 			return err
 		}
-		fresh := slices.DeleteFunc(now, func(pid int) bool { return all[pid] || pid == os.Getpid() })
+		fresh := slices.DeleteFunc(now, func(pid int) bool {
+			var one uint32
+			return pid == os.Getpid() || r.tasks.Lookup(uint32(pid), &one) == nil
+		})
 		if len(fresh) == 0 {
 			return nil
 		}
@@ -73,7 +63,6 @@ func (r *recorder) take(all map[int]bool, pids func() ([]int, error)) error {
 			if err := r.tasks.Put(uint32(pid), uint32(1)); err != nil {
 				return fmt.Errorf("recording process %d: %w", pid, err)
 			}
-			all[pid] = true
 		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"os"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -62,6 +63,9 @@ type recorder struct {
 	lost   *ebpf.Map // events that found no place
 	seen   []byte    // cells, as the kernel has them
 	links  []link.Link
+
+	different int // calls and values when it was told last, and since when
+	changed   time.Time
 }
 
 func (r *recorder) close() {
@@ -178,49 +182,72 @@ func EBPF(ctx context.Context, run Run) (*Recording, Result, error) {
 	return rec, result, err
 }
 
-// wait waits for the program and what it leaves behind, as long as ctx lasts.
+// wait waits for the program, and then for what it leaves behind, as long as ctx lasts.
 func (r *recorder) wait(ctx context.Context, run Run, pid int) (result Result, err error) {
-	ticker := time.NewTicker(100 * time.Millisecond)
-	defer ticker.Stop()
-	ended := make(chan error, 1)
 	var status unix.WaitStatus
+	var failed error
+	ended := make(chan struct{})
 	go func() {
+		defer close(ended)
 		for {
-			_, err := unix.Wait4(pid, &status, unix.WALL, nil)
-			if err != unix.EINTR {
-				ended <- err
+			if _, failed = unix.Wait4(pid, &status, unix.WALL, nil); failed != unix.EINTR {
 				return
 			}
 		}
 	}()
-	var changed time.Time
-	kinds := 0
-	for {
+	if err := r.watch(ended, run, func() bool { return true }); err != nil {
+		return result, err
+	}
+	switch {
+	case failed != nil:
+		return result, fmt.Errorf("waiting for the program: %w", failed)
+	case status.Signaled():
+		result.Signal = status.Signal()
+	default:
+		result.ExitCode = status.ExitStatus()
+	}
+	return result, r.watch(ctx.Done(), run, r.left)
+}
+
+// watch tells how far the recording is while there is more to come.
+func (r *recorder) watch(done <-chan struct{}, run Run, more func() bool) error {
+	ticker := time.NewTicker(100 * time.Millisecond)
+	defer ticker.Stop()
+	for more() {
 		select {
-		case err := <-ended:
-			if err != nil {
-				return result, fmt.Errorf("waiting for the program: %w", err)
-			}
-			if status.Signaled() {
-				result.Signal = status.Signal()
-			} else {
-				result.ExitCode = status.ExitStatus()
-			}
-			return result, nil
+		case <-done:
+			return nil
 		case <-ticker.C:
-			if run.Seen == nil {
-				continue
-			}
-			rec, err := r.recording(run.Args)
-			if err != nil {
-				return result, err
-			}
-			if len(rec.Calls) != kinds {
-				kinds, changed = len(rec.Calls), time.Now()
-			}
-			run.Seen(rec, time.Since(changed))
+		}
+		if run.Seen == nil {
+			continue
+		}
+		rec, err := r.recording(run.Args)
+		if err != nil {
+			return err
+		}
+		if n := rec.different(); n != r.different || r.changed.IsZero() {
+			r.different, r.changed = n, time.Now()
+		}
+		run.Seen(rec, time.Since(r.changed))
+	}
+	return nil
+}
+
+// left says that a recorded process is still there. One that only waits for its parent to ask how it ended is not.
+func (r *recorder) left() bool {
+	var pid, one uint32
+	for all := r.tasks.Iterate(); all.Next(&pid, &one); {
+		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+		if err != nil {
+			continue
+		}
+		state := stat[bytes.LastIndexByte(stat, ')')+1:] // behind the name, which may hold anything
+		if len(state) > 1 && state[1] != 'Z' && state[1] != 'X' {
+			return true
 		}
 	}
+	return false
 }
 
 // recording reads the cells. The kernel may be writing: a cell's call is the last that is written into it.
@@ -290,8 +317,6 @@ func (r *Recording) addValue(made *cell) {
 		c.Values[i].add(m.value(&d))
 		if len(c.Values[i].Seen) == 1 {
 			c.Example = d
-		} else {
-			c.Others = append(c.Others, d)
 		}
 	}
 }

@@ -39,7 +39,6 @@ type Call struct {
 	Programs map[string]uint64 // by the name of the executable
 	Values   []Values          // of the arguments that matter, in the order of Matter
 	Example  bpf.Data          // the first one
-	Others   []bpf.Data        // one for each new value of an argument that matters
 }
 
 // Values are the different values that an argument had.
@@ -82,16 +81,22 @@ func (r *Recording) Add(a abi.Arch, d *bpf.Data, program string) (isNew bool) {
 	c.Programs[program]++
 	if len(c.Values) > 0 {
 		name, _ := a.Name(d.Nr)
-		changed := false
 		for i, m := range Matter(a, name) {
-			changed = c.Values[i].add(m.value(d)) || changed
+			isNew = c.Values[i].add(m.value(d)) || isNew
 		}
-		if changed && c.Count > 1 {
-			c.Others = append(c.Others, *d)
-		}
-		isNew = isNew || changed
 	}
 	return isNew
+}
+
+// different is how many calls and values of arguments were seen.
+func (r *Recording) different() (n int) {
+	for _, c := range r.Calls {
+		n++
+		for _, v := range c.Values {
+			n += len(v.Seen)
+		}
+	}
+	return n
 }
 
 func (v *Values) add(x uint64) bool {
