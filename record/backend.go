@@ -26,6 +26,8 @@ type Run struct {
 	Seen func(r *Recording, sinceNew time.Duration)
 	// Started, if set, is told the program's process id.
 	Started func(pid int)
+	// Files, if set, has the recording say which files the programs map to run code from.
+	Files bool
 	// Gate, if set, is what the run is held against: back ends that see each call by itself make Recording.Lacking exact, and Notify lets
 	// pass what it allows.
 	Gate *verdict.Verdict

@@ -64,6 +64,8 @@ type recorder struct {
 	seen   []byte    // cells, as the kernel has them
 	links  []link.Link
 
+	files *fileWatch // nil where nobody asks
+
 	different int // calls and values when it was told last, and since when
 	changed   time.Time
 }
@@ -159,6 +161,7 @@ func EBPF(ctx context.Context, run Run) (*Recording, Result, error) {
 	}
 	defer r.close()
 	var result Result
+	var rec *Recording
 	ptrace.OwnThread(func() {
 		var p *ptrace.Process
 		if p, err = ptrace.Start(run.Path, run.Args, &syscall.ProcAttr{Env: run.Env, Files: []uintptr{0, 1, 2}}, syscall.SysProcAttr{}); err != nil {
@@ -167,19 +170,25 @@ func EBPF(ctx context.Context, run Run) (*Recording, Result, error) {
 		if run.Started != nil {
 			run.Started(p.PID)
 		}
+		if run.Files {
+			if r.files, _ = watchFiles(p.PID); r.files != nil { // else they are not known
+				defer r.files.close()
+			}
+		}
 		// It stands before its first instruction; from here on it counts.
 		err = errors.Join(r.tasks.Put(uint32(p.PID), uint32(1)), ptrace.SetSigMask(p.PID, p.Mask), ptrace.Detach(p.PID, 0))
 		if err != nil {
 			p.Kill()
 			return
 		}
-		result, err = r.wait(ctx, run, p.PID)
+		if result, err = r.wait(ctx, run, p.PID); err == nil {
+			rec, err = r.recording(run.Args)
+		}
 	})
 	if err != nil {
 		return nil, result, err
 	}
-	rec, err := r.recording(run.Args)
-	return rec, result, err
+	return rec, result, nil
 }
 
 // wait waits for the program, and then for what it leaves behind, as long as ctx lasts.
@@ -219,7 +228,7 @@ func (r *recorder) watch(done <-chan struct{}, run Run, more func() bool) error 
 			return nil
 		case <-ticker.C:
 		}
-		if run.Seen == nil {
+		if run.Seen == nil && r.files == nil {
 			continue
 		}
 		rec, err := r.recording(run.Args)
@@ -229,7 +238,9 @@ func (r *recorder) watch(done <-chan struct{}, run Run, more func() bool) error 
 		if n := rec.different(); n != r.different || r.changed.IsZero() {
 			r.different, r.changed = n, time.Now()
 		}
-		run.Seen(rec, time.Since(r.changed))
+		if run.Seen != nil {
+			run.Seen(rec, time.Since(r.changed))
+		}
 	}
 	return nil
 }
@@ -267,6 +278,10 @@ func (r *recorder) recording(command []string) (*Recording, error) {
 	}
 	for _, c := range values {
 		rec.addValue(c)
+	}
+	if r.files != nil {
+		r.files.read()
+		rec.Files, rec.FilesLost = r.files.seen.Files, r.files.seen.FilesLost
 	}
 	var zero uint32
 	return rec, r.lost.Lookup(&zero, &rec.Lost)

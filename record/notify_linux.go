@@ -278,6 +278,9 @@ func (n *notified) one(listener int) error {
 		if name == "execve" || name == "execveat" {
 			delete(n.programs, pid) // it is another one afterwards
 		}
+		if n.run.Files {
+			n.rec.maps(pid, a, name, &d)
+		}
 		if name == "clone3" {
 			asClone(a, &d, n.rec, func(addr uint64, buf []byte) error { return readProcess(pid, addr, buf) })
 		}

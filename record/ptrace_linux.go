@@ -201,10 +201,14 @@ func (t *tracer) entry(tid int, th *thread) error {
 		t.rec.Lost++
 		return nil
 	}
-	if name, _ := a.Name(d.Nr); name == "clone3" {
+	name, _ := a.Name(d.Nr)
+	if t.run.Files {
+		t.rec.maps(tid, a, name, &d)
+	}
+	if name == "clone3" {
 		asClone(a, &d, t.rec, func(addr uint64, buf []byte) error { return ptrace.Read(tid, addr, buf) })
 	}
-	if name, _ := a.Name(d.Nr); name == "clone" && untraced(a, &d) {
+	if name == "clone" && untraced(a, &d) {
 		t.rec.Lost++ // what the child does
 	}
 	if t.rec.Add(a, &d, th.program) {
@@ -257,6 +261,6 @@ func (r *Recording) programOf(tid int) string {
 	if err != nil {
 		return "?"
 	}
-	r.Files[exe] = true
+	r.takes(exe, "")
 	return filepath.Base(exe)
 }

@@ -19,9 +19,12 @@ type Recording struct {
 	// Clone3 counts the calls of clone3. Their flags lie behind a pointer, where no filter looks, so they stand in Calls as the calls of
 	// clone that libc makes where clone3 is answered by ENOSYS.
 	Clone3 map[abi.Arch]uint64
-	Files  map[string]bool // the paths of the programs, where the back end knows more than their names
-	Denied bool            // a gate has refused these calls
-	Unseen []string        // calls of the native architecture that passed without being counted; nil where all were
+	// Files are the programs, by path, with what each of them mapped to run code from: its libraries, and modules that it loaded by itself.
+	// A back end that has only names of programs knows none.
+	Files     map[string]map[string]bool
+	FilesLost bool     // there may be more
+	Denied    bool     // a gate has refused these calls
+	Unseen    []string // calls of the native architecture that passed without being counted; nil where all were
 
 	gate    *verdict.Verdict // what a run is held against, if it is
 	refused *Recording       // the calls that it does not let pass
@@ -52,7 +55,7 @@ const maxValues = 64
 
 // New is an empty recording.
 func New(command []string, by string) *Recording {
-	return &Recording{Command: command, By: by, Calls: map[Key]*Call{}, Clone3: map[abi.Arch]uint64{}, Files: map[string]bool{}}
+	return &Recording{Command: command, By: by, Calls: map[Key]*Call{}, Clone3: map[abi.Arch]uint64{}, Files: map[string]map[string]bool{}}
 }
 
 // hold has each call that is added from here on looked up in a gate: then [Recording.Lacking] is exact, whatever arguments it looks at.

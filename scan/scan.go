@@ -19,6 +19,7 @@ import (
 type Options struct {
 	Root        string   // the file system that the program is for; "" is this one
 	Also        []string // modules that it loads by dlopen
+	Mapped      []string // files that a run mapped: modules are those that no other file needs; what cannot be loaded is Missed
 	Follow      []string // programs that it executes
 	LibraryPath []string // where the loader looks first, as LD_LIBRARY_PATH
 	Preload     []string // libraries that it loads first, as LD_PRELOAD
@@ -33,6 +34,7 @@ type Result struct {
 	Loaders    []string // files that load modules by dlopen; which ones is not known
 	Lookups    []string // files that look up functions by dlsym, with names that are not known
 	Modules    []string // modules of the name service that libc loads, by nsswitch.conf, if that is reached
+	Missed     []string // of Options.Mapped
 	Programs   []string // programs that stand by path in code that is reached, if it can execute
 }
 
@@ -94,6 +96,7 @@ func (r *Result) Add(other *Result) error {
 	r.Loaders = union(r.Loaders, other.Loaders)
 	r.Lookups = union(r.Lookups, other.Lookups)
 	r.Modules = union(r.Modules, other.Modules)
+	r.Missed = union(r.Missed, other.Missed)
 	r.Unresolved = union(r.Unresolved, other.Unresolved)
 	r.Programs = slices.DeleteFunc(union(r.Programs, other.Programs), func(p string) bool { return slices.Contains(r.Files, p) })
 	for _, c := range other.Calls {
@@ -131,11 +134,39 @@ func program(ctx context.Context, name string, o Options) (*Result, error) {
 		}
 		m.roots = append(m.roots, m.functionsExported()...)
 	}
+	missed := l.mapped(o.Mapped)
 	g, err := newGraph(ctx, l)
 	if err != nil {
 		return nil, err
 	}
-	return g.resolve().result(first), nil
+	r := g.resolve().result(first)
+	r.Missed = missed
+	return r, nil
+}
+
+// mapped loads what a run mapped beside. A file that none of the others needs was loaded by dlopen, and anybody may call what it shows.
+func (l *loader) mapped(files []string) (missed []string) {
+	var modules []*image
+	for _, name := range files {
+		known := len(l.byPath)
+		m, err := l.load(name)
+		switch {
+		case err != nil:
+			missed = append(missed, name)
+		case len(l.byPath) > known:
+			modules = append(modules, m)
+		}
+	}
+	for _, m := range modules {
+		names, _ := m.file.DynString(elf.DT_SONAME)
+		if !slices.ContainsFunc(l.images, func(by *image) bool {
+			needed, _ := by.file.DynString(elf.DT_NEEDED)
+			return by != m && slices.ContainsFunc(names, func(n string) bool { return slices.Contains(needed, n) })
+		}) {
+			m.roots = append(m.roots, m.functionsExported()...)
+		}
+	}
+	return missed
 }
 
 // functionsExported are the functions and tables that a module shows to who loads it.

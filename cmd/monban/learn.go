@@ -74,7 +74,7 @@ not do is for --reachable to say; what they cannot reach is refused.
 			if err != nil {
 				return exit{exitUsage, err}
 			}
-			rec, result, err := recorded(cmd.Context(), command, flags.backend, nil)
+			rec, result, err := recorded(cmd.Context(), command, flags.backend, nil, true)
 			if err != nil {
 				return err
 			}
@@ -146,8 +146,8 @@ func binaryOf(command string) (string, error) {
 	return path, nil
 }
 
-// scanRest scans the programs that took part in a run beside the first, adds what they reach, and says which ones are scanned now and
-// which could not be. Where the recording has only a program's name, it is the file that a shell would find.
+// scanRest scans the programs that took part in a run, with what they loaded, adds what they reach, and says which ones are scanned now
+// and which could not be. Where the recording has only a program's name, it is the file that a shell would find.
 func scanRest(ctx context.Context, r *scan.Result, rec *record.Recording, first string, o scan.Options) (files, lost []string) {
 	files = []string{first}
 	programs := slices.Sorted(maps.Keys(rec.Files))
@@ -166,7 +166,12 @@ func scanRest(ctx context.Context, r *scan.Result, rec *record.Recording, first 
 		if err == nil {
 			path, err = binaryOf(path)
 		}
-		if err == nil && slices.ContainsFunc(files, func(f string) bool { return sameFile(f, path) }) {
+		k := slices.IndexFunc(files, func(f string) bool { return sameFile(f, path) })
+		again := k >= 0
+		if again {
+			path = files[k]
+		}
+		if o.Mapped = slices.Sorted(maps.Keys(rec.Files[program])); err == nil && again && !slices.ContainsFunc(o.Mapped, func(f string) bool { return !slices.Contains(r.Files, f) }) {
 			continue
 		}
 		var one *scan.Result
@@ -176,13 +181,14 @@ func scanRest(ctx context.Context, r *scan.Result, rec *record.Recording, first 
 		if err == nil {
 			err = r.Add(one)
 		}
-		if err != nil {
+		switch {
+		case err != nil:
 			lost = append(lost, program)
-			continue
+		case !again:
+			files = append(files, path)
 		}
-		files = append(files, path)
 	}
-	return files, lost
+	return files, append(lost, r.Missed...)
 }
 
 // sameFile says whether two paths lead to one file.
@@ -206,6 +212,9 @@ func learntText(rec *record.Recording, r *scan.Result, o record.Options, program
 	fmt.Fprintf(&b, "# Scanned: %s, and what they load; they reach %s.\n", printable(strings.Join(programs, " ")), plural(len(r.Calls), "call"))
 	if len(lost) > 0 {
 		fmt.Fprintf(&b, "# Not scanned, because they were not found or cannot be: %s (name their files with --follow).\n", printable(strings.Join(lost, " ")))
+	}
+	if len(rec.Files) == 0 || rec.FilesLost {
+		b.WriteString("# Which modules the programs loaded is not known here, or not of all: name them with --also.\n")
 	}
 	scanNotes(&b, r)
 	b.WriteString("#\n")

@@ -121,7 +121,7 @@ fails or is interrupted. Without -o it goes to standard output after the program
 				}
 				rec, err = attach.record(cmd.Context())
 			default:
-				rec, result, err = recorded(cmd.Context(), command, learn.backend, against)
+				rec, result, err = recorded(cmd.Context(), command, learn.backend, against, false)
 			}
 			if err != nil {
 				return err
@@ -177,8 +177,8 @@ func deniedCalls(file string) (*record.Recording, error) {
 	return nil, exit{exitUsage, err}
 }
 
-// recorded runs the command. Interrupts are the program's: what was seen by then is kept.
-func recorded(ctx context.Context, command []string, backend string, gate *verdict.Verdict) (*record.Recording, record.Result, error) {
+// recorded runs the command, and notes the files that it maps if files says so. Interrupts are the program's: what was seen by then is kept.
+func recorded(ctx context.Context, command []string, backend string, gate *verdict.Verdict, files bool) (*record.Recording, record.Result, error) {
 	path, err := findCommand(command[0])
 	if err != nil {
 		return nil, record.Result{}, err
@@ -203,7 +203,7 @@ func recorded(ctx context.Context, command []string, backend string, gate *verdi
 		}
 	}()
 	live := newLiveLine()
-	run := record.Run{Path: path, Args: command, Env: os.Environ(), Started: func(n int) { pid.Store(int64(n)) }, Seen: live.seen(), Gate: gate}
+	run := record.Run{Path: path, Args: command, Env: os.Environ(), Started: func(n int) { pid.Store(int64(n)) }, Seen: live.seen(), Gate: gate, Files: files}
 	rec, result, err := recordBy(ctx, run, backend)
 	live.end()
 	if err != nil {

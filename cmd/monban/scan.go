@@ -171,7 +171,7 @@ func scanNotes(b *strings.Builder, r *scan.Result) {
 			fmt.Fprintf(b, "#   %s\n", printable(f))
 		}
 	}
-	list("These load modules by dlopen: name those that matter with --also.", r.Loaders)
+	list("These load modules by dlopen: name those that matter, and are not scanned yet, with --also.", r.Loaders)
 	list("These look up functions by dlsym, with names that only a run tells. Those that they mention are counted.", r.Lookups)
 	list("libc loads these to look up names, as nsswitch.conf says: name those that matter with --also.", r.Modules)
 	list("These stand in it by path, and it can execute programs: name those that matter with --follow.", r.Programs)
