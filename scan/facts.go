@@ -21,7 +21,8 @@ var facts = []fact{
 		library: "libc.so.6",
 		callees: []string{"sched_getparam", "sched_setparam", "sched_getscheduler", "__sched_getscheduler", "sched_setscheduler",
 			"sched_get_priority_max", "__sched_get_priority_max", "sched_get_priority_min"},
-		needs: []string{"pthread_mutexattr_setprotocol", "posix_spawnattr_setflags"},
+		needs: []string{"pthread_mutexattr_setprotocol", "pthread_mutexattr_setprioceiling", "pthread_mutexattr_getprioceiling",
+			"pthread_mutex_setprioceiling", "posix_spawnattr_setflags"},
 	},
 	{
 		// The name service's DNS module, part of libc since 2.34, knows hosts and networks, no users, groups or services.
