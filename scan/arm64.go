@@ -4,7 +4,7 @@ import "encoding/binary"
 
 // Registers are X0…X30 and SP. Only some dozen forms of instructions matter, all of fixed encoding (Arm ARM, C4), so they are told apart by
 // their bits: a decoder of text or of all operands would have to be taken apart again.
-var arm64 = machine{decode: decodeARM64, number: 8, sp: 31, frame: 29, preserved: 0x7ff<<19 | 1<<31, ends: 139, second: 1}
+var arm64 = machine{decode: decodeARM64, number: 8, sp: 31, frame: 29, preserved: 0x7ff<<19 | 1<<31, ends: 139, first: 0, second: 1}
 
 const (
 	armSP  reg    = 31
@@ -95,19 +95,42 @@ func decodeARM64(code []byte, addr uint64, _ bool) inst {
 		armMemory(&i, w, signed(12, 9))
 	case w&0x3b200400 == 0x38000400: // before or after changing the base
 		armMemory(&i, w, 0)
-		i.kind, i.kill = kindOther, 1<<rn
+		stores := i.kind == kindStore
+		i.kind, i.kill, i.indexed = kindOther, 1<<rn, stores
+		if stores {
+			i.kind, i.src = kindStore, noReg
+		}
 		if rn == armSP { // a push or a pop
 			i.kind, i.kill, i.dst = kindAdd, armKill(i.dst), armSP
-			i.src, i.imm = armSP, signed(12, 9)
+			i.src, i.imm, i.unknown = armSP, signed(12, 9), stores && signed(12, 9) < 0
 		}
 	case w&0x3a000000 == 0x28000000: // pairs
 		armPair(&i, w, rd, rn, signed(15, 7))
 	case w&0x3b200c00 == 0x38200800: // with a register for an offset
 		armMemory(&i, w, 0)
-		i.kind = kindOther
+		if i.kind == kindStore {
+			i.indexed, i.src, i.unknown = true, noReg, true
+		} else {
+			i.kind = kindOther
+		}
+	case w&0x3b200c00 == 0x38200000: // atomic ones
+		i.kind, i.dst, i.base, i.indexed, i.unknown = kindStore, zero(rd), rn, true, true
+	case w&0xbe400000 == 0x0c000000: // several vectors
+		i.kind, i.base, i.indexed, i.unknown = kindStore, rn, true, true
+	case w&0x7fe00000 == 0x0b200000, w&0x7f200000 == 0x0b000000: // ADD of registers
+		i.kind, i.dst, i.base = kindPoint, rd, rn
+		if w>>21&1 == 0 {
+			if i.dst = zero(rd); rn == armSP { // the zero register
+				i.kind = kindOther
+			}
+		}
 	case w&0x3f000000 == 0x08000000: // exclusive and ordered ones
 		i.dst, i.kill = zero(rd), armKill(zero(reg(w>>16&31)))
+		if w>>22&1 == 0 || w>>21&1 == 1 {
+			i.kind, i.base, i.indexed, i.unknown = kindStore, rn, true, true
+		}
 	case w&0xfffff01f == 0xd503201f: // hints: BTI, PACIASP, NOP
+		i.pads = w == 0xd503201f
 	case w&0xfff00000 == 0xd5300000: // MRS
 		i.dst = zero(rd)
 	case w&0xffc00000 == 0xd5000000: // MSR, barriers
@@ -179,9 +202,13 @@ func armPair(i *inst, w uint32, rd, rn reg, imm int64) {
 	}
 	if mode == 1 || mode == 3 { // the base changes
 		if rn != armSP {
-			i.kind, i.kill = kindOther, i.kill|1<<rn
+			i.indexed = i.kind == kindStore
+			if i.kill |= 1 << rn; !i.indexed {
+				i.kind = kindOther
+			}
 			return
 		}
+		i.unknown = mode == 3 && i.kind == kindStore
 		i.kind, i.dst, i.src, i.imm = kindAdd, armSP, armSP, imm*size
 	}
 }

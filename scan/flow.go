@@ -1,9 +1,6 @@
 package scan
 
-import (
-	"encoding/binary"
-	"slices"
-)
+import "slices"
 
 // A unit is what can run from a head on without a call, and what is known there.
 type unit struct {
@@ -31,7 +28,7 @@ type flow struct {
 func (g *graph) flow(head place, loose bool) *unit {
 	f := &flow{graph: g, m: head.image, states: map[uint64]*state{}, parts: map[*part]bool{}, loose: loose,
 		unit: &unit{head: head, numbers: map[uint64]value{}, at: map[uint64]*state{}, stores: map[uint64]value{}}}
-	s := &state{slots: map[int64]value{}}
+	s := newState()
 	for r := range s.regs {
 		s.regs[r] = value{params: []param{{reg: reg(r)}}}
 	}
@@ -61,7 +58,7 @@ func (g *graph) flow(head place, loose bool) *unit {
 
 // nothing is the state in which nothing is known.
 func nothing() *state {
-	s := &state{slots: map[int64]value{}}
+	s := newState()
 	for r := range s.regs {
 		s.regs[r] = top
 	}
@@ -138,7 +135,16 @@ func (f *flow) block(addr uint64, s *state) {
 			if i.target != 0 && f.neverReturns(place{f.m, i.target}, 0) || i.slot != 0 && f.slotNeverReturns(f.m, i.slot, 0) {
 				return
 			}
+			if f.returnsTwice(f.m, &i) {
+				s.forgetFrame()
+			}
+			s.forget()
 			kept := mach.preserved
+			for r := range s.regs {
+				if kept>>r&1 == 0 {
+					s.lend(s.regs[r])
+				}
+			}
 			if f.m.isGo(i.addr) {
 				kept = 1<<mach.frame | 1<<mach.sp
 			}
@@ -180,6 +186,7 @@ func (f *flow) block(addr uint64, s *state) {
 			f.step(&i, s)
 		}
 		if i.kind == kindSyscall || i.kind == kindForeign {
+			s.forget()
 			f.clobber(&i, s)
 		}
 		addr = i.next
@@ -199,63 +206,6 @@ func (f *flow) jump(to, from uint64, s *state) {
 	f.enter(to, s)
 }
 
-// table leads on through a jump table. Where there is none, the jump is a call of somebody else at the end.
-func (f *flow) table(from uint64, s *state) {
-	p := f.m.partAt(from)
-	if p == nil {
-		return
-	}
-	if f.m.mach == &arm64 { // offsets of one, two or four bytes from a place in the code
-		if slices.ContainsFunc(p.refs, func(r uint64) bool { return r >= p.start && r < p.end }) {
-			for a := range f.m.blocks(p) {
-				f.enter(a, s)
-			}
-		}
-		return
-	}
-	const most = 4096
-	for _, r := range p.refs {
-		b, seg := f.m.at(r)
-		if seg == nil || seg.exec && f.m.goEnd == 0 {
-			continue
-		}
-		for k := range min(len(b)/4, most) {
-			t := r + uint64(int64(int32(binary.LittleEndian.Uint32(b[4*k:]))))
-			if !f.m.isCode(t) || f.m.partAt(t) != p && f.heads[place{f.m, t}] {
-				break
-			}
-			f.enter(t, s)
-		}
-		for k := range min(len(b)/8, most) {
-			t := binary.LittleEndian.Uint64(b[8*k:])
-			if ptr, ok := f.m.pointerAt(r + uint64(8*k)); ok {
-				t = ptr.addr
-			}
-			if f.m.partAt(t) != p {
-				break
-			}
-			f.enter(t, s)
-		}
-	}
-}
-
-// blocks are where blocks of a part begin: what is jumped to, and what follows where nothing runs on.
-func (m *image) blocks(p *part) map[uint64]bool {
-	out := map[uint64]bool{}
-	code, _ := m.at(p.start)
-	for off := uint64(0); off < p.end-p.start && off < uint64(len(code)); {
-		i := m.mach.decode(code[off:], p.start+off, m.fixed)
-		off = i.next - p.start
-		if (i.kind == kindJump || i.kind == kindBranch) && i.target >= p.start && i.target < p.end {
-			out[i.target] = true
-		}
-		if (i.kind == kindJump || i.kind == kindEnd) && i.next < p.end {
-			out[i.next] = true
-		}
-	}
-	return out
-}
-
 // step is one instruction that does not lead anywhere.
 func (f *flow) step(i *inst, s *state) {
 	mach := f.m.mach
@@ -267,6 +217,9 @@ func (f *flow) step(i *inst, s *state) {
 		v = s.regs[i.src]
 	case kindAdd:
 		v = s.regs[i.src].add(i.imm)
+		if i.unknown && v.stack { // a push
+			s.put(v.off, 16, top)
+		}
 	case kindLow:
 		if old := s.regs[i.dst]; !old.top && len(old.params) == 0 {
 			v = value{}
@@ -274,6 +227,14 @@ func (f *flow) step(i *inst, s *state) {
 				v = v.join(constant(c&^0xff | i.imm))
 			}
 		}
+	case kindPoint:
+		if s.regs[i.base].stack {
+			s.give(wholeFrame)
+			s.args = s.args || s.regs[i.base].off >= 0
+		}
+	case kindUnknown:
+		s.forget()
+		s.forgetFrame()
 	case kindChoose:
 		v = s.regs[i.dst].join(s.regs[i.src])
 	case kindLoad:
@@ -293,7 +254,14 @@ func (f *flow) step(i *inst, s *state) {
 		case i.src != noReg:
 			what = s.regs[i.src]
 		}
-		if i.kind == kindPush {
+		if i.indexed { // it may be any word near there
+			if to := s.regs[i.base]; to.stack {
+				s.forgetFrame()
+			} else {
+				s.forget()
+				s.lend(to)
+			}
+		} else if i.kind == kindPush {
 			s.regs[mach.sp] = s.regs[mach.sp].add(-8)
 			if to := s.regs[mach.sp]; to.stack {
 				s.put(to.off, 8, what)
@@ -307,6 +275,11 @@ func (f *flow) step(i *inst, s *state) {
 			s.put(to.off, i.width, what)
 		} else if len(to.consts) == 1 {
 			f.unit.stores[i.addr] = f.unit.stores[i.addr].join(what)
+		} else {
+			if to.top {
+				s.forget()
+			}
+			s.lend(to)
 		}
 		if i.dst == noReg {
 			f.kill(i, s)
@@ -315,6 +288,9 @@ func (f *flow) step(i *inst, s *state) {
 	}
 	if i.dst != noReg {
 		s.regs[i.dst] = v
+		if v.stack && (i.kind == kindAdd || i.kind == kindCopy || i.kind == kindChoose) && i.dst != mach.sp && !(i.dst == mach.frame && i.src == mach.sp) {
+			s.give(v.off)
+		}
 	}
 	f.kill(i, s)
 }
@@ -348,6 +324,9 @@ func (f *flow) load(i *inst, s *state) value {
 	}
 	base := s.regs[i.base]
 	if len(base.params) == 1 && len(base.consts) == 0 && !base.top && !base.params[0].deref {
+		if s.isLent(base.params[0]) {
+			return top
+		}
 		p := base.params[0]
 		p.deref, p.off = true, i.imm
 		return value{params: []param{p}}
@@ -364,7 +343,7 @@ func (f *flow) word(s *state, at value, width uint8) (v value) {
 		return top
 	}
 	for _, a := range at.consts {
-		if p, ok := f.m.pointerAt(uint64(a)); ok && p.symbol == "" {
+		if p, ok := f.m.pointerAt(uint64(a)); ok && p.symbol == "" && f.m.constant(p) {
 			v = v.join(constant(int64(p.addr)))
 		} else if n, ok := f.m.constantAt(uint64(a), width); ok {
 			v = v.join(constant(n))

@@ -1,6 +1,7 @@
 package scan
 
 import (
+	"bytes"
 	"debug/elf"
 	"encoding/binary"
 	"maps"
@@ -47,11 +48,47 @@ func (m *image) functions() {
 	if frames == 0 {
 		m.called()
 	}
+	m.gaps()
 	m.starts = slices.DeleteFunc(m.starts, func(a uint64) bool { return !m.isCode(a) })
 	slices.Sort(m.starts)
 	m.starts = slices.Compact(m.starts)
 	slices.Sort(m.objects)
 	m.objects = slices.Compact(m.objects)
+}
+
+// gaps takes code behind functions that unwind tables end before, and that no table knows, for functions: assembly often has none.
+func (m *image) gaps() {
+	slices.Sort(m.starts)
+	for start, end := range m.ends {
+		k, found := slices.BinarySearch(m.starts, end)
+		if found || end <= start || !m.isCode(end) {
+			continue
+		}
+		code, _ := m.at(end)
+		if k < len(m.starts) {
+			code = code[:min(uint64(len(code)), m.starts[k]-end)]
+		}
+		if m.looksLikeCode(code, end) {
+			m.gap[end] = true
+		}
+	}
+	m.starts = append(m.starts, slices.Collect(maps.Keys(m.gap))...)
+}
+
+// looksLikeCode tells code from padding, and from the tables that some assembly keeps beside its code: what does not decode, or is zero,
+// is none.
+func (m *image) looksLikeCode(code []byte, addr uint64) bool {
+	const most = 256 // instructions
+	does := false
+	for n, off := 0, 0; n < most && off < len(code); n++ {
+		if m.mach == &x86 && (x86Bad(code[off:]) || bytes.HasPrefix(code[off:], []byte{0, 0})) {
+			return false
+		}
+		i := m.mach.decode(code[off:], addr+uint64(off), m.fixed)
+		does = does || !i.pads && i.kind != kindEnd
+		off += int(i.next - i.addr)
+	}
+	return does
 }
 
 // called takes what is called for functions, where no table names any.

@@ -34,26 +34,30 @@ type pointer struct {
 
 // An image is one ELF file as the analysis sees it. Addresses are those of the file.
 type image struct {
-	path     string
-	name     string // as the loader knows it
-	file     *elf.File
-	mach     *machine
-	segments []segment
-	pointers []pointer // by address
-	exports  map[string][]export
-	objects  []uint64          // where data begins that has a symbol, sorted
-	sizes    map[uint64]uint64 // of such data, in bytes, where the symbol says so
-	starts   []uint64          // of functions, sorted
-	ends     map[uint64]uint64
-	pads     map[uint64][]uint64 // landing pads by function
-	names    map[uint64]string
-	roots    []uint64 // what the loader calls, or what anybody may
-	goText   uint64   // where the code of Go's compiler is; 0 without
-	goEnd    uint64
-	fixed    bool // not relocated: absolute addresses stand in code and data
-	parts    []*part
-	gots     []*elf.Section
-	order    int // in the search for symbols
+	path      string
+	name      string // as the loader knows it
+	file      *elf.File
+	mach      *machine
+	segments  []segment
+	pointers  []pointer // by address
+	exports   map[string][]export
+	objects   []uint64          // where data begins that has a symbol, sorted
+	sizes     map[uint64]uint64 // of such data, in bytes, where the symbol says so
+	starts    []uint64          // of functions, sorted
+	gap       map[uint64]bool   // starts of code that no table knows; it may hold several functions
+	ends      map[uint64]uint64
+	pads      map[uint64][]uint64 // landing pads by function
+	names     map[uint64]string
+	roots     []uint64  // what the loader calls, or what anybody may
+	rooted    []pointer // what the loader calls or copies by tables of pointers
+	goText    uint64    // where the code of Go's compiler is; 0 without
+	goEnd     uint64
+	fixed     bool // not relocated: absolute addresses stand in code and data
+	parts     []*part
+	mentioned []uint64 // addresses that code mentions, sorted
+	base      uint64   // of the table of pointers, 0 without
+	gots      []*elf.Section
+	order     int // in the search for symbols
 }
 
 type export struct {
@@ -105,7 +109,7 @@ func readImage(path, name string, data []byte) (m *image, err error) {
 	if err != nil {
 		return nil, &BadFileError{name, fmt.Sprintf("truncated or malformed ELF file: %v", err)}
 	}
-	m = &image{path: path, name: name, file: f, exports: map[string][]export{}, ends: map[uint64]uint64{},
+	m = &image{path: path, name: name, file: f, exports: map[string][]export{}, ends: map[uint64]uint64{}, gap: map[uint64]bool{},
 		pads: map[uint64][]uint64{}, names: map[uint64]string{}, sizes: map[uint64]uint64{}, fixed: f.Type == elf.ET_EXEC}
 	switch {
 	case f.Class == elf.ELFCLASS64 && f.Data == elf.ELFDATA2LSB && f.Machine == elf.EM_X86_64:
@@ -139,12 +143,17 @@ func readImage(path, name string, data []byte) (m *image, err error) {
 	}
 	m.symbols()
 	m.relocations()
+	m.rootTables()
 	m.functions()
 	return m, nil
 }
 
 // complete says whether the sections, which hold what the analysis lives on, are in the file.
 func (m *image) complete(size int) error {
+	dynamic := func(p *elf.Prog) bool { return p.Type == elf.PT_DYNAMIC }
+	if len(m.file.Sections) == 0 && slices.ContainsFunc(m.file.Progs, dynamic) {
+		return &BadFileError{m.name, "no section headers: its libraries and relocations cannot be read"}
+	}
 	for _, s := range m.file.Sections {
 		if s.Type != elf.SHT_NOBITS && s.Type != elf.SHT_NULL && (s.Offset > uint64(size) || s.FileSize > uint64(size)-s.Offset) {
 			return &BadFileError{m.name, fmt.Sprintf("truncated: section %s ends behind the file's %d bytes", s.Name, size)}
@@ -205,6 +214,9 @@ func (m *image) isData(addr uint64) bool {
 	return slices.ContainsFunc(m.segments, func(s segment) bool { return !s.exec && addr >= s.addr && addr-s.addr < s.size })
 }
 
+// holds says that an address is in the image's memory.
+func (m *image) holds(addr uint64) bool { return m.isCode(addr) || m.isData(addr) }
+
 func (m *image) word(addr uint64) uint64 {
 	if b, _ := m.at(addr); len(b) >= 8 {
 		return binary.LittleEndian.Uint64(b)
@@ -250,102 +262,6 @@ func (m *image) symbols() {
 		if v, err := m.file.DynValue(tag); err == nil {
 			m.roots = append(m.roots, v...)
 		}
-	}
-	for _, name := range []string{".init_array", ".fini_array", ".preinit_array"} {
-		if s := m.file.Section(name); s != nil {
-			m.roots = append(m.roots, s.Addr) // data: the pointers in it are followed
-		}
-	}
-}
-
-// shtRelr is SHT_RELR of elf.h: relocations as bitmaps.
-const shtRelr elf.SectionType = 19
-
-// relocations notes every word of data that the loader makes a pointer.
-func (m *image) relocations() {
-	symbols, _ := m.file.DynamicSymbols()
-	for _, s := range m.file.Sections {
-		if s.Flags&elf.SHF_ALLOC == 0 || s.Type != elf.SHT_RELA && s.Type != shtRelr {
-			continue
-		}
-		b, err := s.Data()
-		if err != nil {
-			continue
-		}
-		if s.Type == elf.SHT_RELA {
-			m.rela(b, symbols)
-		} else {
-			m.relr(b)
-		}
-	}
-	for _, s := range m.file.Sections {
-		if s.Name == ".got" || s.Name == ".got.plt" {
-			m.gots = append(m.gots, s)
-		}
-	}
-	known := map[uint64]bool{}
-	for _, p := range m.pointers {
-		known[p.at] = true
-	}
-	if m.fixed {
-		for _, s := range m.segments {
-			if s.exec {
-				continue
-			}
-			for k := -s.addr & 7; k+8 <= uint64(len(s.data)); k += 8 {
-				v := binary.LittleEndian.Uint64(s.data[k:])
-				if v != 0 && !known[s.addr+k] && (m.isCode(v) || m.isData(v)) {
-					m.pointers = append(m.pointers, pointer{at: s.addr + k, addr: v})
-				}
-			}
-		}
-	}
-	slices.SortFunc(m.pointers, func(a, b pointer) int { return cmp.Compare(a.at, b.at) })
-}
-
-func (m *image) rela(b []byte, symbols []elf.Symbol) {
-	for ; len(b) >= 24; b = b[24:] {
-		off, info, add := binary.LittleEndian.Uint64(b), binary.LittleEndian.Uint64(b[8:]), binary.LittleEndian.Uint64(b[16:])
-		p := pointer{at: off, addr: add}
-		if n := info >> 32; n > 0 && n <= uint64(len(symbols)) {
-			s := symbols[n-1]
-			p.symbol, p.ver, p.addr = s.Name, s.Version, 0
-			if s.Section != elf.SHN_UNDEF {
-				p.addr = s.Value + add
-			}
-		}
-		switch t := uint32(info); m.file.Machine {
-		case elf.EM_X86_64:
-			p.got = t == uint32(elf.R_X86_64_GLOB_DAT) || t == uint32(elf.R_X86_64_JMP_SLOT)
-			if t == uint32(elf.R_X86_64_IRELATIVE) {
-				m.roots = append(m.roots, add)
-			}
-		default:
-			p.got = t == uint32(elf.R_AARCH64_GLOB_DAT) || t == uint32(elf.R_AARCH64_JUMP_SLOT)
-			if t == uint32(elf.R_AARCH64_IRELATIVE) {
-				m.roots = append(m.roots, add)
-			}
-		}
-		m.pointers = append(m.pointers, p)
-	}
-}
-
-// relr is an address, then bitmaps of the words after it.
-func (m *image) relr(b []byte) {
-	var next uint64
-	for ; len(b) >= 8; b = b[8:] {
-		e := binary.LittleEndian.Uint64(b)
-		if e&1 == 0 {
-			m.pointers = append(m.pointers, pointer{at: e, addr: m.word(e)})
-			next = e + 8
-			continue
-		}
-		for k := range uint64(63) {
-			if e>>(k+1)&1 != 0 {
-				m.pointers = append(m.pointers, pointer{at: next + 8*k, addr: m.word(next + 8*k)})
-			}
-		}
-		next += 63 * 8
 	}
 }
 

@@ -10,6 +10,8 @@ const (
 	kindAdd          // dst = src + imm
 	kindLow          // the lowest byte of dst = imm
 	kindChoose       // dst = dst or src
+	kindPoint        // dst = base plus something
+	kindUnknown      // not decoded: it may write registers and memory
 	kindLoad         // dst = memory
 	kindStore        // memory = src, or imm where src is noReg; unknown where that is set
 	kindPush         // the same, to the new top of the stack
@@ -45,12 +47,14 @@ type inst struct {
 	dst     reg // written; noReg where none
 	src     reg
 	base    reg  // of memory; noReg where the address is absolute, in ref
+	indexed bool // kindStore to base plus something
 	pair    bool // kindStore of src and second, 31 being zero, eight bytes each
 	second  reg
 	width   uint8  // of memory, in bytes
 	returns bool   // of kindEnd: to the caller
 	zero    branch // of kindBranch: where src, or what kindTest looked at, is zero
 	unknown bool   // what is stored is not known
+	pads    bool   // it does nothing: compilers fill the space between functions with such
 	imm     int64  // a value, or what is added to base
 	value   int64  // what is stored
 	target  uint64 // of a direct call or jump
@@ -68,5 +72,6 @@ type machine struct {
 	preserved uint32 // the registers that a called C function keeps
 	pushed    int64  // bytes that a call puts on the stack
 	ends      int64  // rt_sigreturn, behind which nothing goes on
+	first     reg    // holds a function's first argument
 	second    reg    // holds a function's second argument
 }

@@ -21,6 +21,7 @@ type loader struct {
 	paths   []string // LD_LIBRARY_PATH
 	preload []string // LD_PRELOAD
 	images  []*image // in the order in which symbols are looked up
+	shared  int      // how many of them belong to the program itself, not to modules that it loads
 	byPath  map[string]*image
 	interp  *image // glibc's loader, where the program names it as its interpreter
 }
@@ -308,20 +309,35 @@ func (l *loader) config(name string, depth int) (dirs []string) {
 	return dirs
 }
 
+// A definition is what a symbol means.
+type definition struct {
+	image *image
+	export
+}
+
 // lookup is where a symbol is defined: in the first image that has it, as at run time. Of several versions, the one that is asked for;
-// where that is not there, all.
-func (l *loader) lookup(p pointer) (m *image, found []export) {
-	for _, m := range l.images {
-		all := m.exports[p.symbol]
-		if all == nil {
-			continue
-		}
-		if p.ver != "" {
-			if exact := slices.DeleteFunc(slices.Clone(all), func(e export) bool { return e.version != p.ver }); len(exact) > 0 {
-				return m, exact
+// where that is not there, all. Modules see each other's symbols only in part, so all that modules define counts where nothing else does.
+func (l *loader) lookup(p pointer) (found []definition) {
+	for k, m := range l.images {
+		if k >= l.shared || len(found) == 0 {
+			for _, e := range m.versions(p) {
+				found = append(found, definition{m, e})
 			}
 		}
-		return m, all
+		if k+1 == l.shared && len(found) > 0 {
+			break
+		}
 	}
-	return nil, nil
+	return found
+}
+
+// versions are the symbols of an image that a pointer may be to.
+func (m *image) versions(p pointer) []export {
+	all := m.exports[p.symbol]
+	if p.ver != "" {
+		if exact := slices.DeleteFunc(slices.Clone(all), func(e export) bool { return e.version != p.ver }); len(exact) > 0 {
+			return exact
+		}
+	}
+	return all
 }

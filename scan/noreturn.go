@@ -23,9 +23,14 @@ func (g *graph) looksFinal(f place, depth int) bool {
 	m := f.image
 	seen := map[uint64]bool{}
 	queue := []uint64{f.addr}
+	var p *part
 	for len(queue) > 0 {
 		addr := queue[len(queue)-1]
 		queue = queue[:len(queue)-1]
+		if q := m.partAt(addr); q != p && q != nil { // what catches an exception may return
+			p = q
+			queue = append(queue, m.pads[q.start]...)
+		}
 		for !seen[addr] {
 			seen[addr] = true
 			code, seg := m.at(addr)

@@ -1,7 +1,6 @@
 package scan
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"encoding/binary"
@@ -41,6 +40,7 @@ type graph struct {
 	order    []*part
 	heads    map[place]bool // what is called, pointed to, or started at: not only jumped to
 	taken    map[place]bool // pointed to: anybody may call it
+	valued   map[place]bool // pointed to by data
 	arrivals map[place][]arrival
 	chunks   map[place]bool // data that is reached, by its begin
 	bounds   map[*image][]uint64
@@ -54,7 +54,8 @@ type graph struct {
 
 func newGraph(ctx context.Context, l *loader) (*graph, error) {
 	g := &graph{loader: l, holds: newHolds(l.images), reached: map[*part]origin{}, heads: map[place]bool{}, taken: map[place]bool{}, arrivals: map[place][]arrival{},
-		chunks: map[place]bool{}, bounds: map[*image][]uint64{}, named: map[*image]bool{}, loads: map[*image]bool{}, lookups: map[*image]bool{}, final: map[place]bool{}, dlsyms: map[place]bool{}}
+		chunks: map[place]bool{}, bounds: map[*image][]uint64{}, named: map[*image]bool{}, loads: map[*image]bool{}, lookups: map[*image]bool{}, final: map[place]bool{}, dlsyms: map[place]bool{},
+		valued: map[place]bool{}}
 	for k, m := range l.images {
 		m.order = k
 		if err := m.sweep(ctx); err != nil {
@@ -65,6 +66,9 @@ func newGraph(ctx context.Context, l *loader) (*graph, error) {
 	for _, m := range l.images {
 		for _, a := range slices.Concat(m.roots, m.loaderRoots()) {
 			g.point(m, a, origin{how: "the loader calls it"})
+		}
+		for _, p := range m.rooted {
+			g.through(m, p, origin{how: "the loader calls it"})
 		}
 	}
 	g.drain()
@@ -81,36 +85,6 @@ func newGraph(ctx context.Context, l *loader) (*graph, error) {
 		g.drain()
 		if k == len(g.order) {
 			return g, nil
-		}
-	}
-}
-
-// lookUps follows the names that are given to dlsym, as far as they can be traced. Who gives it others may look up any name that
-// his image mentions.
-func (g *graph) lookUps() {
-	if len(g.dlsyms) == 0 {
-		return
-	}
-	r := newResolver(g)
-	var names []origin
-	r.found = func(at spot, c int64) {
-		if name := at.part.image.text(uint64(c), longestName); name != "" {
-			names = append(names, origin{at.part, name})
-		}
-	}
-	for f := range g.dlsyms {
-		r.queue = append(r.queue, demand{f, param{reg: f.image.mach.second}})
-	}
-	r.run()
-	for _, n := range names {
-		g.lookUp(n.how, origin{n.from, "looks up by name"})
-	}
-	for at := range r.unknown {
-		if at.part.image.partAt(at.addr) != nil && !g.dlsyms[place{at.part.image, at.addr}] {
-			g.lookups[at.part.image] = true
-			if r.unknown[at] != composed { // no name of a whole function stands anywhere then
-				g.byName(at.part.image)
-			}
 		}
 	}
 }
@@ -141,7 +115,16 @@ func (m *image) boundaries() []uint64 {
 	}
 	out = slices.DeleteFunc(out, func(a uint64) bool { return !m.isData(a) })
 	slices.Sort(out)
-	return slices.Compact(out)
+	out = slices.Compact(out)
+	// What a symbol says the size of is one object, whatever is mentioned inside.
+	var end uint64
+	return slices.DeleteFunc(out, func(a uint64) bool {
+		if a < end {
+			return true
+		}
+		end = a + min(m.sizes[a], ^a)
+		return false
+	})
 }
 
 // partAt is the part that an address lies in.
@@ -173,7 +156,7 @@ func (g *graph) point(m *image, addr uint64, o origin) {
 		if g.hold(o.from, place{m, addr}, func() { g.point(m, addr, o) }) {
 			return
 		}
-		if p.start == addr {
+		if p.start == addr || m.gap[p.start] {
 			g.heads[place{m, addr}] = true
 			g.taken[place{m, addr}] = true
 		} else if m.fixed && o.from != nil || m.isGo(addr) {
@@ -248,6 +231,7 @@ func (g *graph) through(m *image, p pointer, o origin) {
 	}
 	if p.symbol == "" {
 		g.mentions(m, p.addr)
+		g.valued[place{m, p.addr}] = true
 		g.point(m, p.addr, o)
 		return
 	}
@@ -260,77 +244,33 @@ func (g *graph) through(m *image, p pointer, o origin) {
 func (g *graph) targets(m *image, p pointer) (out []place) {
 	switch p.symbol {
 	case "dlsym", "dlvsym":
-		if n, found := g.lookup(p); n != nil && n != m {
-			for _, e := range found {
-				g.dlsyms[place{n, e.addr}] = true
+		for _, d := range g.lookup(p) {
+			if d.image != m {
+				g.dlsyms[place{d.image, d.addr}] = true
 			}
 		}
 	case "dlopen", "dlmopen":
 		g.loads[m] = true
 	}
-	n, found := g.lookup(p)
-	if n == m && len(found) == 1 && found[0].data && found[0].addr == p.at { // copied from a library when the program starts
+	found := g.lookup(p)
+	if len(found) == 1 && found[0].image == m && found[0].data && found[0].addr == p.at { // copied from a library when the program starts
 		for _, other := range g.images {
 			if all := other.exports[p.symbol]; other != m && all != nil {
-				n, found = other, all
+				found = nil
+				for _, e := range all {
+					found = append(found, definition{other, e})
+				}
 				break
 			}
 		}
 	}
-	if n == nil && p.addr != 0 {
+	if len(found) == 0 && p.addr != 0 {
 		return []place{{m, p.addr}}
 	}
-	for _, e := range found {
-		out = append(out, place{n, e.addr})
+	for _, d := range found {
+		out = append(out, place{d.image, d.addr})
 	}
 	return out
-}
-
-// byName takes every symbol whose name is mentioned by code or data of an image, as far as it is reached, for one that the image looks up
-// by dlsym.
-func (g *graph) byName(m *image) {
-	if g.named[m] {
-		return
-	}
-	g.named[m] = true
-	for _, p := range g.order {
-		if p.image == m {
-			g.mentions(m, p.refs...)
-		}
-	}
-	for _, p := range m.pointers {
-		if p.symbol == "" && g.chunks[place{m, g.chunk(m, p.at)}] {
-			g.mentions(m, p.addr)
-		}
-	}
-}
-
-// mentions looks up what stands at addresses, if the image looks up by name.
-func (g *graph) mentions(m *image, addrs ...uint64) {
-	if !g.named[m] {
-		return
-	}
-	for _, a := range addrs {
-		g.lookUp(m.text(a, longestName), origin{how: "looked up by its name, which stands in " + m.name})
-	}
-}
-
-// lookUp follows what a name stands for, in all images.
-func (g *graph) lookUp(name string, o origin) {
-	for _, m := range g.images {
-		for _, e := range m.exports[name] {
-			g.point(m, e.addr, o)
-		}
-	}
-}
-
-// longestName is how long the names are that are looked up, in bytes.
-const longestName = 255
-
-// text is the string at an address, "" where none of at most so many bytes stands.
-func (m *image) text(addr uint64, most int) string {
-	b, _ := m.at(addr)
-	return string(b[:max(0, bytes.IndexByte(b[:min(len(b), most+1)], 0))])
 }
 
 // follow notes where a part leads.
@@ -359,10 +299,21 @@ func (g *graph) follow(p *part) {
 			}
 		}
 	}
+	if p.indirect {
+		for t := range m.tables(p) {
+			if q := m.partAt(t); q != p {
+				g.arrivals[place{m, t}] = append(g.arrivals[place{m, t}], arrival{p, edge{from: p.start, to: t}})
+				g.reach(q, origin{p, "jumps by table"})
+			}
+		}
+	}
 	g.mentions(m, p.refs...)
 	for _, r := range p.refs {
 		if m.isCode(r) || m.isData(r) {
 			g.point(m, r, origin{p, ""})
+		}
+		for _, t := range m.relative(r) {
+			g.point(m, t, origin{p, "by offset"})
 		}
 	}
 	for _, pad := range m.pads[p.start] {

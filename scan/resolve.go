@@ -105,7 +105,12 @@ func (r *resolver) unit(h place, loose bool) *unit {
 func (r *resolver) entries(p *part) (out []place) {
 	seen := map[*part]bool{p: true}
 	queue := []*part{p}
-	for len(queue) > 0 && len(seen) < 500 {
+	const most = 2000
+	for len(queue) > 0 {
+		if len(seen) > most {
+			r.unknown[spot{p, p.start}] = fmt.Sprintf("more than %d functions jump to it", most)
+			break
+		}
 		q := queue[0]
 		queue = queue[1:]
 		all := r.headsOf[q.image]
@@ -194,10 +199,8 @@ func (r *resolver) answer(d demand) {
 		return
 	}
 	p := d.head.image.partAt(d.head.addr)
-	// A pointer that is called where it lies has told all. In Go a call of a function value has the closure in a register, and is not for
-	// a function that assembly or the compiler calls by name.
-	bySlot := slices.ContainsFunc(r.arrivals[d.head], func(a arrival) bool { return a.edge.slot != 0 })
-	if r.taken[d.head] && !d.head.image.isGo(d.head.addr) && !bySlot || len(r.arrivals[d.head]) == 0 {
+	// A value of a function's type is in Go a pointer to a word of data that holds the function's address; in code that is only a number.
+	if r.taken[d.head] && (r.valued[d.head] || !d.head.image.isGo(d.head.addr)) || len(r.arrivals[d.head]) == 0 {
 		if _, ok := r.unknown[spot{p, d.head.addr}]; !ok {
 			r.unknown[spot{p, d.head.addr}] = "it takes the number from its caller, and may be called through a pointer"
 		}
@@ -303,29 +306,14 @@ func (r *resolver) handedOver(at spot) bool {
 // variable asks for what a variable holds at first, and everybody who writes to it.
 func (r *resolver) variable(d demand) {
 	m := d.head.image
-	found := false
-	if first, s := m.at(d.param.global); s != nil && len(first) >= 8 && !d.param.deref {
-		if _, relocated := m.pointerAt(d.param.global); !relocated {
-			r.take(r.unit(d.head, false), spot{m.partAt(d.head.addr), d.head.addr}, constant(int64(binary.LittleEndian.Uint32(first))))
-		}
-	}
-	for _, p := range m.parts {
+	own := spot{m.partAt(d.head.addr), d.head.addr}
+	r.take(r.unit(d.head, false), own, r.first(m, d.param))
+	for _, p := range r.order {
 		for _, w := range p.writes {
-			if w.to != d.param.global || r.reached[p] == (origin{}) {
+			if p.image != m || w.to >= d.param.global+8 || w.to+uint64(w.width) <= d.param.global {
 				continue
 			}
-			for _, h := range r.entries(p) {
-				u := r.unit(h, false)
-				v, ok := u.stores[w.from]
-				if !ok {
-					continue
-				}
-				found = true
-				if d.param.deref {
-					v = m.deref(nothing(), v, d.param.off)
-				}
-				r.take(u, spot{p, w.from}, v)
-			}
+			r.written(p, w, d.param)
 		}
 	}
 	const near = 64
@@ -334,7 +322,57 @@ func (r *resolver) variable(d demand) {
 			return a <= d.param.global && d.param.global-a < near && (m.sizes[a] == 0 || d.param.global-a < m.sizes[a])
 		})
 	})
-	if p := m.partAt(d.head.addr); !found && pointed && !r.handedOver(spot{p, d.head.addr}) { // else nothing that is reached writes to it
-		r.unknown[spot{p, d.head.addr}] = fmt.Sprintf("the number comes from a variable at %#x", d.param.global)
+	if pointed && !r.handedOver(own) { // else nothing that is reached writes to it
+		r.unknown[own] = fmt.Sprintf("the number comes from a variable at %#x", d.param.global)
 	}
+}
+
+// first is what a variable holds when the program starts.
+func (r *resolver) first(m *image, p param) value {
+	v := constant(0)
+	if ptr, ok := m.pointerAt(p.global); ok {
+		if v = constant(int64(ptr.addr)); ptr.symbol != "" {
+			v = top
+		}
+	} else if b, s := m.at(p.global); s != nil {
+		if len(b) < 8 {
+			return top
+		}
+		if v = constant(int64(binary.LittleEndian.Uint32(b))); p.deref {
+			v = constant(int64(binary.LittleEndian.Uint64(b)))
+		}
+	}
+	if !p.deref {
+		return v
+	}
+	if len(v.consts) == 1 && v.consts[0] == 0 { // points nowhere
+		return value{}
+	}
+	return m.deref(nothing(), v, p.off)
+}
+
+// written takes what an instruction writes to a variable.
+func (r *resolver) written(p *part, w write, to param) {
+	known := false
+	for _, loose := range []bool{false, true} {
+		for _, h := range r.entries(p) {
+			u := r.unit(h, loose)
+			v, ok := u.stores[w.from]
+			if !ok {
+				continue
+			}
+			known = true
+			if w.to != to.global || w.width > 8 {
+				v = top
+			}
+			if to.deref {
+				v = p.image.deref(nothing(), v, to.off)
+			}
+			r.take(u, spot{p, w.from}, v)
+		}
+		if known {
+			return
+		}
+	}
+	r.unknown[spot{p, w.from}] = fmt.Sprintf("it writes the number to a variable at %#x, and nothing that leads to it was found", to.global)
 }

@@ -123,6 +123,7 @@ func program(ctx context.Context, name string, o Options) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
+	l.shared = len(l.images)
 	first.roots = append(first.roots, first.file.Entry)
 	if first.file.Entry == 0 { // a library by itself: what anybody may call
 		first.roots = append(first.roots, first.functionsExported()...)

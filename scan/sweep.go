@@ -16,6 +16,8 @@ type part struct {
 	refs     []uint64 // addresses that it mentions
 	syscalls []uint64
 	foreign  []uint64
+	tables   map[uint64]bool // where its jump tables lead, once that was looked for
+	indirect bool            // it jumps to where a register or a table says
 	writes   []write
 	leas     []uint64 // addresses that it does not only read or write
 }
@@ -28,8 +30,11 @@ type edge struct {
 	call bool // else a jump, or running on over the end
 }
 
-// A write stores a register to a fixed address.
-type write struct{ from, to uint64 }
+// A write stores something to a fixed address.
+type write struct {
+	from, to uint64
+	width    uint8
+}
 
 // sweep reads all the code of an image once.
 func (m *image) sweep(ctx context.Context) error {
@@ -48,8 +53,25 @@ func (m *image) sweep(ctx context.Context) error {
 		})
 	}
 	wg.Wait()
-	return ctx.Err()
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	for _, p := range m.parts {
+		m.mentioned = append(m.mentioned, p.refs...)
+	}
+	for _, p := range m.pointers {
+		if p.symbol == "" {
+			m.mentioned = append(m.mentioned, p.addr)
+		}
+	}
+	slices.Sort(m.mentioned)
+	m.mentioned = slices.Compact(m.mentioned)
+	return nil
 }
+
+// longMove is how many bytes the move of a 64-bit constant has. In the large code model it holds what an address is away from the table
+// of pointers.
+const longMove = 10
 
 // read decodes a part from its first instruction to its last.
 func (m *image) read(start, end uint64) *part {
@@ -60,25 +82,30 @@ func (m *image) read(start, end uint64) *part {
 	reached := map[uint64]bool{}
 	var pages map[reg]int64
 	ended := false
+	falls := true // into what follows, as far as jumps within the part tell
 	last := inst{}
 	for off := uint64(0); off < uint64(len(code)); {
 		i := m.mach.decode(code[off:], start+off, m.fixed)
 		off = i.next - start
 		if reached[i.addr] {
-			ended = false
+			ended, falls = false, true
 		}
 		if ended && sure != 0 && i.addr >= sure {
 			continue
 		}
 		if m.mach == &arm64 {
 			pages = adrp(&i, pages)
+		} else if m.base != 0 && i.kind == kindSet && i.next-i.addr == longMove && m.holds(m.base+uint64(i.imm)) {
+			i.ref = m.base + uint64(i.imm)
 		}
-		last = i
 		ended = i.kind == kindEnd || i.kind == kindJump
+		falls = !ended && (!i.pads || falls && last.kind != kindCall) // a call before padding never returns
+		last = i
 		if i.target != 0 && i.target >= start && i.target < end && i.kind != kindCall {
 			reached[i.target] = true
 			continue
 		}
+		p.indirect = p.indirect || i.kind == kindJump && i.target == 0 && i.slot == 0
 		switch i.kind {
 		case kindCall, kindJump, kindBranch:
 			if i.target != 0 || i.slot != 0 {
@@ -90,11 +117,11 @@ func (m *image) read(start, end uint64) *part {
 		case kindForeign:
 			p.foreign = append(p.foreign, i.addr)
 		case kindStore:
-			if i.base == noReg && i.src != noReg {
-				p.writes = append(p.writes, write{i.addr, i.ref})
+			if i.ref != 0 && !i.indexed {
+				p.writes = append(p.writes, write{i.addr, i.ref, i.width})
 			}
 		}
-		if i.ref != 0 && i.kind != kindStore && i.kind != kindLoad {
+		if i.ref != 0 && (i.kind != kindStore && i.kind != kindLoad || i.indexed) {
 			p.leas = append(p.leas, i.ref)
 		}
 		if i.ref != 0 {
@@ -103,7 +130,7 @@ func (m *image) read(start, end uint64) *part {
 	}
 	// A compiled function does not run on into the next one: a call at its end never returns.
 	whole := sure == end || m.isGo(start) && m.names[start] != ""
-	if !ended && last.next == end && last.kind != kindOther && !(whole && last.kind == kindCall) {
+	if falls && last.next == end && !(whole && last.kind == kindCall) {
 		p.calls = append(p.calls, edge{last.addr, end, 0, false})
 	}
 	slices.Sort(p.refs)

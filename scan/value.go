@@ -1,6 +1,10 @@
 package scan
 
-import "slices"
+import (
+	"maps"
+	"math"
+	"slices"
+)
 
 // A param is a value that a function gets from whoever enters it: a register, a word of the stack, or a word of memory that one of
 // these points to; or what a variable of the program holds.
@@ -109,14 +113,47 @@ func (v value) add(n int64) value {
 type state struct {
 	regs  [32]value
 	slots map[int64]value // words of the stack, above the stack pointer at entry
+	given int64           // words of the function's own frame from here up to its end may be changed by whoever has a pointer to them
+	args  bool            // the words that the caller put there may be, too
+	lent  []param         // what these point to may have been changed
 }
 
+func newState() *state { return &state{slots: map[int64]value{}} }
+
 func (s *state) clone() *state {
-	c := &state{regs: s.regs, slots: make(map[int64]value, len(s.slots))}
-	for k, v := range s.slots {
-		c.slots[k] = v
-	}
+	c := &state{regs: s.regs, slots: maps.Clone(s.slots), given: s.given, args: s.args, lent: s.lent}
 	return c
+}
+
+// wholeFrame is below all that a function keeps on the stack.
+const wholeFrame = math.MinInt64
+
+// give notes that a pointer to a word of the stack is made. Who gets it may change that word, and those of the same object, which lie
+// above it.
+func (s *state) give(off int64) {
+	if off >= 0 {
+		s.args = true
+	} else {
+		s.given = min(s.given, off)
+	}
+}
+
+// forget is for what may change all words that pointers were made to: calls, and writes through pointers that are not known.
+func (s *state) forget() {
+	for k := range s.slots {
+		if k < 0 && s.given < 0 && k+8 > s.given || k >= 0 && s.args {
+			s.slots[k] = top
+		}
+	}
+}
+
+// forgetFrame is for a write to a place in the frame that is not known.
+func (s *state) forgetFrame() {
+	for k := range s.slots {
+		if k < 0 {
+			s.slots[k] = top
+		}
+	}
 }
 
 // slot is a word of the stack. At and above the entry it holds what the caller put there.
@@ -124,7 +161,7 @@ func (s *state) slot(off, pushed int64) value {
 	if v, ok := s.slots[off]; ok {
 		return v
 	}
-	if off >= pushed {
+	if off >= pushed && !s.args {
 		return value{params: []param{{reg: noReg, slot: off}}}
 	}
 	return top
@@ -146,8 +183,28 @@ func (s *state) put(off int64, width uint8, v value) {
 	s.slots[off] = v
 }
 
+// lend notes that what a value points to may be changed: it is written to, or given to a function.
+func (s *state) lend(v value) {
+	for _, p := range v.params {
+		if !p.deref && p.global == 0 && !slices.Contains(s.lent, p) {
+			s.lent = append(slices.Clip(s.lent), p)
+		}
+	}
+}
+
+// isLent says that the memory that a parameter points to need not be what it was at entry.
+func (s *state) isLent(p param) bool { return slices.Contains(s.lent, p) }
+
 // join adds what another way brings, and says whether that changed anything.
 func (s *state) join(t *state, pushed int64) (changed bool) {
+	if t.given < s.given || t.args && !s.args {
+		s.given, s.args, changed = min(s.given, t.given), s.args || t.args, true
+	}
+	for _, p := range t.lent {
+		if !slices.Contains(s.lent, p) {
+			s.lent, changed = append(slices.Clip(s.lent), p), true
+		}
+	}
 	for r := range s.regs {
 		if j := s.regs[r].join(t.regs[r]); !j.equal(s.regs[r]) {
 			s.regs[r] = j

@@ -7,7 +7,7 @@ import (
 )
 
 // Registers are numbered as the hardware does: AX CX DX BX SP BP SI DI R8…R15.
-var x86 = machine{decode: decodeX86, number: 0, sp: 4, frame: 5, preserved: 1<<3 | 1<<4 | 1<<5 | 0xf<<12, pushed: 8, ends: 15, second: 6}
+var x86 = machine{decode: decodeX86, number: 0, sp: 4, frame: 5, preserved: 1<<3 | 1<<4 | 1<<5 | 0xf<<12, pushed: 8, ends: 15, first: 7, second: 6}
 
 const (
 	x86SP   reg    = 4
@@ -53,15 +53,18 @@ func decodeX86(code []byte, addr uint64, fixed bool) inst {
 	d, err := x86asm.Decode(code, 64)
 	if err != nil || d.Len == 0 {
 		i.next, i.kill = addr+uint64(x86Length(code)), allX86
+		if !x86Reads(code) {
+			i.kind = kindUnknown
+		}
 		return i
 	}
 	i.next = addr + uint64(d.Len)
-	x86Inst(&i, &d, fixed)
+	x86Inst(&i, &d, fixed, d.Len == len(code) || code[d.Len] == 0xcc)
 	return i
 }
 
 // x86Inst gives an instruction its meaning.
-func x86Inst(i *inst, d *x86asm.Inst, fixed bool) {
+func x86Inst(i *inst, d *x86asm.Inst, fixed, trapsOn bool) {
 	a, b := d.Args[0], d.Args[1]
 	i.width = uint8(min(d.MemBytes, 255))
 	for _, arg := range d.Args {
@@ -93,7 +96,10 @@ func x86Inst(i *inst, d *x86asm.Inst, fixed bool) {
 		if v, ok := a.(x86asm.Imm); d.Op == x86asm.SYSENTER || ok && uint8(v) == 0x80 {
 			i.kind, i.dst = kindForeign, 0
 		} else if ok && uint8(v) == 3 {
-			i.kind = kindEnd
+			i.pads = true // one that is not followed by another is for debuggers, or a handler
+			if trapsOn {
+				i.kind = kindEnd
+			}
 		}
 	case x86asm.CALL, x86asm.JMP:
 		i.kind = kindCall
@@ -129,6 +135,11 @@ func x86Inst(i *inst, d *x86asm.Inst, fixed bool) {
 		i.dst = x86Reg(a)
 		m, _ := b.(x86asm.Mem)
 		switch base := x86Reg(m.Base); {
+		case m.Index != 0 && base != noReg && wide(a):
+			i.kind, i.base = kindPoint, base
+			if x86Reg(m.Index) == 5 { // the base of the frame, or of something else
+				i.base = 5
+			}
 		case !wide(a) || m.Index != 0 || m.Segment != 0:
 		case m.Base == x86asm.RIP || m.Base == 0 && fixed:
 			i.kind, i.imm = kindSet, int64(i.ref)
@@ -145,6 +156,8 @@ func x86Inst(i *inst, d *x86asm.Inst, fixed bool) {
 			i.kind, i.imm = kindSet, 0
 		case d.Op == x86asm.ADD && isImm:
 			i.kind, i.src, i.imm = kindAdd, i.dst, int64(imm)
+		case d.Op == x86asm.ADD && x86Reg(b) != noReg:
+			i.kind, i.base = kindPoint, x86Reg(b)
 		case d.Op == x86asm.SUB && isImm:
 			i.kind, i.src, i.imm = kindAdd, i.dst, -int64(imm)
 		case d.Op == x86asm.AND && i.dst == x86SP:
@@ -159,13 +172,17 @@ func x86Inst(i *inst, d *x86asm.Inst, fixed bool) {
 		if d.Op == x86asm.JNE {
 			i.zero = notTaken
 		}
-	case x86asm.CMP, x86asm.NOP, x86asm.BT:
+	case x86asm.NOP:
+		i.pads = true
+	case x86asm.CMP, x86asm.BT:
 	case x86asm.MUL, x86asm.DIV, x86asm.IDIV, x86asm.CDQ, x86asm.CQO, x86asm.RDTSC, x86asm.IMUL, x86asm.CWD:
 		i.dst, i.kill = x86Reg(a), 1<<0|1<<2
 	case x86asm.CPUID, x86asm.XGETBV, x86asm.RDTSCP, x86asm.CMPXCHG16B, x86asm.CMPXCHG8B, x86asm.RDPMC, x86asm.RDMSR:
 		i.kill = 1<<0 | 1<<1 | 1<<2 | 1<<3
-	case x86asm.MOVSB, x86asm.MOVSW, x86asm.MOVSD, x86asm.MOVSQ, x86asm.STOSB, x86asm.STOSW, x86asm.STOSD, x86asm.STOSQ,
-		x86asm.CMPSB, x86asm.CMPSW, x86asm.CMPSD, x86asm.CMPSQ, x86asm.SCASB, x86asm.SCASW, x86asm.SCASD, x86asm.SCASQ,
+	case x86asm.MOVSB, x86asm.MOVSW, x86asm.MOVSD, x86asm.MOVSQ, x86asm.STOSB, x86asm.STOSW, x86asm.STOSD, x86asm.STOSQ:
+		i.kill = 1<<1 | 1<<6 | 1<<7
+		i.store(7, 0, false, true)
+	case x86asm.CMPSB, x86asm.CMPSW, x86asm.CMPSD, x86asm.CMPSQ, x86asm.SCASB, x86asm.SCASW, x86asm.SCASD, x86asm.SCASQ,
 		x86asm.LODSB, x86asm.LODSW, x86asm.LODSD, x86asm.LODSQ:
 		i.kill = 1<<0 | 1<<1 | 1<<6 | 1<<7
 	case x86asm.LOOP, x86asm.LOOPE, x86asm.LOOPNE:
@@ -174,6 +191,9 @@ func x86Inst(i *inst, d *x86asm.Inst, fixed bool) {
 		i.kill = 1 << 0
 	case x86asm.CMPXCHG:
 		i.dst, i.kill = x86Reg(a), 1<<0
+		if isMem {
+			i.store(x86Reg(mem.Base), int64(int32(mem.Disp)), absolute(mem), mem.Index != 0)
+		}
 	case x86asm.XCHG, x86asm.XADD:
 		i.dst = x86Reg(a)
 		if r := x86Reg(b); r != noReg {
@@ -199,10 +219,10 @@ func x86Inst(i *inst, d *x86asm.Inst, fixed bool) {
 
 // store is of a value that is not known.
 func (i *inst) store(base reg, disp int64, absolute, indexed bool) {
-	if indexed || base == noReg && !absolute {
+	if base == noReg && !absolute {
 		return
 	}
-	i.kind, i.base, i.imm, i.unknown = kindStore, base, disp, true
+	i.kind, i.base, i.imm, i.unknown, i.indexed = kindStore, base, disp, true, indexed
 }
 
 // x86Move is for moves: they may carry a number, or a pointer.

@@ -1,5 +1,11 @@
 package scan
 
+import (
+	"bytes"
+
+	"golang.org/x/arch/x86/x86asm"
+)
+
 // x86Length is the length of an instruction that the decoder does not know, from the regular form that all have: prefixes, opcode, ModRM,
 // SIB, displacement. Of what is not of the extended opcode maps it is 1.
 func x86Length(b []byte) int {
@@ -61,4 +67,26 @@ func x86Length(b []byte) int {
 		return 1
 	}
 	return at
+}
+
+// x86Reads says of an instruction that the decoder does not know whether it surely writes no memory: those on registers alone, and the
+// bit manipulation of BMI.
+func x86Reads(b []byte) bool {
+	n := x86Length(b)
+	switch {
+	case len(b) > 4 && b[0] == 0xc5:
+		return n > 3 && b[3]>>6 == 3 || b[2] == 0x77
+	case len(b) > 5 && b[0] == 0xc4:
+		bmi := b[1]&0x1f == 2 && b[3] >= 0xf0 || b[1]&0x1f == 3 && b[3] == 0xf0
+		return n > 4 && (bmi || b[4]>>6 == 3)
+	case len(b) > 6 && b[0] == 0x62:
+		return n > 5 && b[5]>>6 == 3
+	}
+	return false
+}
+
+// x86Bad says that no instruction begins here, as far as is known.
+func x86Bad(b []byte) bool {
+	_, err := x86asm.Decode(b[:min(len(b), farJump)], 64)
+	return err != nil && x86Length(b) == 1 && !bytes.HasPrefix(b, []byte{0xf3, 0x0f, 0x1e})
 }
