@@ -73,6 +73,8 @@ func (m *image) texts(addr uint64, yield func(string)) {
 	if k, _ := slices.BinarySearch(m.mentioned, addr+1); k < len(m.mentioned) {
 		b = b[:min(uint64(len(b)), m.mentioned[k]-addr)]
 	}
+	const most = 4096 // what is longer is no table of names
+	b = b[:min(len(b), most)]
 	printable := func(c byte) bool { return c > ' ' && c < 0x7f }
 	for k := 0; k < len(b); k++ {
 		if printable(b[k]) && (k == 0 || !printable(b[k-1]) && b[k-1] != ' ') {
