@@ -101,11 +101,14 @@ func (w *fileWatch) read() {
 // take is for one record (linux/perf_event.h).
 func (w *fileWatch) take(record []byte) {
 	const commExec, text = 1 << 13, 40 // PERF_RECORD_MISC_COMM_EXEC; where the file's name begins
+	if len(record) < 16 {
+		return // all of these have two words behind the header
+	}
 	misc, word := binary.NativeEndian.Uint16(record[4:]), func(n int) uint32 { return binary.NativeEndian.Uint32(record[n:]) }
 	switch kind := word(0); {
 	case kind == unix.PERF_RECORD_LOST:
 		w.seen.FilesLost = true
-	case kind == unix.PERF_RECORD_FORK && len(record) >= 16: // pid, ppid
+	case kind == unix.PERF_RECORD_FORK: // pid, ppid
 		if child, parent := word(8), word(12); child != parent {
 			w.programs[child] = w.programs[parent]
 		}

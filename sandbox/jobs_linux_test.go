@@ -161,16 +161,28 @@ func state(pid int) (string, int) {
 	return f[0], parent
 }
 
+// waitState waits until a process is stopped, or is not and has taken the signal that made it go on: a stop would discard that.
 func waitState(t *testing.T, pid int, stopped bool) {
 	t.Helper()
 	var s string
 	for range 1000 {
-		if s, _ = state(pid); strings.Contains("Tt", s) == stopped && s != "" {
+		if s, _ = state(pid); strings.Contains("Tt", s) == stopped && s != "" && (stopped || !continues(pid)) {
 			return
 		}
 		time.Sleep(10 * time.Millisecond)
 	}
 	t.Fatalf("process %d is in state %q", pid, s)
+}
+
+// continues says that a SIGCONT waits to be taken.
+func continues(pid int) bool {
+	status, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	for _, m := range regexp.MustCompile(`(?m)^(?:SigPnd|ShdPnd):\s*([0-9a-f]+)$`).FindAllSubmatch(status, -1) {
+		if set, err := strconv.ParseUint(string(m[1]), 16, 64); err == nil && set>>(unix.SIGCONT-1)&1 == 1 {
+			return true
+		}
+	}
+	return false
 }
 
 // waitForeground waits until a process's job is the one that the terminal's keys reach.

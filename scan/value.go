@@ -34,7 +34,7 @@ func constant(v int64) value { return value{consts: []int64{v}} }
 
 func (v value) none() bool { return !v.top && !v.stack && len(v.consts) == 0 && len(v.params) == 0 }
 
-func (v value) equal(w value) bool {
+func (v *value) equal(w *value) bool {
 	return v.top == w.top && v.stack == w.stack && v.off == w.off && slices.Equal(v.consts, w.consts) && slices.Equal(v.params, w.params)
 }
 
@@ -43,7 +43,7 @@ func (v value) join(w value) value {
 	switch {
 	case v.none():
 		return w
-	case w.none() || v.equal(w):
+	case w.none() || v.equal(&w):
 		return v
 	case v.top || w.top || v.stack || w.stack:
 		return top
@@ -206,20 +206,24 @@ func (s *state) join(t *state, pushed int64) (changed bool) {
 		}
 	}
 	for r := range s.regs {
-		if j := s.regs[r].join(t.regs[r]); !j.equal(s.regs[r]) {
-			s.regs[r] = j
-			changed = true
+		if old, more := &s.regs[r], &t.regs[r]; !old.top && !old.equal(more) { // by pointer: this is where the time goes
+			if j := old.join(*more); !j.equal(old) {
+				*old, changed = j, true
+			}
 		}
 	}
 	for k, v := range s.slots {
-		if j := v.join(t.slot(k, pushed)); !j.equal(v) {
+		if v.top {
+			continue
+		}
+		if j := v.join(t.slot(k, pushed)); !j.equal(&v) {
 			s.slots[k] = j
 			changed = true
 		}
 	}
 	for k, v := range t.slots {
 		if _, ok := s.slots[k]; !ok {
-			if was := s.slot(k, pushed); !was.equal(v) {
+			if was := s.slot(k, pushed); !was.equal(&v) {
 				s.slots[k] = was.join(v)
 				changed = true
 			}

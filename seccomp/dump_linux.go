@@ -18,6 +18,9 @@ import (
 // stopLimit is how long Dump waits for a thread to stop. A thread in an uninterruptible sleep doesn't.
 const stopLimit = 3 * time.Second
 
+// tracerLimit is how long Dump waits for another tracer to let go. Another Dump does at once, a debugger doesn't.
+const tracerLimit = time.Second
+
 // Dump reads the seccomp filters of a live thread, oldest first, the order in which they were installed and in which the
 // kernel numbers them. A process id stands for its first thread; threads may have different filters, so any thread
 // id is taken too. It needs root (CAP_SYS_ADMIN and CAP_SYS_PTRACE in the first user namespace), a caller without a
@@ -61,8 +64,16 @@ func dump(pid int) (programs []bpf.Program, err error) {
 }
 
 func dumpOnThread(pid int) ([]bpf.Program, error) {
-	if err := ptrace.Seize(pid, 0); err != nil {
-		return nil, explainSeize(pid, err)
+	begin := time.Now()
+	for {
+		err := ptrace.Seize(pid, 0)
+		if err == nil {
+			break
+		}
+		if !errors.Is(err, unix.EPERM) || tracer(pid) == "" || time.Since(begin) > tracerLimit {
+			return nil, explainSeize(pid, err)
+		}
+		time.Sleep(tracerLimit / 100)
 	}
 	// From here on a failure leaves the thread to the kernel, which detaches it when this one ends.
 	if err := ptrace.Interrupt(pid); err != nil {
@@ -119,15 +130,22 @@ func explainSeize(pid int, err error) error {
 	if !errors.Is(err, unix.EPERM) {
 		return fmt.Errorf("attaching to it: %w", err)
 	}
-	if status, serr := readStatus(pid); serr == nil {
-		if tracer := status["TracerPid"]; tracer != "" && tracer != "0" {
-			return fmt.Errorf("process %s traces it already (a debugger?): %w", tracer, err)
-		}
+	if by := tracer(pid); by != "" {
+		return fmt.Errorf("process %s traces it already (a debugger?): %w", by, err)
 	}
 	if os.Geteuid() != 0 {
 		return fmt.Errorf("%w (it takes root)", err)
 	}
 	return fmt.Errorf("%w (a kernel thread, or ptrace is denied by Yama, an LSM, a container or an outer sandbox)", err)
+}
+
+// tracer is the number of the process that traces a thread, "" if none does.
+func tracer(pid int) string {
+	status, err := readStatus(pid)
+	if err != nil || status["TracerPid"] == "0" {
+		return ""
+	}
+	return status["TracerPid"]
 }
 
 // readStatus reads the fields of /proc/PID/status, without their colons.

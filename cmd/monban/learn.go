@@ -70,7 +70,9 @@ not do is for --reachable to say; what they cannot reach is refused.
 			if err != nil {
 				return err
 			}
+			scanned := working("scanning " + printable(first))
 			r, err := scan.Files(cmd.Context(), []string{first}, scanOptions)
+			scanned()
 			if err != nil {
 				return exit{exitUsage, err}
 			}
@@ -81,7 +83,9 @@ not do is for --reachable to say; what they cannot reach is refused.
 			scanOptions.Follow = nil // they are scanned
 			// An interrupt ends the scan, not the run's recording.
 			ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
+			scanned = working("scanning what took part")
 			programs, lost := scanRest(ctx, r, rec, first, scanOptions)
+			scanned()
 			stop()
 			text, err := learntText(rec, r, o, programs, lost, tier)
 			if err != nil {

@@ -54,3 +54,31 @@ func (l *liveLine) end() {
 		fmt.Fprintf(os.Stderr, "\x1b7\x1b[r\x1b[%d;1H\x1b[K\x1b8", l.rows)
 	}
 }
+
+// patience is how long people wait without being told what for.
+const patience = 2 * time.Second
+
+// working tells what takes so long, if it takes long, until it is stopped.
+func working(what string) (stop func()) {
+	live := newLiveLine()
+	if live == nil {
+		return func() {}
+	}
+	begin, done, ended := time.Now(), make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(ended)
+		defer live.end()
+		for wait := patience; ; wait = time.Second {
+			select {
+			case <-done:
+				return
+			case <-time.After(wait):
+				live.show(fmt.Sprintf("%s: %.0f s", what, time.Since(begin).Seconds()))
+			}
+		}
+	}()
+	return func() {
+		close(done)
+		<-ended
+	}
+}

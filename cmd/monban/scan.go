@@ -66,7 +66,9 @@ system, such as that of a container image.`,
 			if o.Root = root; root == "" {
 				loadersEnvironment(&o)
 			}
+			stop := working("scanning " + printable(strings.Join(names, " ")))
 			r, err := scan.Files(cmd.Context(), names, o)
+			stop()
 			if err != nil {
 				return exit{exitUsage, err}
 			}
