@@ -17,6 +17,7 @@ type part struct {
 	syscalls []uint64
 	foreign  []uint64
 	tables   map[uint64]bool // where its jump tables lead, once that was looked for
+	blocks   map[uint64]bool // where its blocks begin, likewise
 	indirect bool            // it jumps to where a register or a table says
 	writes   []write
 	leas     []uint64 // addresses that it does not only read or write

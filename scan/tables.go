@@ -104,7 +104,11 @@ func (m *image) tables(p *part) map[uint64]bool {
 
 // blocks are where blocks of a part begin: what is jumped to, and what follows where nothing runs on.
 func (m *image) blocks(p *part) map[uint64]bool {
+	if p.blocks != nil {
+		return p.blocks
+	}
 	out := map[uint64]bool{}
+	p.blocks = out
 	code, _ := m.at(p.start)
 	for off := uint64(0); off < p.end-p.start && off < uint64(len(code)); {
 		i := m.mach.decode(code[off:], p.start+off, m.fixed)
