@@ -126,7 +126,7 @@ func (m *image) blocks(p *part) map[uint64]bool {
 // relative is what a table of four-byte offsets from itself leads to, as LLVM makes of a table of pointers: to objects, or to functions.
 func (m *image) relative(r uint64) (out []uint64) {
 	b, s := m.at(r)
-	if s == nil || s.exec || s.write || m.goEnd != 0 && r%4 != 0 {
+	if s == nil || s.exec || s.write || r%4 != 0 {
 		return nil
 	}
 	if k, _ := slices.BinarySearch(m.mentioned, r+1); k < len(m.mentioned) {
@@ -134,8 +134,8 @@ func (m *image) relative(r uint64) (out []uint64) {
 	}
 	for ; len(b) >= 4 && len(out) < maxTable; b = b[4:] {
 		t := r + uint64(int64(int32(binary.LittleEndian.Uint32(b))))
-		if code := m.isCode(t); code && m.ends[t] == 0 || !code && !m.isData(t) {
-			break
+		if code := m.isCode(t); code && m.ends[t] == 0 || !code && !m.isData(t) || m.inGot(t) {
+			break // numbers of another kind
 		}
 		out = append(out, t)
 	}
