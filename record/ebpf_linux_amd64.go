@@ -228,7 +228,10 @@ func (r *recorder) watch(done <-chan struct{}, run Run, more func() bool) error 
 			return nil
 		case <-ticker.C:
 		}
-		if run.Seen == nil && r.files == nil {
+		if run.Seen == nil {
+			if r.files != nil {
+				r.files.read() // before its rings are full
+			}
 			continue
 		}
 		rec, err := r.recording(run.Args)
@@ -238,9 +241,7 @@ func (r *recorder) watch(done <-chan struct{}, run Run, more func() bool) error 
 		if n := rec.different(); n != r.different || r.changed.IsZero() {
 			r.different, r.changed = n, time.Now()
 		}
-		if run.Seen != nil {
-			run.Seen(rec, time.Since(r.changed))
-		}
+		run.Seen(rec, time.Since(r.changed))
 	}
 	return nil
 }

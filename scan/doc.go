@@ -11,6 +11,7 @@
 //	}
 //
 // The result is a superset of what a run can do, apart from the sites in Result.Unresolved and what the program executes or loads by
-// itself, and what facts.go says of glibc. Three things are taken for granted: a function does not change its caller's frame but through pointers that it was given,
-// functions keep the registers that their convention makes them keep, and code is neither made nor changed at run time.
+// itself, and what facts.go says of glibc. Three things are taken for granted: a function does not change its caller's frame but through
+// pointers that it was given, functions keep the registers that their convention makes them keep, and code is neither made nor changed
+// at run time.
 package scan

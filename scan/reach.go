@@ -309,7 +309,7 @@ func (g *graph) follow(p *part) {
 	}
 	g.mentions(m, p.refs...)
 	for _, r := range p.refs {
-		if m.isCode(r) || m.isData(r) {
+		if m.holds(r) {
 			g.point(m, r, origin{p, ""})
 		}
 		for _, t := range m.relative(r) {

@@ -74,7 +74,7 @@ func (m *image) relocations() {
 			}
 			for k := -s.addr & 7; k+8 <= uint64(len(s.data)); k += 8 {
 				v := binary.LittleEndian.Uint64(s.data[k:])
-				if v != 0 && !known[s.addr+k] && (m.isCode(v) || m.isData(v)) {
+				if v != 0 && !known[s.addr+k] && m.holds(v) {
 					m.pointers = append(m.pointers, pointer{at: s.addr + k, addr: v})
 				}
 			}
