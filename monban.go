@@ -66,19 +66,21 @@ func gate(p *Policy, native abi.Arch) ([]bpf.Program, error) {
 	if err != nil {
 		return nil, err
 	}
-	space := verdict.NewSpace(verdict.DefaultBudget)
-	v, err := p.Verdict(space)
-	if err != nil {
-		return nil, err
-	}
-	if err := livable(v, native); err != nil {
-		return nil, err
-	}
 	order, err := p.ByteOrder()
 	if err != nil {
 		return nil, err
 	}
-	return compile.Programs(v, order)
+	space := verdict.NewSpace(verdict.DefaultBudget)
+	return verdict.Exact(space, func() ([]bpf.Program, error) {
+		v, err := p.Verdict(space)
+		if err != nil {
+			return nil, err
+		}
+		if err := livable(v, native); err != nil {
+			return nil, err
+		}
+		return compile.Programs(v, order)
+	})
 }
 
 // livable checks a verdict against what the Go runtime needs on the architecture.

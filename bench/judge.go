@@ -23,8 +23,12 @@ type judgement struct {
 }
 
 // judge lifts a program and compares it, exactly, with the rules that it was made from.
-func judge(r *Rules, gaps []gap, runc bool, p bpf.Program) (j judgement, err error) {
+func judge(r *Rules, gaps []gap, runc bool, p bpf.Program) (judgement, error) {
 	s := verdict.NewSpace(verdict.DefaultBudget)
+	return verdict.Exact(s, func() (judgement, error) { return judgeIn(s, r, gaps, runc, p) })
+}
+
+func judgeIn(s *verdict.Space, r *Rules, gaps []gap, runc bool, p bpf.Program) (j judgement, err error) {
 	whole, err := r.verdict(s, runc, nil)
 	if err != nil {
 		return j, err
@@ -55,9 +59,11 @@ func judge(r *Rules, gaps []gap, runc bool, p bpf.Program) (j judgement, err err
 	if j.equal && got != want {
 		j.text += elsewhere(want, got)
 	}
-	j.stats = compile.Measure([]bpf.Program{p}, whole, r.Archs, binary.LittleEndian)
+	if j.stats, err = compile.Measure([]bpf.Program{p}, whole, r.Archs, binary.LittleEndian); err != nil {
+		return j, err
+	}
 	j.max = longestCall(p, whole, r.Archs)
-	return j, s.Err()
+	return j, nil
 }
 
 // scopeOf is the condition that a call is of one of the architectures.

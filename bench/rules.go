@@ -91,6 +91,10 @@ func exists(a abi.Arch, call string) bool {
 
 // fromVerdict writes the meaning of an x86_64 filter down as rules.
 func fromVerdict(name string, v verdict.Verdict, def bpf.Action) (*Rules, error) {
+	return verdict.Exact(v.Space(), func() (*Rules, error) { return rulesOf(name, v, def) })
+}
+
+func rulesOf(name string, v verdict.Verdict, def bpf.Action) (*Rules, error) {
 	s := v.Space()
 	own := v.Restrict(verdict.Arch, abi.X86_64.Token())
 	r := &Rules{Name: name, Archs: []abi.Arch{abi.X86_64}, Default: def}
@@ -109,7 +113,7 @@ func fromVerdict(name string, v verdict.Verdict, def bpf.Action) (*Rules, error)
 			}
 		}
 	}
-	return r, s.Err()
+	return r, nil
 }
 
 // conjunctions lists conjunctions of tests, excluding each other, that together make up a condition on arguments.

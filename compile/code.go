@@ -61,6 +61,13 @@ func newPool(o Options) *pool {
 	return &pool{goal: o.Goal, weights: o.weights(), refs: map[code]ref{}, memo: map[want]ref{}, numbered: map[want]ref{}, sizes: map[ref]int{}}
 }
 
+// code is code for a whole verdict. What the pool knows of arguments serves all verdicts of a space.
+func (p *pool) code(v verdict.Verdict) ref {
+	clear(p.numbered)
+	p.arch, p.shared = 0, 0
+	return p.decide(v, noWord)
+}
+
 func (p *pool) add(c code) ref {
 	if c.op >= jeq && c.yes == c.no {
 		return c.yes

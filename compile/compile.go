@@ -40,12 +40,14 @@ const (
 // Program is the best program we can find that means v, in the byte order given, proven equal to v. The error wraps ErrTooLong,
 // ErrNotProven or verdict.ErrTooComplex.
 func (o Options) Program(v verdict.Verdict, order binary.ByteOrder) (bpf.Program, error) {
-	begin := time.Now()
-	p, err := o.generate(v, order)
-	if err != nil {
-		return nil, err
-	}
-	return p, o.proven(begin, func() error { return Prove(p, v, order) })
+	return verdict.Exact(v.Space(), func() (bpf.Program, error) {
+		begin := time.Now()
+		p, err := o.generate(v, order)
+		if err != nil {
+			return nil, err
+		}
+		return p, o.proven(begin, func() error { return Prove(p, v, order) })
+	})
 }
 
 // proven runs a proof and keeps the time, where it is asked for; generation began at begin.
@@ -65,28 +67,23 @@ func Program(v verdict.Verdict, order binary.ByteOrder) (bpf.Program, error) {
 
 // generate makes a program without proof.
 func (o Options) generate(v verdict.Verdict, order binary.ByteOrder) (bpf.Program, error) {
-	if err := v.Space().Err(); err != nil {
-		return nil, err
-	}
 	pool := newPool(o)
-	root := pool.decide(v, noWord)
-	if err := v.Space().Err(); err != nil {
-		return nil, err
-	}
-	return pool.place(root, order)
+	return pool.place(pool.code(v), order)
 }
 
 // Prove checks that a program means v, exactly, and that the kernel admits it. The error is ErrNotProven with a witness,
 // verdict.ErrTooComplex, or the kernel's objection.
 func Prove(p bpf.Program, v verdict.Verdict, order binary.ByteOrder) error {
-	got, err := v.Space().Of(p, order)
-	if err != nil {
-		return err
-	}
-	if got == v {
-		return nil
-	}
-	d := verdict.Differences(v, got)[0]
-	return fmt.Errorf("%w: it answers %s where the policy answers %s, for arch %#x nr %d args %#x ip %#x",
-		ErrNotProven, d.B, d.A, d.Data.Arch, d.Data.Nr, d.Data.Args, d.Data.IP)
+	return v.Space().Do(func() error {
+		got, err := v.Space().Of(p, order)
+		if err != nil {
+			return err
+		}
+		if got == v {
+			return nil
+		}
+		d := verdict.Differences(v, got)[0]
+		return fmt.Errorf("%w: it answers %s where the policy answers %s, for arch %#x nr %d args %#x ip %#x",
+			ErrNotProven, d.B, d.A, d.Data.Arch, d.Data.Nr, d.Data.Args, d.Data.IP)
+	})
 }

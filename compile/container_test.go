@@ -41,7 +41,10 @@ func TestContainer(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				s := o.Measure([]bpf.Program{p}, v, c.archs, binary.LittleEndian)
+				s, err := o.Measure([]bpf.Program{p}, v, c.archs, binary.LittleEndian)
+				if err != nil {
+					t.Fatal(err)
+				}
 				if s.MeanUncached > c.uncached {
 					t.Errorf("%v: %.2f instructions for the calls that run the filter, want %.1f at most", goal, s.MeanUncached, c.uncached)
 				}
@@ -77,7 +80,11 @@ func TestLatency(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		return o.Measure([]bpf.Program{p}, v, gate.Archs, binary.LittleEndian).MeanUncached
+		s, err := o.Measure([]bpf.Program{p}, v, gate.Archs, binary.LittleEndian)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s.MeanUncached
 	}
 	if size, latency := uncached(Size), uncached(Latency); latency >= size {
 		t.Errorf("%.2f instructions with Latency, %.2f with Size", latency, size)

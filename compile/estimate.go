@@ -13,8 +13,13 @@ import (
 //
 // Each answer takes a RET, each word that matters a load. Where two neighbouring values of a word differ in meaning, some
 // comparison has its edge between them; a JGE has one edge and a JEQ the two around its value, so the edges, two together where
-// they are neighbours, count the comparisons. An argument with masks counts as one test more.
-func Estimate(v verdict.Verdict) int {
+// they are neighbours, count the comparisons. An argument with masks counts as one test more. The
+// error is verdict.ErrTooComplex.
+func Estimate(v verdict.Verdict) (int, error) {
+	return verdict.Exact(v.Space(), func() (int, error) { return estimate(v), nil })
+}
+
+func estimate(v verdict.Verdict) int {
 	n := 0
 	for range v.Actions() {
 		n++

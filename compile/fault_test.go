@@ -190,7 +190,11 @@ func spoiled(v verdict.Verdict, order binary.ByteOrder, site int, m mistake) (bp
 		}
 	}
 	defer func() { fault = nil }()
-	return Program(v, order)
+	p, err := Options{}.generate(v, order)
+	if err != nil {
+		return nil, err
+	}
+	return p, Prove(p, v, order)
 }
 
 // A mistake of the generator never gets out: Program refuses, with a witness that is true, or the program means the same, as the

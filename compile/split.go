@@ -30,6 +30,10 @@ func Programs(v verdict.Verdict, order binary.ByteOrder) ([]bpf.Program, error) 
 
 // programs is Programs for a kernel that takes limit instructions a filter.
 func (o Options) programs(v verdict.Verdict, order binary.ByteOrder, limit int) ([]bpf.Program, error) {
+	return verdict.Exact(v.Space(), func() ([]bpf.Program, error) { return o.provenPrograms(v, order, limit) })
+}
+
+func (o Options) provenPrograms(v verdict.Verdict, order binary.ByteOrder, limit int) ([]bpf.Program, error) {
 	begin := time.Now()
 	s := o.newSplitter(v, order, limit)
 	p, err := s.generate(v)
@@ -63,6 +67,7 @@ func proveStack(parts []bpf.Program, v verdict.Verdict, order binary.ByteOrder) 
 // A splitter packs a policy into filters, beginning with the one to be installed last.
 type splitter struct {
 	Options
+	pool  *pool
 	order binary.ByteOrder
 	limit int
 	grain int // shares with less code than that are not cut to fill up a filter
@@ -81,6 +86,7 @@ func (o Options) newSplitter(v verdict.Verdict, order binary.ByteOrder, limit in
 	s := v.Space()
 	return &splitter{
 		Options: o,
+		pool:    newPool(o),
 		order:   order, limit: limit, allow: s.Verdict(s.Action(bpf.Allow)),
 		programs: map[verdict.Node]bpf.Program{}, sizes: map[verdict.Node]int{},
 	}
@@ -91,7 +97,7 @@ func (s *splitter) generate(v verdict.Verdict) (bpf.Program, error) {
 	if p, ok := s.programs[v.Node()]; ok {
 		return p, nil
 	}
-	p, err := s.Options.generate(v, s.order)
+	p, err := s.pool.place(s.pool.code(v), s.order)
 	if errors.Is(err, ErrTooLong) || len(p) > s.limit {
 		p, err = nil, nil
 	}
@@ -108,17 +114,11 @@ func (s *splitter) size(v verdict.Verdict) int {
 		if p := s.programs[v.Node()]; p != nil {
 			n = len(p)
 		} else {
-			n = s.codeSize(v)
+			n = s.pool.size(s.pool.code(v))
 		}
 		s.sizes[v.Node()] = n
 	}
 	return n
-}
-
-// codeSize is the length of v's code before it is laid out.
-func (o Options) codeSize(v verdict.Verdict) int {
-	pool := newPool(o)
-	return pool.size(pool.decide(v, noWord))
 }
 
 // split tries how small the pieces should be that fill a filter up: each cut costs a few tests.
@@ -196,11 +196,7 @@ func (s *splitter) add(v verdict.Verdict) error {
 		}
 	}
 	if s.size(v) > s.grain || s.open == s.allow {
-		a, b, ok := s.halves(v)
-		if err := v.Space().Err(); err != nil {
-			return err
-		}
-		if ok {
+		if a, b, ok := s.halves(v); ok {
 			if err := s.add(a); err != nil {
 				return err
 			}

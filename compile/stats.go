@@ -26,14 +26,18 @@ type Stats struct {
 }
 
 // Measure is Options.Measure with the zero Options.
-func Measure(filters []bpf.Program, v verdict.Verdict, archs []abi.Arch, order binary.ByteOrder) Stats {
+func Measure(filters []bpf.Program, v verdict.Verdict, archs []abi.Arch, order binary.ByteOrder) (Stats, error) {
 	return Options{}.Measure(filters, v, archs, order)
 }
 
 // Measure counts what filters, which have the meaning v together, cost on some architectures. A call that the cache does not answer
-// runs all of them.
-func (o Options) Measure(filters []bpf.Program, v verdict.Verdict, archs []abi.Arch, order binary.ByteOrder) Stats {
-	s := Stats{Estimate: Estimate(v)}
+// runs all of them. The error is verdict.ErrTooComplex.
+func (o Options) Measure(filters []bpf.Program, v verdict.Verdict, archs []abi.Arch, order binary.ByteOrder) (Stats, error) {
+	return verdict.Exact(v.Space(), func() (Stats, error) { return o.measure(filters, v, archs, order), nil })
+}
+
+func (o Options) measure(filters []bpf.Program, v verdict.Verdict, archs []abi.Arch, order binary.ByteOrder) Stats {
+	s := Stats{Estimate: estimate(v)}
 	for _, p := range filters {
 		s.Length += len(p)
 		s.Longest += longest(p)

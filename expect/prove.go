@@ -1,6 +1,7 @@
 package expect
 
 import (
+	"cmp"
 	"strings"
 
 	"monban/abi"
@@ -41,8 +42,13 @@ type LiveOutcome struct {
 	Agrees bool
 }
 
-// Prove holds the cases against a gate: a result for each architecture that has the call. Errors are of type *policy.Error.
+// Prove holds the cases against a gate: a result for each architecture that has the call. Errors are of type *policy.Error, or
+// verdict.ErrTooComplex.
 func (f *File) Prove(g *Gate) ([]Result, error) {
+	return verdict.Exact(g.Verdict.Space(), func() ([]Result, error) { return f.prove(g) })
+}
+
+func (f *File) prove(g *Gate) ([]Result, error) {
 	var decider *policy.Decider
 	if g.Policy != nil {
 		decider = g.Policy.Decider()
@@ -100,11 +106,13 @@ func prove(g *Gate, c *Case, call policy.Call, decider *policy.Decider) (*Result
 		return !ok
 	}
 	var refuted bool
-	if r.Witness, refuted = asked.Example(wrong); refused != nil {
-		return nil, refused
+	if r.Witness, refuted, err = asked.Example(wrong); err != nil || refused != nil {
+		return nil, cmp.Or(err, refused)
 	}
 	if r.Holds = !refuted; r.Holds {
-		r.Witness, _ = asked.Example(func(bpf.Action) bool { return true })
+		if r.Witness, _, err = asked.Example(func(bpf.Action) bool { return true }); err != nil {
+			return nil, err
+		}
 	}
 	r.Got = g.Verdict.At(&r.Witness)
 	if decider != nil {

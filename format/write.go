@@ -16,7 +16,8 @@ import (
 )
 
 // Write turns a gate into a text of another format. What it writes is read back and proven to mean the same; target is one of the
-// format's For, or "". The options are those that the gate was read with. The gate's meaning needs a space of its own.
+// format's For, or "". The options are those that the gate was read with. What does not fit the default budget is
+// verdict.ErrTooComplex.
 func Write(g *Gate, to codec.Format, target string, o Options) (*codec.Text, error) {
 	switch {
 	case to.Write == nil:
@@ -29,22 +30,29 @@ func Write(g *Gate, to codec.Format, target string, o Options) (*codec.Text, err
 		}
 		return nil, fmt.Errorf("--for %s: %s is written for %s", target, to.Title, strings.Join(to.For, ", "))
 	}
-	m, err := meaning(g, target, o)
-	if err != nil {
-		return nil, err
+	space := verdict.NewSpace(verdict.DefaultBudget)
+	text, err := verdict.Exact(space, func() (*codec.Text, error) {
+		m, err := meaning(g, target, o, space)
+		if err != nil {
+			return nil, err
+		}
+		text, err := to.Write(m)
+		if err != nil {
+			return nil, fmt.Errorf("%s as %s: %w", g.Name, to.Title, err)
+		}
+		if to.Read == nil {
+			return nil, fmt.Errorf("%s cannot be read back, so nothing proves it", to.Title)
+		}
+		return text, prove(m, to, text)
+	})
+	if errors.Is(err, verdict.ErrTooComplex) {
+		err = fmt.Errorf("%s as %s: %w", g.Name, to.Title, err)
 	}
-	text, err := to.Write(m)
-	if err != nil {
-		return nil, fmt.Errorf("%s as %s: %w", g.Name, to.Title, err)
-	}
-	if to.Read == nil {
-		return nil, fmt.Errorf("%s cannot be read back, so nothing proves it", to.Title)
-	}
-	return text, prove(m, to, text)
+	return text, err
 }
 
-func meaning(g *Gate, target string, o Options) (*codec.Meaning, error) {
-	v, err := g.Verdict(verdict.NewSpace(verdict.DefaultBudget))
+func meaning(g *Gate, target string, o Options, space *verdict.Space) (*codec.Meaning, error) {
+	v, err := g.Verdict(space)
 	if err != nil {
 		return nil, err
 	}

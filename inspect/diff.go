@@ -74,8 +74,12 @@ type Numbers struct {
 const Others = "other architectures"
 
 // Diff sorts all calls on which a and b disagree into classes, worst first; it is empty if and only if a == b. first are the
-// architectures to name first. Both verdicts must live in the same space.
-func Diff(a, b verdict.Verdict, first []abi.Arch) []Class {
+// architectures to name first. Both verdicts must live in the same space. The error is verdict.ErrTooComplex.
+func Diff(a, b verdict.Verdict, first []abi.Arch) ([]Class, error) {
+	return verdict.Exact(a.Space(), func() ([]Class, error) { return diff(a, b, first), nil })
+}
+
+func diff(a, b verdict.Verdict, first []abi.Arch) []Class {
 	d := &differ{first: first, index: map[string]int{}, partial: map[string]bool{}}
 	archs, all := pairSpans(a, b, verdict.Arch)
 	for _, sa := range archs {

@@ -16,8 +16,12 @@ const (
 	Stack     How = "stack"     // what the kernel does with filters installed in this order: the strictest; of equals the last one's
 )
 
-// Merge joins verdicts of one space, in order. The error is the space's, when its budget does not suffice.
+// Merge joins verdicts of one space, in order. The error may be verdict.ErrTooComplex.
 func Merge(how How, first verdict.Verdict, rest ...verdict.Verdict) (verdict.Verdict, error) {
+	return verdict.Exact(first.Space(), func() (verdict.Verdict, error) { return merge(how, first, rest) })
+}
+
+func merge(how How, first verdict.Verdict, rest []verdict.Verdict) (verdict.Verdict, error) {
 	v := first
 	for _, w := range rest {
 		switch how {
@@ -31,5 +35,5 @@ func Merge(how How, first verdict.Verdict, rest ...verdict.Verdict) (verdict.Ver
 			return v, fmt.Errorf("gates can be merged by union, intersect or stack, not by %q", how)
 		}
 	}
-	return v, v.Space().Err()
+	return v, nil
 }

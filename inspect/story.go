@@ -20,8 +20,13 @@ type Story struct {
 	Rules  []*policy.Rule
 }
 
-// Tell tells a call's story on the architectures that have it; p is the gate's policy, where it has one.
-func Tell(v verdict.Verdict, call string, archs []abi.Arch, p *policy.Policy) []Story {
+// Tell tells a call's story on the architectures that have it; p is the gate's policy, where it has one. The error is
+// verdict.ErrTooComplex.
+func Tell(v verdict.Verdict, call string, archs []abi.Arch, p *policy.Policy) ([]Story, error) {
+	return verdict.Exact(v.Space(), func() ([]Story, error) { return tell(v, call, archs, p), nil })
+}
+
+func tell(v verdict.Verdict, call string, archs []abi.Arch, p *policy.Policy) []Story {
 	var out []Story
 	for _, a := range archs {
 		st := Story{Arch: a}

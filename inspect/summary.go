@@ -65,8 +65,12 @@ type Summary struct {
 	Unknown []bpf.Action
 }
 
-// Summarise sorts a verdict's answers to the calls of an architecture.
-func Summarise(v verdict.Verdict, a abi.Arch) *Summary {
+// Summarise sorts a verdict's answers to the calls of an architecture. The error is verdict.ErrTooComplex.
+func Summarise(v verdict.Verdict, a abi.Arch) (*Summary, error) {
+	return verdict.Exact(v.Space(), func() (*Summary, error) { return summarise(v, a), nil })
+}
+
+func summarise(v verdict.Verdict, a abi.Arch) *Summary {
 	s := &Summary{Arch: a}
 	own := v.Restrict(verdict.Arch, a.Token())
 	for nr, name := range a.Calls() {
@@ -212,8 +216,13 @@ type Partly struct {
 	When string // "": always
 }
 
-// Compare tells what passes at v and not at w, and the reverse, on one architecture. Both must live in the same space.
-func Compare(v, w verdict.Verdict, a abi.Arch) Against {
+// Compare tells what passes at v and not at w, and the reverse, on one architecture. Both must live in the same space. The error is
+// verdict.ErrTooComplex.
+func Compare(v, w verdict.Verdict, a abi.Arch) (Against, error) {
+	return verdict.Exact(v.Space(), func() (Against, error) { return compare(v, w, a), nil })
+}
+
+func compare(v, w verdict.Verdict, a abi.Arch) Against {
 	s := v.Space()
 	x, y := v.Restrict(verdict.Arch, a.Token()), w.Restrict(verdict.Arch, a.Token())
 	out := Against{Equal: true}
@@ -253,11 +262,16 @@ func when(a abi.Arch, call string, s *verdict.Space, n verdict.Node) string {
 	return policy.PrintExpr(cond)
 }
 
-// Elsewhere is the answer to calls of architectures that nobody has; ok is false where the gate judges them by anything else.
-func Elsewhere(v verdict.Verdict) (do bpf.Action, ok bool) {
+// Elsewhere is the answer to calls of architectures that nobody has; ok is false where the gate judges them by anything else. The
+// error is verdict.ErrTooComplex.
+func Elsewhere(v verdict.Verdict) (do bpf.Action, ok bool, err error) {
 	free := uint32(0)
 	for slices.ContainsFunc(abi.Archs(), func(a abi.Arch) bool { return a.Token() == free }) {
 		free++
 	}
-	return v.Restrict(verdict.Arch, free).Constant()
+	err = v.Space().Do(func() error {
+		do, ok = v.Restrict(verdict.Arch, free).Constant()
+		return nil
+	})
+	return do, ok, err
 }

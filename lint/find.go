@@ -32,8 +32,13 @@ type Finding struct {
 	Pos    policy.Pos // the rule that decides the witness; Line is 0 where there is no text
 }
 
-// Find looks for every pitfall of the catalogue, the worst first. What is the same on several architectures is one finding.
-func Find(g Gate) []Finding {
+// Find looks for every pitfall of the catalogue, the worst first. What is the same on several architectures is one finding. The
+// error is verdict.ErrTooComplex: findings are all there are, or none.
+func Find(g Gate) ([]Finding, error) {
+	return verdict.Exact(g.Verdict.Space(), func() ([]Finding, error) { return find(g), nil })
+}
+
+func find(g Gate) []Finding {
 	// What an architecture lacks matters only where something of it passes: a filter that refuses x32 whole need not allow exit there.
 	meant := slices.DeleteFunc(slices.Clone(g.Archs), func(a abi.Arch) bool {
 		_, ok := of(g.Verdict, a).Witness(passes)

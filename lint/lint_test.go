@@ -73,6 +73,15 @@ func load(t *testing.T, text string, archs []abi.Arch) (*policy.Policy, verdict.
 	return p, v
 }
 
+func find(t testing.TB, g lint.Gate) []lint.Finding {
+	t.Helper()
+	found, err := lint.Find(g)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return found
+}
+
 func ids(findings []lint.Finding) (out []string) {
 	for _, f := range findings {
 		out = append(out, f.ID)
@@ -98,7 +107,7 @@ func TestPitfalls(t *testing.T) {
 				text = strings.Replace(fine, "unknown errno(ENOSYS)", "unknown errno(EPERM)", 1)
 			}
 			p, v := load(t, text, archs)
-			found := lint.Find(lint.Gate{Verdict: v, Archs: archs, Policy: p})
+			found := find(t, lint.Gate{Verdict: v, Archs: archs, Policy: p})
 			if !slices.Contains(ids(found), c.id) {
 				t.Fatalf("%s is not found, but %s, in\n%s", c.id, ids(found), text)
 			}
@@ -118,11 +127,11 @@ func TestPitfalls(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if fromBPF := ids(lint.Find(lint.Gate{Verdict: w, Archs: archs})); slices.Contains(fromBPF, c.id) == c.sourceOnly {
+			if fromBPF := ids(find(t, lint.Gate{Verdict: w, Archs: archs})); slices.Contains(fromBPF, c.id) == c.sourceOnly {
 				t.Errorf("of the program, %s are found", fromBPF)
 			}
 			p, v = load(t, fine+c.good, archs)
-			if good := ids(lint.Find(lint.Gate{Verdict: v, Archs: archs, Policy: p})); slices.Contains(good, c.id) {
+			if good := ids(find(t, lint.Gate{Verdict: v, Archs: archs, Policy: p})); slices.Contains(good, c.id) {
 				t.Errorf("it is found in the mended gate, too (%s)", good)
 			}
 		})
@@ -140,7 +149,7 @@ func TestDenyList(t *testing.T) {
 	archs := []abi.Arch{abi.X86_64}
 	p, v := load(t, gate, archs)
 	var titles []string
-	for _, f := range lint.Find(lint.Gate{Verdict: v, Archs: archs, Policy: p}) {
+	for _, f := range find(t, lint.Gate{Verdict: v, Archs: archs, Policy: p}) {
 		if f.ID == "MB021" {
 			titles = append(titles, f.Title)
 		}
@@ -174,7 +183,7 @@ func TestPresets(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, f := range lint.Find(lint.Gate{Verdict: v, Archs: p.Archs, Policy: p}) {
+		for _, f := range find(t, lint.Gate{Verdict: v, Archs: p.Archs, Policy: p}) {
 			if !slices.Contains(defended[name], f.ID) {
 				t.Errorf("%s: %s %s, on %v", name, f.ID, f.Title, f.Archs)
 			}
@@ -227,7 +236,7 @@ func BenchmarkFind(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		if len(lint.Find(lint.Gate{Verdict: v, Archs: p.Archs, Policy: p})) == 0 {
+		if len(find(b, lint.Gate{Verdict: v, Archs: p.Archs, Policy: p})) == 0 {
 			b.Fatal("nothing found")
 		}
 	}

@@ -7,7 +7,6 @@ import (
 	"monban/abi"
 	"monban/bpf"
 	"monban/policy"
-	"monban/verdict"
 )
 
 // sourceFindings are those that only the text shows.
@@ -144,15 +143,19 @@ func (g *Gate) reach(i int, byCall map[string][]int) reached {
 			without.Rules = append(without.Rules, g.Policy.Rules[j])
 		}
 	}
-	space := verdict.NewSpace(1 << 16)
+	space := g.Verdict.Space()
+	with, less := small.Decider(), without.Decider()
 	got := changesNothing
 	for _, a := range g.Policy.Archs {
 		if len(r.Archs) > 0 && !slices.Contains(r.Archs, a) {
 			continue
 		}
 		for _, nr := range numbersOf(a, r.Call) {
-			x, y, ok := answersTo(&small, &without, space, a, nr)
-			if !ok || x != y {
+			x, err := with.Meaning(space, a, nr)
+			if err != nil {
+				return changes // the policy is not one: its own reading says so
+			}
+			if y, err := less.Meaning(space, a, nr); err != nil || x != y {
 				return changes
 			}
 			if do, ok := x.Constant(); ok && policy.ActionOn(a, do) != r.Action {
@@ -174,16 +177,4 @@ func numbersOf(a abi.Arch, call string) (out []uint32) {
 		}
 	}
 	return out
-}
-
-func answersTo(p, q *policy.Policy, space *verdict.Space, a abi.Arch, nr uint32) (x, y verdict.Verdict, ok bool) {
-	v, err := p.Verdict(space)
-	if err != nil {
-		return x, y, false
-	}
-	w, err := q.Verdict(space)
-	if err != nil {
-		return x, y, false
-	}
-	return v.Restrict(verdict.Arch, a.Token()).Restrict(verdict.Nr, nr), w.Restrict(verdict.Arch, a.Token()).Restrict(verdict.Nr, nr), true
 }

@@ -5,6 +5,7 @@ import (
 
 	"monban/abi"
 	"monban/bpf"
+	"monban/verdict"
 )
 
 // A Decision is the policy's answer to one call and what made it so.
@@ -90,12 +91,39 @@ func (d *Decider) Decide(call *bpf.Data) (Decision, error) {
 			return Decision{Action: c.do.Canonical(), Rule: &p.Rules[c.rule]}, nil
 		}
 	}
-	header, do := "unknown", p.Unknown
-	if name, ok := arch.Name(call.Nr); ok && p.knows(arch, name) {
-		header, do = "default", p.Default
+	do, header, err := p.otherwise(arch, call.Nr)
+	return Decision{Action: do.Canonical(), Header: header}, err
+}
+
+// otherwise is the answer to a number of an architecture where no rule matches, and the header that gives it.
+func (p *Policy) otherwise(a abi.Arch, nr uint32) (do bpf.Action, header string, err error) {
+	act, header := p.Unknown, "unknown"
+	if name, ok := a.Name(nr); ok && p.knows(a, name) {
+		act, header = p.Default, "default"
 	}
-	a, err := do.on(arch, Pos{File: p.Name})
-	return Decision{Action: a.Canonical(), Header: header}, err
+	do, err = act.on(a, Pos{File: p.Name})
+	return do, header, err
+}
+
+// Meaning is the exact answer to all calls of one number of an architecture, which the policy must speak for: what its verdict is
+// there, without the work of making all of it. Errors are of type *Error, or verdict.ErrTooComplex.
+func (d *Decider) Meaning(s *verdict.Space, a abi.Arch, nr uint32) (verdict.Verdict, error) {
+	return verdict.Exact(s, func() (verdict.Verdict, error) {
+		clauses, err := d.clauses(a, nr)
+		if err != nil {
+			return verdict.Verdict{}, err
+		}
+		do, _, err := d.p.otherwise(a, nr)
+		if err != nil {
+			return verdict.Verdict{}, err
+		}
+		n := s.Action(do)
+		for _, c := range slices.Backward(clauses) {
+			n = s.If(c.cond.node(s), s.Action(c.do), n)
+		}
+		// Rules for any call may look at the number.
+		return s.Verdict(n).Restrict(verdict.Nr, nr), nil
+	})
 }
 
 // ArchOf is the policy's architecture that a call belongs to.

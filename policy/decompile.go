@@ -29,8 +29,16 @@ const maxAnswers = 256
 // FromVerdict writes a meaning down as a policy that means exactly the same; this is proven before it is returned.
 // The second result names what a policy cannot say but the filter does: architectures that it does not check. The policy is then
 // exact on the architectures that it names. Where the meaning is a policy's, like is that policy, whose default and unknown are
-// kept; nil has them found.
-func FromVerdict(file string, v verdict.Verdict, native abi.Arch, like *Policy) (*Policy, []string, error) {
+// kept; nil has them found. The error is ErrNotPolicy or verdict.ErrTooComplex.
+func FromVerdict(file string, v verdict.Verdict, native abi.Arch, like *Policy) (p *Policy, notes []string, err error) {
+	err = v.Space().Do(func() (err error) {
+		p, notes, err = fromVerdict(file, v, native, like)
+		return err
+	})
+	return p, notes, err
+}
+
+func fromVerdict(file string, v verdict.Verdict, native abi.Arch, like *Policy) (*Policy, []string, error) {
 	d := &decompiler{v: v, p: &Policy{Name: file}, rules: map[string]*Rule{}}
 	notes := d.archs(native)
 	d.headers()
@@ -46,11 +54,14 @@ func FromVerdict(file string, v verdict.Verdict, native abi.Arch, like *Policy) 
 	return d.p, notes, d.prove(len(notes) == 0)
 }
 
-// ArchsOf are the architectures that a filter tells apart, the native one first if it is among them.
-func ArchsOf(v verdict.Verdict, native abi.Arch) []abi.Arch {
-	d := &decompiler{v: v, p: &Policy{}}
-	d.archs(native)
-	return d.p.Archs
+// ArchsOf are the architectures that a filter tells apart, the native one first if it is among them. The error is
+// verdict.ErrTooComplex.
+func ArchsOf(v verdict.Verdict, native abi.Arch) ([]abi.Arch, error) {
+	return verdict.Exact(v.Space(), func() ([]abi.Arch, error) {
+		d := &decompiler{v: v, p: &Policy{}}
+		d.archs(native)
+		return d.p.Archs, nil
+	})
 }
 
 type decompiler struct {
@@ -185,14 +196,11 @@ func (d *decompiler) headers() {
 
 // isPlain says that nothing passes on an architecture, and that it takes few ranges to say what happens instead.
 func (d *decompiler) isPlain(a abi.Arch) bool {
-	n := 0
-	for s := range d.on[a].Spans(verdict.Nr) {
+	spans, few := d.on[a].SpansUpTo(verdict.Nr, 4)
+	return few && !slices.ContainsFunc(spans, func(s verdict.Span) bool {
 		do, ok := s.Then.Constant()
-		if n++; n > 4 || !ok || do == bpf.Allow || do == bpf.Log {
-			return false
-		}
-	}
-	return true
+		return !ok || do == bpf.Allow || do == bpf.Log
+	})
 }
 
 // x32Top is a number that no architecture uses, below x32's.
@@ -260,11 +268,11 @@ func (d *decompiler) numbers(a abi.Arch, known map[uint32]bool, every bool) erro
 	}
 	sets := map[verdict.Node][]Range{}
 	var order []verdict.Verdict
-	n := 0
-	for s := range d.on[a].Spans(verdict.Nr) {
-		if n++; n > maxRanges {
-			return fmt.Errorf("%w: it tells more than %d ranges of call numbers apart", ErrNotPolicy, maxRanges)
-		}
+	spans, few := d.on[a].SpansUpTo(verdict.Nr, maxRanges)
+	if !few {
+		return fmt.Errorf("%w: it tells more than %d ranges of call numbers apart", ErrNotPolicy, maxRanges)
+	}
+	for _, s := range spans {
 		if do, ok := s.Then.Constant(); ok && !every && do == unknown.Canonical() || s.Hi < lo || s.Lo > hi {
 			continue
 		}
@@ -423,7 +431,16 @@ func (d *decompiler) sorted() []Rule {
 // everywhere says that a rule holds on all of the policy's architectures that have its call's number.
 func (d *decompiler) everywhere(r *Rule) bool {
 	for _, a := range d.p.Archs {
-		if slices.Contains(r.Archs, a) || d.plain[a] && !d.plain[r.Archs[0]] {
+		if slices.Contains(r.Archs, a) {
+			continue
+		}
+		if d.plain[a] && !d.plain[r.Archs[0]] {
+			// Something before it decides there, but it is read all the same: its arguments may have other widths, or no names.
+			whole := *r
+			whole.Archs = nil
+			if _, _, err := d.p.bind(a, &whole); err != nil && whole.on(a) {
+				return false
+			}
 			continue
 		}
 		if _, ok := a.Number(r.Call); ok || r.Call == "" {
@@ -436,7 +453,8 @@ func (d *decompiler) everywhere(r *Rule) bool {
 // prove compares the policy with what it was made from.
 func (d *decompiler) prove(whole bool) error {
 	if err := d.p.Check(); err != nil {
-		return err
+		first, _, _ := strings.Cut(err.Error(), "\n")
+		return fmt.Errorf("%w: what comes nearest cannot be read back: %s", ErrNotPolicy, first)
 	}
 	got, err := d.p.Verdict(d.v.Space())
 	if err != nil {

@@ -220,16 +220,13 @@ func (d *decompiler) half(call string, s *verdict.Space, n verdict.Node, hi, w v
 	}
 	sh.name = func(x uint64) Const { return Num(x) }
 	sh.mask = plainMask
-	var ranges [][2]uint64
-	for span := range s.Verdict(n).Spans(w) {
-		if yes, _ := span.Then.Constant(); yes == 1 {
-			ranges = append(ranges, [2]uint64{uint64(span.Lo) << shift, uint64(span.Hi) << shift})
+	if spans, few := s.Verdict(n).SpansUpTo(w, 2*maxRanges); few {
+		var ranges [][2]uint64
+		for _, span := range spans {
+			if yes, _ := span.Then.Constant(); yes == 1 {
+				ranges = append(ranges, [2]uint64{uint64(span.Lo) << shift, uint64(span.Hi) << shift})
+			}
 		}
-		if len(ranges) > maxRanges {
-			break
-		}
-	}
-	if len(ranges) <= maxRanges {
 		return sh.ranges(ranges), nil
 	}
 	cubes, ok := s.Cubes(n, hi, maxRanges)
@@ -341,8 +338,14 @@ func valueRanges(v verdict.Verdict, hi verdict.Word, bits, limit int) (out [][2]
 		out = append(out, [2]uint64{lo, hi})
 		return len(out) <= limit
 	}
+	// Of two spans side by side one holds.
+	most := 2*limit + 2
 	low := func(v verdict.Verdict, base uint64, top uint32) bool {
-		for s := range v.Spans(hi + 1) {
+		spans, few := v.SpansUpTo(hi+1, most)
+		if !few {
+			return false
+		}
+		for _, s := range spans {
 			if yes, _ := s.Then.Constant(); yes == 1 && s.Lo <= top && !add(base|uint64(s.Lo), base|uint64(min(s.Hi, top))) {
 				return false
 			}
@@ -352,7 +355,11 @@ func valueRanges(v verdict.Verdict, hi verdict.Word, bits, limit int) (out [][2]
 	if bits < 64 {
 		return out, low(v, 0, uint32(1<<bits-1))
 	}
-	for s := range v.Spans(hi) {
+	spans, few := v.SpansUpTo(hi, most)
+	if !few {
+		return nil, false
+	}
+	for _, s := range spans {
 		yes, constant := s.Then.Constant()
 		switch {
 		case constant && yes == 0:

@@ -17,8 +17,13 @@ type Outcome struct {
 }
 
 // Outcomes lists what can happen to one call, given what its arguments leave open, the most permissive answer first. The
-// conditions exclude each other and together always hold.
+// conditions exclude each other and together always hold. The error is ErrNotPolicy where a condition has no form, or none of a
+// bearable length, or verdict.ErrTooComplex.
 func Outcomes(a abi.Arch, call string, left verdict.Verdict) ([]Outcome, error) {
+	return verdict.Exact(left.Space(), func() ([]Outcome, error) { return outcomes(a, call, left) })
+}
+
+func outcomes(a abi.Arch, call string, left verdict.Verdict) ([]Outcome, error) {
 	d := &decompiler{p: &Policy{Name: call}}
 	var out []Outcome
 	actions := slices.SortedFunc(left.Actions(), func(x, y bpf.Action) int { return cmp.Compare(int32(y), int32(x)) })
@@ -33,10 +38,12 @@ func Outcomes(a abi.Arch, call string, left verdict.Verdict) ([]Outcome, error) 
 }
 
 // Condition writes a condition on the arguments of one call as an expression. The error is ErrNotPolicy where that has no form, or
-// none of a bearable length.
+// none of a bearable length, or verdict.ErrTooComplex.
 func Condition(a abi.Arch, call string, s *verdict.Space, n verdict.Node) (Expr, error) {
-	d := &decompiler{p: &Policy{Name: call}}
-	return d.condition(a, call, s, n)
+	return verdict.Exact(s, func() (Expr, error) {
+		d := &decompiler{p: &Policy{Name: call}}
+		return d.condition(a, call, s, n)
+	})
 }
 
 // String is the rule as a line of the language.

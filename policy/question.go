@@ -15,8 +15,12 @@ type Asked struct {
 	among verdict.Node    // what is asked of the others
 }
 
-// Ask puts a call to a verdict.
+// Ask puts a call to a verdict. Errors are of type *Error, or verdict.ErrTooComplex.
 func (c *Call) Ask(v verdict.Verdict) (*Asked, error) {
+	return verdict.Exact(v.Space(), func() (*Asked, error) { return c.ask(v) })
+}
+
+func (c *Call) ask(v verdict.Verdict) (*Asked, error) {
 	left := v.Restrict(verdict.Arch, c.Data.Arch).Restrict(verdict.Nr, c.Data.Nr)
 	for i, open := range c.Open {
 		if !open {
@@ -39,11 +43,15 @@ func (c *Call) Ask(v verdict.Verdict) (*Asked, error) {
 			}
 		}
 	}
-	return a, v.Space().Err()
+	return a, nil
 }
 
-// Actions are the answers that are possible, the most permissive first.
-func (a *Asked) Actions() []bpf.Action {
+// Actions are the answers that are possible, the most permissive first. The error is verdict.ErrTooComplex.
+func (a *Asked) Actions() ([]bpf.Action, error) {
+	return verdict.Exact(a.left.Space(), func() ([]bpf.Action, error) { return a.actions(), nil })
+}
+
+func (a *Asked) actions() []bpf.Action {
 	if do, ok := a.left.Constant(); ok {
 		return []bpf.Action{do}
 	}
@@ -57,21 +65,32 @@ func (a *Asked) when(do bpf.Action) verdict.Node {
 	return s.And(a.among, s.When(a.left, do))
 }
 
-// Outcomes are the possible answers with their conditions.
+// Outcomes are the possible answers with their conditions. Errors are those of [Outcomes].
 func (a *Asked) Outcomes() ([]Outcome, error) {
-	var out []Outcome
-	for _, do := range a.Actions() {
-		cond, err := Condition(a.Call.Arch, a.Call.Name, a.left.Space(), a.when(do))
-		if err != nil {
-			return nil, err
+	return verdict.Exact(a.left.Space(), func() ([]Outcome, error) {
+		var out []Outcome
+		for _, do := range a.actions() {
+			cond, err := Condition(a.Call.Arch, a.Call.Name, a.left.Space(), a.when(do))
+			if err != nil {
+				return nil, err
+			}
+			out = append(out, Outcome{ActionOn(a.Call.Arch, do), do, cond})
 		}
-		out = append(out, Outcome{ActionOn(a.Call.Arch, do), do, cond})
-	}
-	return out, nil
+		return out, nil
+	})
 }
 
-// Example is one call of those that are asked about which gets an answer that want accepts.
-func (a *Asked) Example(want func(bpf.Action) bool) (bpf.Data, bool) {
+// Example is one call of those that are asked about which gets an answer that want accepts; ok is false where there is none. The
+// error is verdict.ErrTooComplex.
+func (a *Asked) Example(want func(bpf.Action) bool) (d bpf.Data, ok bool, err error) {
+	err = a.left.Space().Do(func() error {
+		d, ok = a.example(want)
+		return nil
+	})
+	return d, ok, err
+}
+
+func (a *Asked) example(want func(bpf.Action) bool) (bpf.Data, bool) {
 	s := a.left.Space()
 	d, ok := s.Verdict(s.And(a.among, a.left.Where(want))).Witness(func(v bpf.Action) bool { return v == 1 })
 	d.Arch, d.Nr = a.Call.Data.Arch, a.Call.Data.Nr

@@ -66,8 +66,8 @@ on x86: allow pread64(pos < 0x100000000)
 				s += " if " + policy.PrintExpr(o.Cond)
 			}
 			got = append(got, s)
-			d, ok := asked.Example(func(x bpf.Action) bool { return x == o.On })
-			if !ok || v.At(&d) != o.On {
+			d, ok, err := asked.Example(func(x bpf.Action) bool { return x == o.On })
+			if err != nil || !ok || v.At(&d) != o.On {
 				t.Errorf("%s: the example of %s is %+v, which gets %s", c.call, o.Action, d, v.At(&d))
 			}
 		}

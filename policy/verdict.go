@@ -145,8 +145,12 @@ func (a Action) on(arch abi.Arch, pos Pos) (bpf.Action, error) {
 	return a.Kind | bpf.Action(n), nil
 }
 
-// Verdict is the exact meaning of the policy.
+// Verdict is the exact meaning of the policy. Errors are of type *Error, or verdict.ErrTooComplex.
 func (p *Policy) Verdict(s *verdict.Space) (verdict.Verdict, error) {
+	return verdict.Exact(s, func() (verdict.Verdict, error) { return p.verdict(s) })
+}
+
+func (p *Policy) verdict(s *verdict.Space) (verdict.Verdict, error) {
 	if len(p.Archs) == 0 {
 		return verdict.Verdict{}, errNoArch(p.Name)
 	}
@@ -180,8 +184,7 @@ func (p *Policy) Verdict(s *verdict.Space) (verdict.Verdict, error) {
 	if err != nil {
 		return verdict.Verdict{}, err
 	}
-	v := s.Verdict(s.Patch(verdict.Arch, cases, s.Action(bad)))
-	return v, s.Err()
+	return s.Verdict(s.Patch(verdict.Arch, cases, s.Action(bad))), nil
 }
 
 // x32Numbers are the numbers of x32, which shares the token of x86_64: all that are not below bit 30, negative ones included.
@@ -212,7 +215,7 @@ func (p *Policy) node(s *verdict.Space, a abi.Arch) (verdict.Node, error) {
 		n = block(s, clauses[start:end], n)
 		end = start
 	}
-	return n, s.Err()
+	return n, nil
 }
 
 // block puts a run of clauses about single calls before what follows them.

@@ -109,15 +109,18 @@ func askingFilter(known *verdict.Verdict) (p bpf.Program, passed []string, err e
 	if known != nil {
 		space = known.Space()
 	}
-	v, err := gate.Verdict(space)
-	if err != nil {
-		return nil, nil, err
-	}
-	if known != nil { // what it allows, under conditions too
-		allowed := known.Where(func(do bpf.Action) bool { return do == bpf.Allow })
-		v = space.Verdict(space.If(allowed, space.Action(bpf.Allow), v.Node()))
-	}
-	p, err = compile.Program(v, native.ByteOrder())
+	err = space.Do(func() error {
+		v, err := gate.Verdict(space)
+		if err != nil {
+			return err
+		}
+		if known != nil { // what it allows, under conditions too
+			allowed := known.Where(func(do bpf.Action) bool { return do == bpf.Allow })
+			v = space.Verdict(space.If(allowed, space.Action(bpf.Allow), v.Node()))
+		}
+		p, err = compile.Program(v, native.ByteOrder())
+		return err
+	})
 	return p, passed, err
 }
 

@@ -83,7 +83,9 @@ func TestCovers(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if l := r.Lacking(v); len(l.Calls) > 0 {
+		if l, err := r.Lacking(v); err != nil {
+			t.Fatal(err)
+		} else if len(l.Calls) > 0 {
 			t.Errorf("--args %d: %d calls are lacking:\n%s", args, len(l.Calls), l.Rules(record.Options{Args: args, Native: abi.X86_64}, "lacking"))
 		}
 		nr, _ := abi.X86_64.Number("ptrace")
@@ -128,7 +130,11 @@ type=SECCOMP msg=audit(1.2:4): pid=7 comm="dead" exe="/bin/dead" sig=0 arch=c000
 		if err != nil {
 			t.Fatal(err)
 		}
-		got, lacking := "", r.Lacking(v)
+		got := ""
+		lacking, err := r.Lacking(v)
+		if err != nil {
+			t.Fatal(err)
+		}
 		for _, k := range lacking.Keys(abi.X86_64) {
 			name, _ := k.Arch.Name(k.Nr)
 			got += name + " "

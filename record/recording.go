@@ -143,7 +143,13 @@ func (r *Recording) Keys(a abi.Arch) (out []Key) {
 // Lacking is the part of a recording that a gate does not let pass. If the run was held against the gate it is exact. Otherwise each
 // argument that matters may have had its values together with any of the other's, and those that don't matter any value: what could
 // have been refused is lacking.
-func (r *Recording) Lacking(v verdict.Verdict) *Recording {
+//
+// The error is verdict.ErrTooComplex.
+func (r *Recording) Lacking(v verdict.Verdict) (*Recording, error) {
+	return verdict.Exact(v.Space(), func() (*Recording, error) { return r.lackingOf(v), nil })
+}
+
+func (r *Recording) lackingOf(v verdict.Verdict) *Recording {
 	out := r.refused
 	if out == nil {
 		out = New(r.Command, r.By)
@@ -214,8 +220,12 @@ func (r *Recording) passes(do bpf.Action) bool {
 func (r *Recording) Kinds() int { return len(r.Calls) + len(r.Clone3) }
 
 // LooksElsewhere says whether a gate looks at arguments that do not matter: only back ends that see each call by itself, ptrace and
-// notify, can then tell what of a run it refuses.
-func LooksElsewhere(v verdict.Verdict, archs []abi.Arch) bool {
+// notify, can then tell what of a run it refuses. The error is verdict.ErrTooComplex.
+func LooksElsewhere(v verdict.Verdict, archs []abi.Arch) (bool, error) {
+	return verdict.Exact(v.Space(), func() (bool, error) { return looksElsewhere(v, archs), nil })
+}
+
+func looksElsewhere(v verdict.Verdict, archs []abi.Arch) bool {
 	for _, a := range archs {
 		of := v.Restrict(verdict.Arch, a.Token())
 		for nr, name := range a.Calls() {

@@ -124,9 +124,6 @@ func (l *lifter) alu(st state, in bpf.Instruction) Node {
 		}
 		return l.If(zero, l.value(l.end(0)), l.run(next))
 	}
-	if l.err != nil {
-		return False
-	}
 	next.a = l.intern(r)
 	return l.run(next)
 }

@@ -2,6 +2,7 @@ package verdict
 
 import (
 	"iter"
+	"math"
 
 	"monban/bpf"
 )
@@ -46,6 +47,7 @@ func pairs(a, b Verdict, want func(x, y bpf.Action) bool) iter.Seq[Difference] {
 			if seen[[2]Node{m, n}] {
 				return true
 			}
+			s.charge(visit)
 			seen[[2]Node{m, n}] = true
 			level := min(s.level(m), s.level(n))
 			if level == endLevel {
@@ -86,6 +88,7 @@ func (v Verdict) Where(want func(bpf.Action) bool) Node {
 		}
 		r, ok := memo[n]
 		if !ok {
+			s.charge(visit)
 			d := s.nodes[n]
 			lo := walk(d.lo)
 			r = s.mk(d.level, lo, walk(d.hi))
@@ -113,6 +116,7 @@ func (s *Space) Parts(v Verdict, w Word, limit int) (parts []Part, ok bool) {
 		if seen[n] || len(ends) > limit {
 			return
 		}
+		s.charge(visit)
 		seen[n] = true
 		if s.level(n) >= end {
 			ends = append(ends, n)
@@ -138,6 +142,7 @@ func (s *Space) Parts(v Verdict, w Word, limit int) (parts []Part, ok bool) {
 			}
 			r, ok := memo[n]
 			if !ok {
+				s.charge(visit)
 				d := s.nodes[n]
 				lo := walk(d.lo)
 				r = s.mk(d.level, lo, walk(d.hi))
@@ -156,20 +161,39 @@ type Cube struct{ Mask, Want uint64 }
 // Cubes lists disjoint cubes of the two words hi and hi+1 (a register) that make up the condition; ok is false where there are
 // more than limit. The condition must not look at other words.
 func (s *Space) Cubes(cond Node, hi Word, limit int) (cubes []Cube, ok bool) {
+	// Each way to True is a cube. A count that could not be listed need not be exact.
+	count := map[Node]uint64{False: 0, True: 1}
+	var ways func(n Node) uint64
+	ways = func(n Node) uint64 {
+		c, known := count[n]
+		if !known {
+			s.charge(visit)
+			d := s.nodes[n]
+			c = min(ways(d.lo)+ways(d.hi), math.MaxUint32)
+			count[n] = c
+		}
+		return c
+	}
+	if ways(cond) > uint64(limit) {
+		return nil, false
+	}
 	first := uint32(hi) * 32
-	var walk func(n Node, c Cube) bool
-	walk = func(n Node, c Cube) bool {
-		switch {
-		case n == False:
-			return true
-		case n == True:
+	var walk func(n Node, c Cube)
+	walk = func(n Node, c Cube) {
+		s.charge(1)
+		switch n {
+		case False:
+			return
+		case True:
 			cubes = append(cubes, c)
-			return len(cubes) <= limit
+			return
 		}
 		d := s.nodes[n]
 		bit := uint64(1) << (63 - (d.level - first))
 		c.Mask |= bit
-		return walk(d.lo, c) && walk(d.hi, Cube{c.Mask, c.Want | bit})
+		walk(d.lo, c)
+		walk(d.hi, Cube{c.Mask, c.Want | bit})
 	}
-	return cubes, walk(cond, Cube{})
+	walk(cond, Cube{})
+	return cubes, true
 }

@@ -9,12 +9,10 @@ func (v Verdict) After(w Word) iter.Seq[Verdict] {
 		seen := map[Node]bool{}
 		var walk func(Node) bool
 		walk = func(n Node) bool {
-			switch {
-			case seen[n]:
+			if seen[n] {
 				return true
-			case !s.step():
-				return false
 			}
+			s.charge(visit)
 			seen[n] = true
 			if s.level(n) >= end {
 				return yield(Verdict{s, n})
@@ -35,9 +33,7 @@ func (v Verdict) Graft(w Word, f func(Verdict) Verdict) Verdict {
 		if r, ok := memo[n]; ok {
 			return r
 		}
-		if !s.step() {
-			return False
-		}
+		s.charge(visit)
 		var r Node
 		if s.level(n) >= end {
 			r = f(Verdict{s, n}).node

@@ -2,16 +2,19 @@ package verdict
 
 import (
 	"encoding/binary"
-	"fmt"
 
 	"monban/bpf"
 )
 
 // Of is the exact meaning of one filter. It works on anything that the kernel admits; the error is the program's own
 // (*bpf.CheckError) or ErrTooComplex.
-func (s *Space) Of(p bpf.Program, order binary.ByteOrder) (Verdict, error) {
-	n, err := s.lift(p, order, func(a bpf.Action) uint32 { return uint32(a.Canonical()) })
-	return Verdict{s, n}, err
+func (s *Space) Of(p bpf.Program, order binary.ByteOrder) (v Verdict, err error) {
+	err = s.Do(func() error {
+		n, err := s.lift(p, order, func(a bpf.Action) uint32 { return uint32(a.Canonical()) })
+		v = Verdict{s, n}
+		return err
+	})
+	return v, err
 }
 
 // Of is the exact meaning of one filter in a space of its own with the default budget.
@@ -35,11 +38,7 @@ func (s *Space) lift(p bpf.Program, order binary.ByteOrder, end func(bpf.Action)
 		joint: map[register]Node{},
 	}
 	zero := l.constant(0)
-	n := l.run(state{a: zero, x: zero})
-	if s.err != nil {
-		return False, fmt.Errorf("the meaning of this filter is %w", s.err)
-	}
-	return n, nil
+	return l.run(state{a: zero, x: zero}), nil
 }
 
 // nodesPerInstruction is about what real filters take.
@@ -87,16 +86,12 @@ type lifter struct {
 
 // run is the meaning of the program from a state on.
 func (l *lifter) run(st state) Node {
-	if l.err != nil {
-		return False
-	}
 	st = l.forget(st)
 	if n, ok := l.memo[st]; ok {
 		return n
 	}
 	if len(l.memo) >= l.budget/8 {
-		l.exhaust("nodes' worth of register states")
-		return False
+		l.exceed("nodes' worth of register states")
 	}
 	n := l.exec(st)
 	l.memo[st] = n
@@ -208,8 +203,7 @@ func (l *lifter) intern(v vector) register {
 		l.vectors = make([]vector, 1, 32) // number 0 is nobody's
 	}
 	if len(l.vectors) >= l.budget/32+64 { // a vector is some twenty nodes large
-		l.exhaust("nodes' worth of registers")
-		return 1
+		l.exceed("nodes' worth of registers")
 	}
 	r := register(len(l.vectors))
 	l.vectors = append(l.vectors, v)
@@ -339,9 +333,7 @@ func (l *lifter) values(r register) Node {
 	if n, ok := l.joint[r]; ok {
 		return n
 	}
-	if !l.step() {
-		return False
-	}
+	l.charge(operate)
 	v := l.vectors[r]
 	level := uint32(endLevel)
 	for _, b := range v {

@@ -1,19 +1,11 @@
 package verdict
 
 import (
-	"errors"
-	"fmt"
 	"math/bits"
 	"slices"
 
 	"monban/bpf"
 )
-
-// DefaultBudget is the number of nodes a space may hold unless told otherwise: about 60 MB with its tables.
-const DefaultBudget = 2_000_000
-
-// ErrTooComplex says that a meaning does not fit the space's budget. It is never an approximation's excuse: nothing is returned with it.
-var ErrTooComplex = errors.New("too complex to decide exactly")
 
 // A Node is one function from struct seccomp_data to a number, held by a Space. Equal functions are equal nodes.
 // Conditions are nodes too, with the values False and True.
@@ -27,9 +19,6 @@ const (
 	terminal Node = 1 << 31
 )
 
-// stepsPerNode bounds the work of a space in units of its budget: operations can run long without making nodes.
-const stepsPerNode = 4
-
 type node struct {
 	level  uint32 // which bit is tested: 32*Word + distance from the most significant bit
 	lo, hi Node   // where a 0 and where a 1 lead
@@ -37,8 +26,8 @@ type node struct {
 
 const endLevel = words * 32 // below every tested bit: the level of a terminal
 
-// A Space holds nodes. It is not safe for concurrent use. When its budget is spent, its operations return False at once and
-// Err says so: check Err before using what was built.
+// A Space holds nodes. It is not safe for concurrent use. An operation for which its budget does not suffice does not return:
+// it panics, and [Space.Do] makes that the error ErrTooComplex.
 type Space struct {
 	nodes    []node
 	index    []uint32 // open addressing: node number + 1
@@ -48,7 +37,8 @@ type Space struct {
 	budget   int
 	steps    int
 	maxSteps int
-	err      error
+	spent    *spentError // once the budget was exceeded
+	doors    int         // calls of Do that have not returned
 }
 
 type iteEntry struct{ f, g, h, r Node }
@@ -66,17 +56,8 @@ func NewSpace(budget int) *Space {
 	return s
 }
 
-// Err is nil, or ErrTooComplex once the budget is spent.
-func (s *Space) Err() error { return s.err }
-
 // Len is the number of nodes held.
 func (s *Space) Len() int { return len(s.nodes) }
-
-func (s *Space) exhaust(what string) {
-	if s.err == nil {
-		s.err = fmt.Errorf("%w within %d %s", ErrTooComplex, s.budget, what)
-	}
-}
 
 // Action is the function that always answers a, in canonical form.
 func (s *Space) Action(a bpf.Action) Node { return s.value(uint32(a.Canonical())) }
@@ -132,9 +113,8 @@ func (s *Space) mk(level uint32, lo, hi Node) Node {
 		}
 		i = (i + 1) & mask
 	}
-	if s.err != nil || len(s.nodes) >= s.budget {
-		s.exhaust("nodes")
-		return False
+	if len(s.nodes) >= s.budget {
+		s.exceed("nodes")
 	}
 	s.nodes = append(s.nodes, node{level, lo, hi})
 	s.index[i] = uint32(len(s.nodes))
@@ -171,15 +151,6 @@ func (s *Space) resize(size int) {
 	}
 }
 
-// step counts one unit of work and says whether there is budget left.
-func (s *Space) step() bool {
-	s.steps++
-	if s.steps > s.maxSteps {
-		s.exhaust("nodes' worth of work")
-	}
-	return s.err == nil
-}
-
 // If is then where cond holds and otherwise els. cond must be a condition.
 func (s *Space) If(cond, then, els Node) Node {
 	switch {
@@ -188,9 +159,7 @@ func (s *Space) If(cond, then, els Node) Node {
 	case cond == False:
 		return els
 	}
-	if !s.step() {
-		return False
-	}
+	s.charge(operate)
 	level := s.nodes[cond].level
 	e := &s.cache[hash3(uint32(cond), uint32(then), uint32(els))&uint32(len(s.cache)-1)]
 	if e.f == cond && e.g == then && e.h == els { // an empty entry has g == h
@@ -203,10 +172,8 @@ func (s *Space) If(cond, then, els Node) Node {
 	lo := s.If(c0, t0, e0)
 	hi := s.If(c1, t1, e1)
 	r := s.mk(level, lo, hi)
-	if s.err == nil {
-		// The tables may have grown meanwhile: find the entry anew.
-		s.cache[hash3(uint32(cond), uint32(then), uint32(els))&uint32(len(s.cache)-1)] = iteEntry{cond, then, els, r}
-	}
+	// The tables may have grown meanwhile: find the entry anew.
+	s.cache[hash3(uint32(cond), uint32(then), uint32(els))&uint32(len(s.cache)-1)] = iteEntry{cond, then, els, r}
 	return r
 }
 

@@ -9,18 +9,21 @@ import (
 // OfStack is the meaning of several filters on one task, the oldest first. The kernel runs them all and takes the smallest
 // action as a signed number; of equals it takes the newest filter's data (kernel/seccomp.c, seccomp_run_filters).
 // No filters at all allow everything.
-func (s *Space) OfStack(programs []bpf.Program, order binary.ByteOrder) (Verdict, error) {
-	r := s.value(uint32(bpf.Allow))
-	for i := len(programs) - 1; i >= 0; i-- {
-		// Values are kept as they are until the end: an unknown action has its own rank before it kills.
-		older, err := s.lift(programs[i], order, func(a bpf.Action) uint32 { return uint32(a) })
-		if err != nil {
-			return Verdict{}, err
+func (s *Space) OfStack(programs []bpf.Program, order binary.ByteOrder) (v Verdict, err error) {
+	err = s.Do(func() error {
+		r := s.value(uint32(bpf.Allow))
+		for i := len(programs) - 1; i >= 0; i-- {
+			// Values are kept as they are until the end: an unknown action has its own rank before it kills.
+			older, err := s.lift(programs[i], order, func(a bpf.Action) uint32 { return uint32(a) })
+			if err != nil {
+				return err
+			}
+			r = s.combine(r, older, map[[2]Node]Node{})
 		}
-		r = s.combine(r, older, map[[2]Node]Node{})
-	}
-	n := s.mapValues(r, map[Node]Node{})
-	return Verdict{s, n}, s.err
+		v = Verdict{s, s.mapValues(r, map[Node]Node{})}
+		return nil
+	})
+	return v, err
 }
 
 // Stack is the meaning of two verdicts on one task, the newer one installed after the older one. Verdicts know only canonical
@@ -66,9 +69,7 @@ func (s *Space) apply(a, b Node, memo map[[2]Node]Node, second func(x, y bpf.Act
 	if r, ok := memo[key]; ok {
 		return r
 	}
-	if !s.step() {
-		return False
-	}
+	s.charge(operate)
 	a0, a1 := s.cofactors(a, level)
 	b0, b1 := s.cofactors(b, level)
 	lo := s.apply(a0, b0, memo, second)
@@ -84,9 +85,7 @@ func (s *Space) mapValues(n Node, memo map[Node]Node) Node {
 	if r, ok := memo[n]; ok {
 		return r
 	}
-	if !s.step() {
-		return False
-	}
+	s.charge(operate)
 	d := s.nodes[n]
 	lo := s.mapValues(d.lo, memo)
 	r := s.mk(d.level, lo, s.mapValues(d.hi, memo))

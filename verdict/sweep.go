@@ -79,9 +79,6 @@ func (l *lifter) sweep(st state) (n Node, ok bool) {
 		n := l.run(to)
 		groups[n] = append(groups[n], leaf.values...)
 	}
-	if l.err != nil {
-		return False, true
-	}
 	return l.join(p, groups), true
 }
 
@@ -110,7 +107,7 @@ func (l *lifter) leaves(pc int, last uint32) []leaf {
 			continue
 		}
 		l.arrive[pc] = nil
-		l.step()
+		l.charge(1 + len(values)/perStep)
 		in := l.p[pc]
 		next := pc + 1
 		switch {

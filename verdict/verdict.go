@@ -2,6 +2,7 @@ package verdict
 
 import (
 	"iter"
+	"slices"
 
 	"monban/bpf"
 )
@@ -47,6 +48,7 @@ func (v Verdict) Constant() (bpf.Action, bool) {
 // Restrict is what is left of v when w has the given value.
 func (v Verdict) Restrict(w Word, value uint32) Verdict {
 	s := v.space
+	s.charge(1)
 	first, last := uint32(w)*32, uint32(w)*32+31
 	n := v.node
 	for l := s.level(n); first <= l && l <= last; l = s.level(n) {
@@ -65,6 +67,7 @@ func (v Verdict) Restrict(w Word, value uint32) Verdict {
 		if s.level(n) > last {
 			return n
 		}
+		s.charge(visit)
 		d := s.nodes[n]
 		if d.level >= first {
 			if value>>(31-d.level%32)&1 == 1 {
@@ -89,7 +92,8 @@ type Span struct {
 }
 
 // Spans yields, in ascending order, the maximal ranges of w's values that v treats alike. v must not depend on a word before w:
-// restrict those first. A verdict that tests low bits can have up to 2^32 spans; stop where you had enough.
+// restrict those first. A verdict that tests low bits can have up to 2^32 spans, which no budget suffices for: stop where you had
+// enough.
 func (v Verdict) Spans(w Word) iter.Seq[Span] {
 	return func(yield func(Span) bool) {
 		s := v.space
@@ -98,6 +102,7 @@ func (v Verdict) Spans(w Word) iter.Seq[Span] {
 		started := false
 		var walk func(n Node, level, lo uint32) bool
 		walk = func(n Node, level, lo uint32) bool {
+			s.charge(1)
 			l := s.level(n)
 			if l >= end {
 				hi := lo + uint32(uint64(1)<<(end-level)-1)
@@ -124,6 +129,52 @@ func (v Verdict) Spans(w Word) iter.Seq[Span] {
 	}
 }
 
+// SpansUpTo lists the spans of w; ok is false where there are more than limit. Finding that out takes no longer than going through the
+// diagram, however many there are.
+func (v Verdict) SpansUpTo(w Word, limit int) (spans []Span, ok bool) {
+	if v.spanCount(w) > uint64(limit) {
+		return nil, false
+	}
+	return slices.Collect(v.Spans(w)), true
+}
+
+// spanCount is how many spans w has.
+func (v Verdict) spanCount(w Word) uint64 {
+	s, end := v.space, uint32(w)*32+32
+	type run struct {
+		n           uint64
+		first, last Node
+	}
+	join := func(lo, hi run) run {
+		n := lo.n + hi.n
+		if lo.last == hi.first {
+			n--
+		}
+		return run{n, lo.first, hi.last}
+	}
+	memo := map[Node]run{}
+	// What a node's spans are where the bits from level up to the one that it tests do not matter.
+	var walk func(n Node, level uint32) run
+	walk = func(n Node, level uint32) run {
+		if s.level(n) >= end {
+			return run{1, n, n}
+		}
+		r, known := memo[n]
+		if !known {
+			s.charge(visit)
+			d := s.nodes[n]
+			lo := walk(d.lo, d.level+1)
+			r = join(lo, walk(d.hi, d.level+1))
+			memo[n] = r
+		}
+		for range s.level(n) - level {
+			r = join(r, r)
+		}
+		return r
+	}
+	return walk(v.node, end-32).n
+}
+
 // Support says which bits of w the verdict looks at.
 func (v Verdict) Support(w Word) uint32 {
 	var mask uint32
@@ -146,6 +197,7 @@ func (v Verdict) First() (w Word, ok bool) {
 // Top splits the verdict by the first bit that it looks at: its word, its mask, and what is left where it is 0 and 1.
 // The verdict must not be constant.
 func (v Verdict) Top() (w Word, bit uint32, zero, one Verdict) {
+	v.space.charge(1)
 	d := v.space.nodes[v.node]
 	return Word(d.level / 32), 1 << (31 - d.level%32), Verdict{v.space, d.lo}, Verdict{v.space, d.hi}
 }
@@ -185,6 +237,7 @@ func (s *Space) reachable(root Node) iter.Seq[Node] {
 			if n.isTerminal() {
 				continue
 			}
+			s.charge(visit)
 			for _, m := range [...]Node{s.nodes[n].hi, s.nodes[n].lo} {
 				if !seen[m] {
 					seen[m] = true

@@ -135,6 +135,7 @@ func (s *Space) In(f Field, ranges [][2]uint64) Node { return s.in(f, f.Bits, 0,
 // in decides the lowest n bits of f, where the bits above are those of base.
 func (s *Space) in(f Field, n int, base uint64, ranges [][2]uint64) Node {
 	last := base + (uint64(1)<<n - 1)
+	s.charge(1 + len(ranges)/perStep)
 	for len(ranges) > 0 && ranges[0][1] < base {
 		ranges = ranges[1:]
 	}
@@ -197,6 +198,7 @@ func (s *Space) Patch(w Word, cases []Case, base Node) Node {
 
 // patch goes by the bits in mask only: the cases are ranges of the word under it, and base does not depend on the others.
 func (s *Space) patch(level, mask, lo, hi uint32, cases []Case, base Node) Node {
+	s.charge(1 + len(cases)/perStep)
 	for len(cases) > 0 && cases[0].Hi < lo {
 		cases = cases[1:]
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -201,6 +202,14 @@ func (d *desk) reading(a abi.Arch) (reading, error) {
 }
 
 func (d *desk) one(r reading, c policy.Call) (answer, error) {
+	a, err := verdict.Exact(r.verdict.Space(), func() (answer, error) { return d.answer(r, c) })
+	if errors.Is(err, verdict.ErrTooComplex) {
+		err = tooComplex(r.gate, err)
+	}
+	return a, err
+}
+
+func (d *desk) answer(r reading, c policy.Call) (answer, error) {
 	g := r.gate
 	a := answer{Arch: c.Arch.String(), Call: c.String(), Action: "depends"}
 	asked, err := c.Ask(r.verdict)
@@ -210,8 +219,14 @@ func (d *desk) one(r reading, c policy.Call) (answer, error) {
 	if len(c.Among) == 0 {
 		a.UpperHalf = upperHalf(r.verdict, c, asked.Left())
 	}
-	actions := asked.Actions()
-	example, _ := asked.Example(func(do bpf.Action) bool { return do == actions[0] })
+	actions, err := asked.Actions()
+	if err != nil {
+		return a, err
+	}
+	example, _, err := asked.Example(func(do bpf.Action) bool { return do == actions[0] })
+	if err != nil {
+		return a, err
+	}
 	if d.trace {
 		if a.Trace, err = traced(r, &example); err != nil {
 			return a, err

@@ -47,7 +47,11 @@ func traced(r reading, d *bpf.Data) ([]steps, error) {
 		s := steps{Length: len(p)}
 		do := p.Trace(d, order, func(pc int) { s.Instructions = append(s.Instructions, text[pc]) })
 		s.Returns = do.String()
-		for _, a := range archsOf(r.gate, r.verdict) {
+		archs, err := archsOf(r.gate, r.verdict)
+		if err != nil {
+			return nil, err
+		}
+		for _, a := range archs {
 			if a.Token() == d.Arch {
 				s.Returns = policy.ActionOn(a, do).String()
 				break

@@ -57,7 +57,8 @@ all are installed, in the order of their names: .1, .2 … is added to the file'
 			understood := time.Since(begin)
 			programs, err := o.Programs(v, order)
 			switch {
-			case g.Programs != nil && (errors.Is(err, compile.ErrTooLong) || err == nil && longer(programs, g.Programs, o.Goal)):
+			case g.Programs != nil && (errors.Is(err, compile.ErrTooLong) || errors.Is(err, verdict.ErrTooComplex) ||
+				err == nil && longer(programs, g.Programs, o.Goal)):
 				programs = g.Programs // they are what v was made from
 			case err != nil:
 				return exit{exitUsage, fmt.Errorf("%s: %w", g.Name, err)}
@@ -80,7 +81,14 @@ all are installed, in the order of their names: .1, .2 … is added to the file'
 			if !stats {
 				return nil
 			}
-			s := o.Measure(programs, v, archsOf(g, v), order)
+			archs, err := archsOf(g, v)
+			if err != nil {
+				return err
+			}
+			s, err := o.Measure(programs, v, archs, order)
+			if err != nil {
+				return tooComplex(g, err)
+			}
 			w := cmd.OutOrStdout()
 			if asJSON {
 				j := statsJSON{s.Length, s.Longest, s.Mean, s.MeanCached, s.MeanUncached, s.Uncached, s.Allowed, s.Cacheable,

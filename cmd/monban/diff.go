@@ -49,10 +49,16 @@ With --subset, status 0 is a proof that A lets nothing pass that B doesn't; othe
 				}
 			}
 			d := comparison{a: args[0], b: args[1], subset: subset, holds: v[0] == v[1]}
-			if subset {
-				d.classes, d.holds = beyond(v[0], v[1], archs)
-			} else {
-				d.classes = inspect.Diff(v[0], v[1], archs)
+			err := space.Do(func() (err error) {
+				if subset {
+					d.classes, d.holds, err = beyond(v[0], v[1], archs)
+				} else {
+					d.classes, err = inspect.Diff(v[0], v[1], archs)
+				}
+				return err
+			})
+			if err != nil {
+				return exit{exitUsage, fmt.Errorf("the difference of %s and %s is %w", args[0], args[1], err)}
 			}
 			w := cmd.OutOrStdout()
 			if asJSON {
@@ -75,13 +81,14 @@ With --subset, status 0 is a proof that A lets nothing pass that B doesn't; othe
 }
 
 // beyond is what a lets pass, or leaves to a supervisor, and b doesn't.
-func beyond(a, b verdict.Verdict, archs []abi.Arch) (out []inspect.Class, none bool) {
-	for _, c := range inspect.Diff(b, a, archs) {
+func beyond(a, b verdict.Verdict, archs []abi.Arch) (out []inspect.Class, none bool, err error) {
+	all, err := inspect.Diff(b, a, archs)
+	for _, c := range all {
 		if c.Change == inspect.NewlyAllowed || c.Change == inspect.NewlySupervised {
 			out = append(out, c)
 		}
 	}
-	return out, len(out) == 0
+	return out, len(out) == 0, err
 }
 
 // A comparison is what diff found.

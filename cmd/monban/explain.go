@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"monban/abi"
+	"monban/bpf"
 	"monban/format"
 	"monban/inspect"
 	"monban/lint"
@@ -41,9 +42,13 @@ policy language; that text is a gate itself, and is proven to mean the same. BPF
 				return err
 			}
 			w := cmd.OutOrStdout()
-			switch {
-			case call != "":
+			if call != "" {
 				return e.story(w, call, asJSON)
+			}
+			if err := e.survey(); err != nil {
+				return err
+			}
+			switch {
 			case html != "":
 				return e.page(html)
 			case asJSON:
@@ -77,6 +82,12 @@ type explained struct {
 	wordless error          // why there are none
 	notes    []string       // what the policy cannot say and the gate does
 	findings []lint.Finding
+
+	// What survey finds, of each architecture.
+	summaries map[abi.Arch]*inspect.Summary
+	container map[abi.Arch]*inspect.Against // nil where there is no default of Docker's
+	elsewhere string                        // the answer to other architectures' calls, "" where they are not told apart
+	other     bpf.Action                    // the same as a number
 }
 
 func explain(g *format.Gate) (*explained, error) {
@@ -84,22 +95,80 @@ func explain(g *format.Gate) (*explained, error) {
 	if err != nil {
 		return nil, err
 	}
-	e := &explained{gate: g, verdict: v, archs: archsOf(g, v)}
-	e.policy, e.notes, err = policy.FromVerdict(g.Name, v, e.archs[0], g.Policy)
+	e, err := verdict.Exact(v.Space(), func() (*explained, error) { return explainMeaning(g, v, policy.FromVerdict) })
+	if !errors.Is(err, verdict.ErrTooComplex) {
+		return e, err
+	}
+	// Without words there is more room for the rest.
+	if v, err = meaning(g, verdict.NewSpace(verdict.DefaultBudget)); err != nil {
+		return nil, err
+	}
+	return explainMeaning(g, v, func(string, verdict.Verdict, abi.Arch, *policy.Policy) (*policy.Policy, []string, error) {
+		return nil, nil, fmt.Errorf("%w: writing it down is %w", policy.ErrNotPolicy, verdict.ErrTooComplex)
+	})
+}
+
+// explainMeaning explains a gate's meaning; inWords writes it down.
+func explainMeaning(g *format.Gate, v verdict.Verdict,
+	inWords func(string, verdict.Verdict, abi.Arch, *policy.Policy) (*policy.Policy, []string, error)) (*explained, error) {
+	archs, err := archsOf(g, v)
+	if err != nil {
+		return nil, err
+	}
+	e := &explained{gate: g, verdict: v, archs: archs}
+	e.policy, e.notes, err = inWords(g.Name, v, e.archs[0], g.Policy)
 	switch {
 	case errors.Is(err, policy.ErrNotPolicy) && g.Policy != nil:
 		e.policy, e.notes = g.Policy, nil // its own words say what a decompiler cannot
 	case errors.Is(err, policy.ErrNotPolicy):
 		e.policy, e.wordless = nil, err
 	case err != nil:
-		return nil, exit{exitUsage, err}
+		return nil, tooComplex(g, err)
 	}
 	if e.policy != nil {
 		e.archs = e.policy.Archs
 	}
-	e.findings = worthSaying(findings(g, v, e.archs))
-	return e, nil
+	found, err := findings(g, v, e.archs)
+	e.findings = worthSaying(found)
+	return e, err
 }
+
+// survey finds what the calls get, before anything is printed.
+func (e *explained) survey() error {
+	e.summaries, e.container = map[abi.Arch]*inspect.Summary{}, map[abi.Arch]*inspect.Against{}
+	return tooComplex(e.gate, e.verdict.Space().Do(func() error {
+		for _, a := range e.archs {
+			var err error
+			if e.summaries[a], err = inspect.Summarise(e.verdict, a); err != nil {
+				return err
+			}
+			if e.container[a], err = e.compare(a); err != nil {
+				return err
+			}
+		}
+		do, ok, err := inspect.Elsewhere(e.verdict)
+		if ok {
+			e.other, e.elsewhere = do, policy.ActionOn(e.archs[0], do).String()
+		}
+		return err
+	}))
+}
+
+// compare compares with Docker's default, the gate that most people know; nil where there is none for the architecture.
+func (e *explained) compare(a abi.Arch) (*inspect.Against, error) {
+	p, err := policy.LoadPreset(wellKnown, policy.Options{Archs: []abi.Arch{a}, Native: &a})
+	if err != nil {
+		return nil, nil
+	}
+	theirs, err := p.Verdict(e.verdict.Space())
+	if err != nil {
+		return nil, err
+	}
+	c, err := inspect.Compare(e.verdict, theirs, a)
+	return &c, err
+}
+
+const wellKnown = "@container"
 
 // title is the first line: what was read.
 func (e *explained) title() string {
@@ -126,7 +195,7 @@ func (e *explained) full(w io.Writer) error {
 	line := func(text string) { fmt.Fprintln(w, wrap("# "+text, next)) }
 	line(e.title())
 	for _, a := range e.archs {
-		line(a.String() + ": " + counted(inspect.Summarise(e.verdict, a)))
+		line(a.String() + ": " + counted(e.summaries[a]))
 	}
 	for _, n := range e.notes {
 		line("note: " + n)

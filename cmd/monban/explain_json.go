@@ -70,11 +70,9 @@ func (e *explained) object() any {
 	} else {
 		out.Notes = append(out.Notes, e.wordless.Error())
 	}
-	if do, ok := inspect.Elsewhere(e.verdict); ok {
-		out.BadArch = policy.ActionOn(e.archs[0], do).String()
-	}
+	out.BadArch = e.elsewhere
 	for _, a := range e.archs {
-		s := inspect.Summarise(e.verdict, a)
+		s := e.summaries[a]
 		o := archObject{Arch: a.String(), Actions: map[string]int{}, Conditional: []string{}, Total: len(s.Calls)}
 		for _, c := range s.Calls {
 			k := callObject{Name: c.Name, Number: c.Number, Purpose: c.Purpose}
@@ -85,7 +83,7 @@ func (e *explained) object() any {
 			}
 			o.Calls = append(o.Calls, k)
 		}
-		if c, err := e.container(a); err == nil {
+		if c := e.container[a]; c != nil {
 			o.Against = againstObject{c.Equal, partlyObjects(c.More), partlyObjects(c.Fewer)}
 		}
 		out.Archs = append(out.Archs, o)

@@ -16,7 +16,7 @@ import (
 // screen says in one screen what the gate means: dangers first, then conditions, then all calls by what they are for. The details are
 // those of the first architecture; of the others, what differs.
 func (e *explained) screen(w io.Writer) {
-	first := inspect.Summarise(e.verdict, e.archs[0])
+	first := e.summaries[e.archs[0]]
 	fmt.Fprintln(w, styled(w, bold, e.title()))
 	e.totals(w, first)
 	e.dangers(w)
@@ -25,7 +25,7 @@ func (e *explained) screen(w io.Writer) {
 		answers(w, first, g)
 	}
 	for _, a := range e.archs[1:] {
-		e.elsewhere(w, first, a)
+		e.onOther(w, first, a)
 	}
 	e.against(w, first.Arch)
 	fmt.Fprintln(w)
@@ -44,19 +44,15 @@ func (e *explained) totals(w io.Writer, first *inspect.Summary) {
 			fmt.Fprintf(w, "  … and %s\n", plural(len(e.archs)-most, "more architecture"))
 			break
 		}
-		s := first
-		if i > 0 {
-			s = inspect.Summarise(e.verdict, a)
-		}
-		fmt.Fprintf(w, "  %-*s  %s\n", column, a, counted(s))
+		fmt.Fprintf(w, "  %-*s  %s\n", column, a, counted(e.summaries[a]))
 	}
 	var unknown []string
 	for _, do := range first.Unknown {
 		unknown = append(unknown, inWords(first.Arch, do))
 	}
 	fmt.Fprintln(w, wrap("  numbers that no call has: "+strings.Join(unknown, ", or "), "    "))
-	if do, ok := inspect.Elsewhere(e.verdict); ok {
-		fmt.Fprintln(w, wrap("  other architectures: "+inWords(first.Arch, do), "    "))
+	if e.elsewhere != "" {
+		fmt.Fprintln(w, wrap("  other architectures: "+inWords(first.Arch, e.other), "    "))
 	}
 	for _, n := range e.notes {
 		fmt.Fprintln(w, wrap("  note: "+n, "    "))
@@ -182,9 +178,9 @@ func fitting(names []string, room int) string {
 
 func heading(w io.Writer, text string) { fmt.Fprintf(w, "\n%s\n", text) }
 
-// elsewhere says what is different on another architecture.
-func (e *explained) elsewhere(w io.Writer, first *inspect.Summary, a abi.Arch) {
-	s := inspect.Summarise(e.verdict, a)
+// onOther says what is different on another architecture.
+func (e *explained) onOther(w io.Writer, first *inspect.Summary, a abi.Arch) {
+	s := e.summaries[a]
 	always, sometimes := s.Passing()
 	if always+sometimes == 0 {
 		return // the totals have said it
@@ -218,24 +214,9 @@ func pluralAre(n int, what string) string {
 	return plural(n, what) + " are"
 }
 
-// container compares with Docker's default, the gate that most people know. The error says that there is none for the architecture.
-func (e *explained) container(a abi.Arch) (inspect.Against, error) {
-	p, err := policy.LoadPreset(wellKnown, policy.Options{Archs: []abi.Arch{a}, Native: &a})
-	if err != nil {
-		return inspect.Against{}, err
-	}
-	theirs, err := p.Verdict(e.verdict.Space())
-	if err != nil {
-		return inspect.Against{}, err
-	}
-	return inspect.Compare(e.verdict, theirs, a), nil
-}
-
-const wellKnown = "@container"
-
 func (e *explained) against(w io.Writer, a abi.Arch) {
-	c, err := e.container(a)
-	if err != nil {
+	c := e.container[a]
+	if c == nil {
 		return
 	}
 	start := fmt.Sprintf("compared with %s on %s: ", wellKnown, a)
@@ -283,7 +264,10 @@ func (e *explained) story(w io.Writer, call string, asJSON bool) error {
 		}
 		return exit{exitUsage, err}
 	}
-	stories := inspect.Tell(e.verdict, call, e.archs, e.gate.Policy)
+	stories, err := inspect.Tell(e.verdict, call, e.archs, e.gate.Policy)
+	if err != nil {
+		return tooComplex(e.gate, err)
+	}
 	if asJSON {
 		return printJSON(w, "explain-syscall/1", storyObject(call, stories))
 	}

@@ -191,24 +191,32 @@ func stacked(name string, refs []string, o format.Options) (*format.Gate, error)
 // meaning is a gate's verdict in a space.
 func meaning(g *format.Gate, s *verdict.Space) (verdict.Verdict, error) {
 	v, err := g.Verdict(s)
-	if errors.Is(err, verdict.ErrTooComplex) && g.Policy == nil {
-		err = fmt.Errorf("%w (monban disasm still shows it instruction by instruction)", err)
+	return v, tooComplex(g, err)
+}
+
+// tooComplex says which gate's meaning an error is about, and what there is to see of it all the same.
+func tooComplex(g *format.Gate, err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, verdict.ErrTooComplex) && g.Policy == nil:
+		err = fmt.Errorf("%s: the meaning of this filter is %w (monban disasm still shows it instruction by instruction)", g.Name, err)
+	case errors.Is(err, verdict.ErrTooComplex):
+		err = fmt.Errorf("%s: what this gate means is %w", g.Name, err)
 	}
-	if err != nil {
-		return v, exit{exitUsage, err}
-	}
-	return v, nil
+	return exit{exitUsage, err}
 }
 
 // archsOf are the architectures to speak of: the policy's, or those that a filter tells apart.
-func archsOf(g *format.Gate, v verdict.Verdict) []abi.Arch {
+func archsOf(g *format.Gate, v verdict.Verdict) ([]abi.Arch, error) {
 	if g.Policy != nil {
-		return g.Policy.Archs
+		return g.Policy.Archs, nil
 	}
-	if archs := policy.ArchsOf(v, format.NativeFor(g.Order)); len(archs) > 0 {
-		return archs
+	archs, err := policy.ArchsOf(v, format.NativeFor(g.Order))
+	if err == nil && len(archs) == 0 {
+		archs = []abi.Arch{format.NativeFor(g.Order)}
 	}
-	return []abi.Arch{format.NativeFor(g.Order)}
+	return archs, tooComplex(g, err)
 }
 
 func archNames(archs []abi.Arch) string {

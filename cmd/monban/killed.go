@@ -85,8 +85,8 @@ func explainUnnamed(c *sandbox.Command, st *stack) {
 	dead := styled(os.Stderr, red, "killed")
 	switch {
 	case st == nil:
-	case !killers(st.all, st.native):
-		foreign := slices.DeleteFunc(st.native.Family(), func(a abi.Arch) bool { return !killers(st.all, a) })
+	case !mayKill(st.all, st.native):
+		foreign := slices.DeleteFunc(st.native.Family(), func(a abi.Arch) bool { return !mayKill(st.all, a) })
 		if len(foreign) == 0 {
 			say("%s: by SIGSYS, but no gate given here kills a call: it was a sandbox around monban, or the program itself", dead)
 			return
@@ -94,7 +94,7 @@ func explainUnnamed(c *sandbox.Command, st *stack) {
 		say("%s: by SIGSYS; no call of %s is killed here, so it was one of %s (a 32-bit program?), or another sandbox's doing",
 			dead, st.native, strings.ReplaceAll(archNames(foreign), ", ", " or "))
 		for i, v := range st.verdicts {
-			if killers(v, foreign[0]) {
+			if mayKill(v, foreign[0]) {
 				say("%s", addArch(st.gates[i], foreign[0]))
 			}
 		}
@@ -179,9 +179,19 @@ func archOfCall(d *bpf.Data, native abi.Arch) abi.Arch {
 
 func passes(a bpf.Action) bool { return a.Kind() == bpf.Allow || a.Kind() == bpf.Log }
 
+// mayKill is killers where what is too complex to say may as well be.
+func mayKill(v verdict.Verdict, a abi.Arch) bool {
+	kills, err := killers(v, a)
+	return kills || err != nil
+}
+
 // killers says whether a verdict can end a program of an architecture with a signal. x86_64 and x32 share a token: each has
 // its own range of numbers.
-func killers(v verdict.Verdict, a abi.Arch) bool {
+func killers(v verdict.Verdict, a abi.Arch) (bool, error) {
+	return verdict.Exact(v.Space(), func() (bool, error) { return killersOf(v, a), nil })
+}
+
+func killersOf(v verdict.Verdict, a abi.Arch) bool {
 	v = v.Restrict(verdict.Arch, a.Token())
 	space := v.Space()
 	low, allow := space.Compare(verdict.Single(verdict.Nr), verdict.LT, false, abi.X32Bit), space.Action(bpf.Allow)

@@ -21,7 +21,11 @@ type earlierGate struct {
 }
 
 func newEarlierGate(g *format.Gate, ref string, v verdict.Verdict, name string, native abi.Arch) (*earlierGate, error) {
-	e := &earlierGate{Gate: g, means: v, archs: archsOf(g, v), text: string(g.Source)}
+	archs, err := archsOf(g, v)
+	if err != nil {
+		return nil, err
+	}
+	e := &earlierGate{Gate: g, means: v, archs: archs, text: string(g.Source)}
 	if g.Format.Name == "gate" && !g.Preset {
 		if _, err := loadable(name, e.text, native); err == nil {
 			return e, nil
@@ -41,8 +45,12 @@ func (e *earlierGate) flatten(ref string, native abi.Arch) error {
 
 // and is its text with what it lacks before it.
 func (e *earlierGate) and(rec *record.Recording, o record.Options) (string, error) {
+	s, err := inspect.Summarise(e.means, o.Native)
+	if err != nil {
+		return "", tooComplex(e.Gate, err)
+	}
 	passing := map[string]bool{}
-	for _, c := range inspect.Summarise(e.means, o.Native).Calls {
+	for _, c := range s.Calls {
 		passing[c.Name] = c.Passes() == inspect.Always
 	}
 	var extra []record.Extra
@@ -53,7 +61,10 @@ func (e *earlierGate) and(rec *record.Recording, o record.Options) (string, erro
 		}
 	}
 	o.Extra = extra
-	lacking := rec.Lacking(e.means)
+	lacking, err := rec.Lacking(e.means)
+	if err != nil {
+		return "", tooComplex(e.Gate, err)
+	}
 	if lacking.Kinds() == 0 && len(extra) == 0 {
 		return e.text, nil
 	}

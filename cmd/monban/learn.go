@@ -233,7 +233,11 @@ func learntText(rec *record.Recording, r *scan.Result, o record.Options, program
 		return "", err
 	}
 	settled := map[string]bool{"clone3": true} // answered so that libc takes clone
-	for _, call := range inspect.Summarise(v, r.Arch).Calls {
+	s, err := inspect.Summarise(v, r.Arch)
+	if err != nil {
+		return "", err
+	}
+	for _, call := range s.Calls {
 		settled[call.Name] = settled[call.Name] || call.Passes() == inspect.Always
 	}
 	var unseen []string

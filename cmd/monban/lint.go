@@ -132,7 +132,14 @@ func lintGate(flags *gateFlags, ref string, ignores []lint.Ignore, least lint.Se
 	if err != nil {
 		return linted{}, err
 	}
-	found := findings(g, v, archsOf(g, v))
+	archs, err := archsOf(g, v)
+	if err != nil {
+		return linted{}, err
+	}
+	found, err := findings(g, v, archs)
+	if err != nil {
+		return linted{}, err
+	}
 	comments, err := ignoreComments(g, found)
 	if err != nil {
 		return linted{}, exit{exitUsage, err}
@@ -156,12 +163,13 @@ func lintGate(flags *gateFlags, ref string, ignores []lint.Ignore, least lint.Se
 }
 
 // findings are all that the catalogue has to say about a gate.
-func findings(g *format.Gate, v verdict.Verdict, archs []abi.Arch) []lint.Finding {
+func findings(g *format.Gate, v verdict.Verdict, archs []abi.Arch) ([]lint.Finding, error) {
 	in := lint.Gate{Verdict: v, Archs: archs, Policy: g.Policy}
 	if g.Parsed != nil {
 		in.Repeated, in.Unknown = g.Parsed.Repeated, g.Parsed.Unknown
 	}
-	return lint.Find(in)
+	found, err := lint.Find(in)
+	return found, tooComplex(g, err)
 }
 
 // worthSaying leaves out what only lint is asked for.

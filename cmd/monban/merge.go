@@ -64,7 +64,11 @@ Numbers that no call has and other architectures are merged in the same way.`,
 					return err
 				}
 				if n == 0 {
-					native = archsOf(g, v)[0]
+					archs, err := archsOf(g, v)
+					if err != nil {
+						return err
+					}
+					native = archs[0]
 				}
 				meanings = append(meanings, v)
 			}
@@ -83,7 +87,11 @@ Numbers that no call has and other architectures are merged in the same way.`,
 			if asJSON {
 				return printJSON(cmd.OutOrStdout(), "merge/1", map[string]any{"how": ways[i], "gates": args, "policy": p.String()})
 			}
-			text := wrap("# the "+printable(name), "#   ") + "\n" + origins(args, meanings, p.Archs) + "\n" + p.String()
+			from, err := origins(args, meanings, p.Archs)
+			if err != nil {
+				return exit{exitUsage, fmt.Errorf("%s: %w", name, err)}
+			}
+			text := wrap("# the "+printable(name), "#   ") + "\n" + from + "\n" + p.String()
 			if out != "" && out != "-" {
 				return usage(writeFile(out, []byte(text)))
 			}
@@ -103,7 +111,11 @@ Numbers that no call has and other architectures are merged in the same way.`,
 
 // origins says which calls only some of the gates let pass, and which ones they let pass differently: of recordings, which run a call
 // came from.
-func origins(names []string, meanings []verdict.Verdict, archs []abi.Arch) string {
+func origins(names []string, meanings []verdict.Verdict, archs []abi.Arch) (string, error) {
+	return verdict.Exact(meanings[0].Space(), func() (string, error) { return originsOf(names, meanings, archs) })
+}
+
+func originsOf(names []string, meanings []verdict.Verdict, archs []abi.Arch) (string, error) {
 	var b strings.Builder
 	for _, a := range archs {
 		on := ""
@@ -112,7 +124,11 @@ func origins(names []string, meanings []verdict.Verdict, archs []abi.Arch) strin
 		}
 		passing := map[string][]string{} // by call, the gates
 		for i, v := range meanings {
-			for _, c := range inspect.Summarise(v, a).Calls {
+			s, err := inspect.Summarise(v, a)
+			if err != nil {
+				return "", err
+			}
+			for _, c := range s.Calls {
 				if c.Passes() != inspect.Never {
 					passing[c.Name] = append(passing[c.Name], names[i])
 				}
@@ -141,7 +157,7 @@ func origins(names []string, meanings []verdict.Verdict, archs []abi.Arch) strin
 			fmt.Fprintln(&b, wrap(fmt.Sprintf("# %spasses at all of them, but not alike: %s", on, strings.Join(differ, " ")), "#   "))
 		}
 	}
-	return b.String()
+	return b.String(), nil
 }
 
 // usage gives an error the status of bad input.

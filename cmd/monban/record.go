@@ -94,7 +94,15 @@ fails or is interrupted. Without -o it goes to standard output after the program
 						return exit{exitUsage, err}
 					}
 				}
-				if learn.backend == "" && !attach.given && record.LooksElsewhere(v, archsOf(g, v)) {
+				archs, err := archsOf(g, v)
+				if err != nil {
+					return err
+				}
+				elsewhere, err := record.LooksElsewhere(v, archs)
+				if err != nil {
+					return tooComplex(g, err)
+				}
+				if elsewhere && learn.backend == "" && !attach.given {
 					learn.backend = "ptrace" // it sees each call with all of its arguments
 				}
 			}

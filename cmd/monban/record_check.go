@@ -43,7 +43,21 @@ type (
 
 // checked holds a run against a gate: what it lacks, and what it allows that the run never made.
 func checked(cmd *cobra.Command, rec *record.Recording, g *format.Gate, v verdict.Verdict, asJSON bool) error {
-	j := checkJSON{Gate: g.Name, Made: rec.Made, Lost: rec.Lost, Lacking: lackingOf(rec, v), Unused: unusedOf(rec, v, archsOf(g, v))}
+	j := checkJSON{Gate: g.Name, Made: rec.Made, Lost: rec.Lost}
+	err := v.Space().Do(func() error {
+		archs, err := archsOf(g, v)
+		if err != nil {
+			return err
+		}
+		if j.Lacking, err = lackingOf(rec, v); err != nil {
+			return err
+		}
+		j.Unused, err = unusedOf(rec, v, archs)
+		return err
+	})
+	if err != nil {
+		return tooComplex(g, err)
+	}
 	j.Allows = len(j.Lacking) == 0
 	var status error
 	if !j.Allows {
@@ -74,9 +88,12 @@ func checked(cmd *cobra.Command, rec *record.Recording, g *format.Gate, v verdic
 	return status
 }
 
-func lackingOf(rec *record.Recording, v verdict.Verdict) []lackingJSON {
+func lackingOf(rec *record.Recording, v verdict.Verdict) ([]lackingJSON, error) {
 	out := []lackingJSON{}
-	lacking := rec.Lacking(v)
+	lacking, err := rec.Lacking(v)
+	if err != nil {
+		return nil, err
+	}
 	for _, a := range lacking.Archs(abi.Native()) {
 		for _, k := range lacking.Keys(a) {
 			c := lacking.Calls[k]
@@ -89,14 +106,18 @@ func lackingOf(rec *record.Recording, v verdict.Verdict) []lackingJSON {
 		nr, _ := a.Number("clone3")
 		out = append(out, lackingJSON{Arch: a.String(), Name: "clone3", Number: nr, Count: lacking.Clone3[a]})
 	}
-	return out
+	return out, nil
 }
 
-func unusedOf(rec *record.Recording, v verdict.Verdict, archs []abi.Arch) []unusedJSON {
+func unusedOf(rec *record.Recording, v verdict.Verdict, archs []abi.Arch) ([]unusedJSON, error) {
 	out := []unusedJSON{}
 	for _, a := range archs {
+		s, err := inspect.Summarise(v, a)
+		if err != nil {
+			return nil, err
+		}
 		var calls []string
-		for _, call := range inspect.Summarise(v, a).Calls {
+		for _, call := range s.Calls {
 			_, made := rec.Calls[record.Key{Arch: a, Nr: call.Number}]
 			if !made && call.Passes() != inspect.Never && !record.AnyRun(call.Name) && (call.Name != "clone3" || rec.Clone3[a] == 0) {
 				calls = append(calls, call.Name)
@@ -106,5 +127,5 @@ func unusedOf(rec *record.Recording, v verdict.Verdict, archs []abi.Arch) []unus
 			out = append(out, unusedJSON{a.String(), calls})
 		}
 	}
-	return out
+	return out, nil
 }

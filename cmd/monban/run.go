@@ -63,7 +63,10 @@ which one, and what would allow it.`,
 					return err
 				}
 				c.Gates, err = st.programs()
-				c.Watch = killers(st.all, st.native)
+				if err != nil {
+					return err
+				}
+				c.Watch, err = killers(st.all, st.native)
 				return err
 			}
 			return start(cmd.Context(), c, func() *stack { return st })
@@ -97,7 +100,7 @@ func (f *gateFlags) readStack(refs []string, native abi.Arch) (*stack, error) {
 	if err != nil {
 		return nil, err
 	}
-	for i, ref := range refs {
+	for _, ref := range refs {
 		g, err := readWith(ref, o) // no notes: standard error is the program's
 		if err != nil {
 			return nil, err
@@ -113,18 +116,27 @@ func (f *gateFlags) readStack(refs []string, native abi.Arch) (*stack, error) {
 		if err != nil {
 			return nil, err
 		}
-		for a := range v.Actions() {
-			if k := a.Kind(); k == bpf.Notify || k == bpf.Trace {
-				return nil, fmt.Errorf("%s says %s for some calls, and run has nobody to answer them: allow or deny those calls", g.Name, a)
-			}
+		if err := space.Do(func() error { return st.add(g, v) }); err != nil {
+			return nil, tooComplex(g, err)
 		}
-		all := st.all
-		if st.all = v; i > 0 {
-			st.all = verdict.Stack(all, v)
-		}
-		st.gates, st.verdicts = append(st.gates, g), append(st.verdicts, v)
 	}
 	return st, nil
+}
+
+// add installs one gate more.
+func (st *stack) add(g *format.Gate, v verdict.Verdict) error {
+	for a := range v.Actions() {
+		if k := a.Kind(); k == bpf.Notify || k == bpf.Trace {
+			return fmt.Errorf("%s says %s for some calls, and run has nobody to answer them: allow or deny those calls", g.Name, a)
+		}
+	}
+	if len(st.gates) == 0 {
+		st.all = v
+	} else {
+		st.all = verdict.Stack(st.all, v)
+	}
+	st.gates, st.verdicts = append(st.gates, g), append(st.verdicts, v)
+	return nil
 }
 
 // programs are proven filters for the whole stack: one, if it fits.

@@ -137,7 +137,11 @@ func proveFile(flags *gateFlags, file string) (testRun, error) {
 			return testRun{}, err
 		}
 	}
-	run.results, err = f.Prove(&expect.Gate{Verdict: v, Archs: archsOf(g, v), Policy: g.Policy})
+	archs, err := archsOf(g, v)
+	if err != nil {
+		return run, err
+	}
+	run.results, err = f.Prove(&expect.Gate{Verdict: v, Archs: archs, Policy: g.Policy})
 	return run, err
 }
 

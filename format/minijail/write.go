@@ -43,7 +43,11 @@ func write(m *codec.Meaning) (*codec.Text, error) {
 	default:
 		return nil, fmt.Errorf("numbers that nobody has get %s, and minijail's default kills, traps, notifies or allows (write unknown kill_process)", byDefault)
 	}
-	for c := range rows.Calls(m.Verdict, a) {
+	calls, err := rows.Calls(m.Verdict, a)
+	if err != nil {
+		return nil, err
+	}
+	for _, c := range calls {
 		list, err := rows.Of(c, byDefault)
 		if err != nil {
 			return nil, err
@@ -83,14 +87,15 @@ func others(v verdict.Verdict, a abi.Arch) (bpf.Action, error) {
 		}
 	}
 	byDefault, found := bpf.Action(0), false
-	for s := range rows.Unnamed(v, a) {
+	err := rows.Unnamed(v, a, func(s verdict.Span) error {
 		do, ok := s.Then.Constant()
 		if !ok || found && do != byDefault {
-			return 0, fmt.Errorf("number %#x on %s has no name and another answer than the numbers below, and minijail has one default (see badarch and unknown)", s.Lo, a)
+			return fmt.Errorf("number %#x on %s has no name and another answer than the numbers below, and minijail has one default (see badarch and unknown)", s.Lo, a)
 		}
 		byDefault, found = do, true
-	}
-	return byDefault, nil
+		return nil
+	})
+	return byDefault, err
 }
 
 // filters writes what a call gets: an action, or conditions with theirs.

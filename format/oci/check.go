@@ -33,7 +33,11 @@ func (w *composer) check() error {
 		return err
 	}
 	for _, a := range w.archs {
-		for c := range rows.Calls(w.want, a) {
+		calls, err := rows.Calls(w.want, a)
+		if err != nil {
+			return err
+		}
+		for _, c := range calls {
 			left := got.Restrict(verdict.Arch, a.Token()).Restrict(verdict.Nr, c.Nr)
 			if left == c.Left {
 				continue
@@ -52,14 +56,18 @@ func (w *composer) check() error {
 }
 
 // notes tell what the runtimes make of it beyond what it says.
-func (w *composer) notes() (notes []string) {
+func (w *composer) notes() (notes []string, err error) {
 	if w.runtime == "" {
 		notes = append(notes, "container runtimes answer calls of other architectures with kill_thread (libseccomp's default), not kill_process")
 	}
 	if got, err := w.read("runc"); err == nil && w.runtime != "runc" {
 		var newer, low []string
 		for _, a := range w.archs {
-			for c := range rows.Calls(w.want, a) {
+			calls, err := rows.Calls(w.want, a)
+			if err != nil {
+				return nil, err
+			}
+			for _, c := range calls {
 				left := got.Restrict(verdict.Arch, a.Token()).Restrict(verdict.Nr, c.Nr)
 				if _, constant := left.Constant(); left != c.Left && constant {
 					newer = append(newer, c.Name)
@@ -91,7 +99,7 @@ func (w *composer) notes() (notes []string) {
 	if w.notify {
 		notes = append(notes, "notify: add listenerPath, the socket of the agent that answers; runtimes refuse the profile without it")
 	}
-	return notes
+	return notes, nil
 }
 
 // among lists some names.

@@ -3,6 +3,7 @@ package oci
 import (
 	"cmp"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"math"
@@ -46,7 +47,15 @@ func Compose(m *codec.Meaning, respell func(rows.Test) ([]rows.Test, error)) (*C
 		return nil, err
 	}
 	// An architecture all of whose calls are refused as those of strangers are need not be listed.
-	archs := slices.DeleteFunc(slices.Clone(m.Policy.Archs), func(a abi.Arch) bool { do, ok := everything(m.Verdict, a); return ok && do == bad })
+	var archs []abi.Arch
+	for _, a := range m.Policy.Archs {
+		switch do, ok, err := everything(m.Verdict, a); {
+		case err != nil:
+			return nil, err
+		case !ok || do != bad:
+			archs = append(archs, a)
+		}
+	}
 	if len(archs) == 0 {
 		archs = m.Policy.Archs
 	}
@@ -58,7 +67,8 @@ func Compose(m *codec.Meaning, respell func(rows.Test) ([]rows.Test, error)) (*C
 		w := &composer{v: m.Verdict, want: m.Verdict, archs: archs, respell: respell, runtime: runtime}
 		err := w.compose()
 		if err == nil {
-			return &Composed{w.profile, w.notes(), w.back(runtime)}, nil
+			notes, err := w.notes()
+			return &Composed{w.profile, notes, w.back(runtime)}, err
 		}
 		first = cmp.Or(first, err)
 	}
@@ -70,7 +80,9 @@ func (w *composer) compose() error {
 		return err
 	}
 	if w.runtime == "runc" {
-		w.unstub()
+		if err := w.unstub(); err != nil {
+			return err
+		}
 	}
 	if err := w.rules(); err != nil {
 		return err
@@ -122,7 +134,7 @@ func (w *composer) headers() error {
 		w.profile.Architectures = append(w.profile.Architectures, specs.Arch(a.SCMP()))
 		enosys, _ := a.Errno("ENOSYS")
 		stub := bpf.Errno | bpf.Action(enosys)
-		for s := range rows.Unnamed(w.v, a) {
+		err := rows.Unnamed(w.v, a, func(s verdict.Span) error {
 			do, ok := s.Then.Constant()
 			switch {
 			case !ok:
@@ -135,6 +147,10 @@ func (w *composer) headers() error {
 				return fmt.Errorf("number %d on %s has no name and gets %s where others get %s, and a profile has one default action for them (see unknown)",
 					s.Lo, a, do, w.otherwise)
 			}
+			return nil
+		})
+		if err != nil {
+			return err
 		}
 	}
 	action, errno, err := action(w.otherwise)
@@ -149,13 +165,17 @@ func (w *composer) headers() error {
 }
 
 // unstub takes out what runc adds: ENOSYS for all numbers above the last that a profile needs to name.
-func (w *composer) unstub() {
+func (w *composer) unstub() error {
 	s := w.v.Space()
 	byToken := map[uint32]verdict.Node{}
 	for _, a := range w.archs {
 		enosys, _ := a.Errno("ENOSYS")
 		last, top := uint32(0), uint32(math.MaxUint32)
-		for c := range rows.Calls(w.v, a) {
+		calls, err := rows.Calls(w.v, a)
+		if err != nil {
+			return err
+		}
+		for _, c := range calls {
 			if do, ok := c.Left.Constant(); !ok || do != w.otherwise && do != bpf.Errno|bpf.Action(enosys) {
 				last = max(last, c.Nr)
 			}
@@ -174,42 +194,61 @@ func (w *composer) unstub() {
 		cases = append(cases, verdict.Case{Lo: token, Hi: token, Then: byToken[token]})
 	}
 	w.v = s.Verdict(s.Patch(verdict.Arch, cases, w.v.Node()))
+	return nil
 }
 
 // refused is an error where all calls of some architectures are killed, but neither as those of strangers nor as others'.
 func refused(v verdict.Verdict, archs []abi.Arch) error {
-	killed := func(a abi.Arch) bool {
-		do, ok := everything(v, a)
-		return ok && (do == bpf.KillProcess || do == bpf.KillThread)
+	killed, open := -1, false
+	var by bpf.Action
+	for i, a := range archs {
+		do, ok, err := everything(v, a)
+		switch {
+		case err != nil:
+			return err
+		case !ok || do != bpf.KillProcess && do != bpf.KillThread:
+			open = true
+		case killed < 0:
+			killed, by = i, do
+		}
 	}
-	i := slices.IndexFunc(archs, killed)
-	if i < 0 || !slices.ContainsFunc(archs, func(a abi.Arch) bool { return !killed(a) }) {
+	if killed < 0 || !open {
 		return nil
 	}
-	do, _ := everything(v, archs[i])
 	return fmt.Errorf("all calls of %s get %s, but those of architectures that it does not speak for something else: "+
-		"a profile cannot tell the two apart (give badarch the same answer)", archs[i], do)
+		"a profile cannot tell the two apart (give badarch the same answer)", archs[killed], by)
 }
 
 // everything is the one answer to all numbers of an architecture, if there is one.
-func everything(v verdict.Verdict, a abi.Arch) (do bpf.Action, ok bool) {
+func everything(v verdict.Verdict, a abi.Arch) (do bpf.Action, ok bool, err error) {
 	first := true
-	same := func(left verdict.Verdict) bool {
+	same := func(left verdict.Verdict) error {
 		x, constant := left.Constant()
 		if first {
 			do, first = x, false
 		}
-		return constant && x == do
+		if !constant || x != do {
+			return errDiffer
+		}
+		return nil
 	}
-	for c := range rows.Calls(v, a) {
-		if !same(c.Left) {
-			return 0, false
+	calls, err := rows.Calls(v, a)
+	if err != nil {
+		return 0, false, err
+	}
+	for _, c := range calls {
+		if same(c.Left) != nil {
+			return 0, false, nil
 		}
 	}
-	for s := range rows.Unnamed(v, a) {
-		if !same(s.Then) {
-			return 0, false
-		}
+	switch err := rows.Unnamed(v, a, func(s verdict.Span) error { return same(s.Then) }); {
+	case errors.Is(err, errDiffer):
+		return 0, false, nil
+	case err != nil:
+		return 0, false, err
 	}
-	return do, true
+	return do, true, nil
 }
+
+// errDiffer ends a walk through the numbers at two that get different answers.
+var errDiffer = errors.New("not the same")

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"iter"
 	"slices"
 
 	"monban/abi"
@@ -32,24 +31,24 @@ func (c Call) String() string {
 	return fmt.Sprintf("%s on %s", name, c.Arch)
 }
 
-// Calls yields the named calls of an architecture, by number.
-func Calls(v verdict.Verdict, a abi.Arch) iter.Seq[Call] {
-	return func(yield func(Call) bool) {
+// Calls are the named calls of an architecture, by number. The error is verdict.ErrTooComplex.
+func Calls(v verdict.Verdict, a abi.Arch) ([]Call, error) {
+	return verdict.Exact(v.Space(), func() ([]Call, error) {
+		var list []Call
 		on := v.Restrict(verdict.Arch, a.Token())
 		for nr, name := range a.Calls() {
 			if (nr >= abi.X32Bit) != (a == abi.X32) && a.Token() == abi.X32.Token() {
 				continue
 			}
-			if !yield(Call{a, name, nr, on.Restrict(verdict.Nr, nr), a.Bits()}) {
-				return
-			}
+			list = append(list, Call{a, name, nr, on.Restrict(verdict.Nr, nr), a.Bits()})
 		}
-	}
+		return list, nil
+	})
 }
 
-// Unnamed yields the ranges of an architecture's numbers that have no name, ascending, and what each gets. A verdict that looks at
-// single bits of the number can have very many: stop where you had enough.
-func Unnamed(v verdict.Verdict, a abi.Arch) iter.Seq[verdict.Span] {
+// Unnamed shows the ranges of an architecture's numbers that have no name, ascending, and what each gets, until visit returns an
+// error, which it returns, or verdict.ErrTooComplex. A verdict that looks at single bits of the number can have very many.
+func Unnamed(v verdict.Verdict, a abi.Arch, visit func(verdict.Span) error) error {
 	lo, hi := uint64(0), uint64(1)<<32-1
 	switch a {
 	case abi.X86_64:
@@ -57,9 +56,13 @@ func Unnamed(v verdict.Verdict, a abi.Arch) iter.Seq[verdict.Span] {
 	case abi.X32:
 		lo = abi.X32Bit
 	}
-	return func(yield func(verdict.Span) bool) {
+	return v.Space().Do(func() error {
+		calls, err := Calls(v, a)
+		if err != nil {
+			return err
+		}
 		var named []uint64 // with one beyond the last number, as an end
-		for c := range Calls(v, a) {
+		for _, c := range calls {
 			named = append(named, uint64(c.Nr))
 		}
 		named = append(named, hi+1)
@@ -68,8 +71,10 @@ func Unnamed(v verdict.Verdict, a abi.Arch) iter.Seq[verdict.Span] {
 			i, _ := slices.BinarySearch(named, from)
 			for from <= last {
 				end := min(named[i], last+1)
-				if from < end && !yield(verdict.Span{Lo: uint32(from), Hi: uint32(end - 1), Then: s.Then}) {
-					return
+				if from < end {
+					if err := visit(verdict.Span{Lo: uint32(from), Hi: uint32(end - 1), Then: s.Then}); err != nil {
+						return err
+					}
 				}
 				from = end + 1
 				if end < named[i] {
@@ -78,7 +83,8 @@ func Unnamed(v verdict.Verdict, a abi.Arch) iter.Seq[verdict.Span] {
 				i++
 			}
 		}
-	}
+		return nil
+	})
 }
 
 // errIP and errWide are what rows cannot say.
@@ -92,8 +98,12 @@ var (
 const maxRows = 4096
 
 // Of is the rows of a call, the most permissive action first. The action otherwise gets no rows: what no row is about has it.
-// Errors name the call.
+// Errors name the call, or are verdict.ErrTooComplex.
 func Of(c Call, otherwise bpf.Action) ([]Row, error) {
+	return verdict.Exact(c.Left.Space(), func() ([]Row, error) { return of(c, otherwise) })
+}
+
+func of(c Call, otherwise bpf.Action) ([]Row, error) {
 	s := c.Left.Space()
 	var list []Row
 	actions := slices.SortedFunc(c.Left.Actions(), func(x, y bpf.Action) int { return cmp.Compare(int32(y), int32(x)) })
@@ -114,11 +124,15 @@ func Of(c Call, otherwise bpf.Action) ([]Row, error) {
 			list = append(list, Row{do, tests})
 		}
 	}
-	return list, s.Err()
+	return list, nil
 }
 
-// Most is the action that most of a call's possible arguments get.
-func Most(v verdict.Verdict) bpf.Action {
+// Most is the action that most of a call's possible arguments get. The error is verdict.ErrTooComplex.
+func Most(v verdict.Verdict) (bpf.Action, error) {
+	return verdict.Exact(v.Space(), func() (bpf.Action, error) { return most(v), nil })
+}
+
+func most(v verdict.Verdict) bpf.Action {
 	memo := map[verdict.Node]map[bpf.Action]float64{}
 	var walk func(verdict.Verdict) map[bpf.Action]float64
 	walk = func(v verdict.Verdict) map[bpf.Action]float64 {
@@ -160,9 +174,17 @@ type Entry struct {
 // A call that needs different rows on different architectures has several entries, and all architectures that have it are in one.
 // Narrow are architectures on which the format's programs look at the low halves of 64-bit registers only.
 func Entries(v verdict.Verdict, archs []abi.Arch, otherwise bpf.Action, narrow ...abi.Arch) ([]Entry, error) {
+	return verdict.Exact(v.Space(), func() ([]Entry, error) { return entries(v, archs, otherwise, narrow) })
+}
+
+func entries(v verdict.Verdict, archs []abi.Arch, otherwise bpf.Action, narrow []abi.Arch) ([]Entry, error) {
 	byName := map[string][]Call{}
 	for _, a := range archs {
-		for c := range Calls(v, a) {
+		calls, err := Calls(v, a)
+		if err != nil {
+			return nil, err
+		}
+		for _, c := range calls {
 			if slices.Contains(narrow, a) {
 				c.Bits = 32
 			}
@@ -183,7 +205,7 @@ func Entries(v verdict.Verdict, archs []abi.Arch, otherwise bpf.Action, narrow .
 	for _, e := range list {
 		slices.SortFunc(e.Archs, func(a, b abi.Arch) int { return cmp.Compare(slices.Index(archs, a), slices.Index(archs, b)) })
 	}
-	return list, v.Space().Err()
+	return list, nil
 }
 
 // join finds few sets of rows for one call on several architectures. Rows for 64-bit registers often do for 32-bit ones too, but
@@ -198,7 +220,7 @@ next:
 				continue next
 			}
 		}
-		rows, err := Of(c, otherwise)
+		rows, err := of(c, otherwise)
 		if err != nil {
 			return nil, err
 		}

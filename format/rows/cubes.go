@@ -10,7 +10,7 @@ import (
 // cubes covers values of a register by EQ and MaskedEQ.
 func (c *coverer) cubes(arg int, must, may verdict.Node, hi verdict.Word) ([]Test, bool) {
 	p, ok := c.product(must, may, hi)
-	if !ok || c.s.Err() != nil {
+	if !ok {
 		return nil, false
 	}
 	var tests []Test
@@ -49,7 +49,7 @@ func (c *coverer) product(must, may verdict.Node, hi verdict.Word) (product, boo
 	may0, may1 := cofactors(s.Verdict(may), w, b)
 	zero, ok0 := c.product(s.And(must0, s.Not(may1)), may0, hi)
 	one, ok1 := c.product(s.And(must1, s.Not(may0)), may1, hi)
-	if !ok0 || !ok1 || s.Err() != nil {
+	if !ok0 || !ok1 {
 		return c.tooMany(must, may)
 	}
 	left := s.Or(s.And(must0, s.Not(zero.node)), s.And(must1, s.Not(one.node)))
@@ -67,13 +67,17 @@ func (c *coverer) product(must, may verdict.Node, hi verdict.Word) (product, boo
 	}
 	is := s.Compare(verdict.Field{Lo: w, Bits: 32, Mask: uint64(b)}, verdict.NE, false, 0)
 	p.node = s.Or(s.If(is, one.node, zero.node), both.node)
+	s.Charge(len(p.cubes))
 	c.memo[[2]verdict.Node{must, may}] = p
-	return p, s.Err() == nil
+	return p, true
 }
+
+// manyCubes stands for all that are too many.
+var manyCubes = make([]verdict.Cube, maxRows+1)
 
 // tooMany remembers that there is no cover of few cubes.
 func (c *coverer) tooMany(must, may verdict.Node) (product, bool) {
-	c.memo[[2]verdict.Node{must, may}] = product{cubes: make([]verdict.Cube, maxRows+1)}
+	c.memo[[2]verdict.Node{must, may}] = product{cubes: manyCubes}
 	return product{}, false
 }
 

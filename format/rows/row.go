@@ -78,9 +78,15 @@ func all(s *verdict.Space, bits int, tests []Test) verdict.Node {
 }
 
 // Meaning is what rows say on an architecture, with an action for what no row is about. Not all formats' programs take constants of
-// more bits than the architecture's registers have alike: ok is false where that would matter.
-func Meaning(s *verdict.Space, a abi.Arch, list []Row, otherwise bpf.Action) (v verdict.Verdict, ok bool) {
-	return meaning(s, a.Bits(), list, otherwise)
+// more bits than the architecture's registers have alike: where that would matter it is an error. It may be verdict.ErrTooComplex.
+func Meaning(s *verdict.Space, a abi.Arch, list []Row, otherwise bpf.Action) (verdict.Verdict, error) {
+	return verdict.Exact(s, func() (verdict.Verdict, error) {
+		v, ok := meaning(s, a.Bits(), list, otherwise)
+		if !ok {
+			return v, errWide
+		}
+		return v, nil
+	})
 }
 
 func meaning(s *verdict.Space, bits int, list []Row, otherwise bpf.Action) (v verdict.Verdict, ok bool) {

@@ -51,16 +51,20 @@ func check(t *testing.T, p *policy.Policy) int {
 			}
 		}
 		for _, a := range p.Archs {
-			for c := range rows.Calls(v, a) {
+			calls, err := rows.Calls(v, a)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, c := range calls {
 				list := said[fmt.Sprint(c.Name, a)]
 				// In whatever order they are tried.
 				for range 2 {
-					if got, ok := rows.Meaning(s, a, list, otherwise); !ok || got != c.Left {
+					if got, err := rows.Meaning(s, a, list, otherwise); err != nil || got != c.Left {
 						t.Fatalf("%s\n%s: %v (otherwise %s) does not mean the same: %v", p, c, list, otherwise, verdict.Differences(c.Left, got))
 					}
 					slices.Reverse(list)
 				}
-				if most := rows.Most(c.Left); !slices.Contains(slices.Collect(c.Left.Actions()), most) {
+				if most, err := rows.Most(c.Left); err != nil || !slices.Contains(slices.Collect(c.Left.Actions()), most) {
 					t.Fatalf("%s: most of it gets %s, which it never does", c, most)
 				}
 			}
@@ -150,7 +154,7 @@ func TestUnnamed(t *testing.T) {
 	for _, a := range archs {
 		n := uint64(0)
 		var next uint64
-		for s := range rows.Unnamed(v, a) {
+		err := rows.Unnamed(v, a, func(s verdict.Span) error {
 			if uint64(s.Lo) < next {
 				t.Fatalf("%s: %d..%d out of order", a, s.Lo, s.Hi)
 			}
@@ -163,10 +167,16 @@ func TestUnnamed(t *testing.T) {
 			if want := s.Lo == 5000 && a != abi.X32; want != (do == bpf.Log) {
 				t.Errorf("%s: %d..%d get %s", a, s.Lo, s.Hi, do)
 			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
 		}
-		for range rows.Calls(v, a) {
-			n++
+		calls, err := rows.Calls(v, a)
+		if err != nil {
+			t.Fatal(err)
 		}
+		n += uint64(len(calls))
 		want := map[abi.Arch]uint64{abi.X86_64: abi.X32Bit, abi.X86: 1 << 32, abi.X32: 1<<32 - abi.X32Bit}[a]
 		if n != want {
 			t.Errorf("%s: %d numbers named and unnamed, want %d", a, n, want)

@@ -75,12 +75,16 @@ func (w *writer) others() error {
 	}
 	found := false
 	for _, a := range w.archs {
-		for s := range rows.Unnamed(w.m.Verdict, a) {
+		err := rows.Unnamed(w.m.Verdict, a, func(s verdict.Span) error {
 			do, ok := s.Then.Constant()
 			if !ok || found && do != w.unnamed {
 				return fmt.Errorf("number %#x on %s has no name and another answer than the numbers below, and systemd names calls", s.Lo, a)
 			}
 			w.unnamed, found = do, true
+			return nil
+		})
+		if err != nil {
+			return err
 		}
 	}
 	return nil
@@ -101,7 +105,11 @@ func (w *writer) calls() (map[string]bpf.Action, error) {
 	calls := map[string]bpf.Action{}
 	on := map[string]abi.Arch{}
 	for _, a := range w.archs {
-		for c := range rows.Calls(w.m.Verdict, a) {
+		named, err := rows.Calls(w.m.Verdict, a)
+		if err != nil {
+			return nil, err
+		}
+		for _, c := range named {
 			do, ok := c.Left.Constant()
 			if !ok {
 				return nil, fmt.Errorf("%s depends on its arguments, and SystemCallFilter= names calls only", c)

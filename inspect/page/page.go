@@ -43,14 +43,17 @@ var text string
 
 var page = sync.OnceValue(func() *template.Template { return template.Must(template.New("page").Parse(text)) })
 
-// Write draws the page. The error is w's.
+// Write draws the page. The error is w's, or verdict.ErrTooComplex.
 func Write(w io.Writer, g *Gate) error {
-	m := model{
-		Gate: g, Legend: legend(), Trees: trees(g),
-	}
+	m := model{Gate: g, Legend: legend()}
 	for i, a := range g.Archs {
-		m.Tabs = append(m.Tabs, tabOf(g, a, i == 0))
+		s, err := inspect.Summarise(g.Verdict, a)
+		if err != nil {
+			return err
+		}
+		m.Tabs = append(m.Tabs, tabOf(g, s, i == 0))
 	}
+	m.Trees = trees(g)
 	return page().Execute(w, m)
 }
 
@@ -118,8 +121,8 @@ func classOf(do bpf.Action) string {
 	return "kill"
 }
 
-func tabOf(g *Gate, a abi.Arch, first bool) tab {
-	s := inspect.Summarise(g.Verdict, a)
+func tabOf(g *Gate, s *inspect.Summary, first bool) tab {
+	a := s.Arch
 	t := tab{Arch: a.String(), First: first, Total: len(s.Calls)}
 	t.Always, t.Sometimes = s.Passing()
 	var unknown []string
