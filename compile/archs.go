@@ -30,9 +30,16 @@ func (p *pool) dispatch(v verdict.Verdict) ref {
 
 // agreement finds the number from which on, x32's aside, at least two architectures treat all calls alike, where that is worth it.
 func (p *pool) agreement(v verdict.Verdict) uint32 {
-	const worth = 4 // spans in common
+	const (
+		worth = 4   // spans in common
+		most  = 256 // ranges of architectures; a filter that tells more of them apart goes by bits
+	)
+	archs, few := v.SpansUpTo(verdict.Arch, most)
+	if !few {
+		return 0
+	}
 	var lists [][]span
-	for s := range v.Spans(verdict.Arch) {
+	for _, s := range archs {
 		if w, ok := s.Then.First(); !ok || w != verdict.Nr {
 			continue
 		}

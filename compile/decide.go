@@ -73,6 +73,11 @@ type span struct {
 
 // spans lists the ranges of w between lo and hi; ok is false where there are more than limit.
 func (p *pool) spans(v verdict.Verdict, w verdict.Word, lo, hi uint32, limit int) (spans []span, ok bool) {
+	if limit == maxSpans {
+		if _, few := v.SpansUpTo(w, maxSpans); !few {
+			return nil, false // and no code is made for the first of them
+		}
+	}
 	for s := range v.Spans(w) {
 		if s.Hi < lo {
 			continue

@@ -165,16 +165,16 @@ func openError(file string, err error) error {
 	return err
 }
 
-// Verdict is the gate's exact meaning.
+// Verdict is the gate's exact meaning. Errors name the gate, except verdict.ErrTooComplex.
 func (g *Gate) Verdict(s *verdict.Space) (verdict.Verdict, error) {
 	if g.Policy != nil {
 		return g.Policy.Verdict(s)
 	}
 	v, err := s.OfStack(g.Programs, g.Order)
-	if err != nil {
-		return v, fmt.Errorf("%s: %w", g.Name, err)
+	if err != nil && !errors.Is(err, verdict.ErrTooComplex) {
+		err = fmt.Errorf("%s: %w", g.Name, err)
 	}
-	return v, nil
+	return v, err
 }
 
 // ByteOrder is the byte order of the gate's architectures.

@@ -80,9 +80,13 @@ func Diff(a, b verdict.Verdict, first []abi.Arch) ([]Class, error) {
 }
 
 func diff(a, b verdict.Verdict, first []abi.Arch) []Class {
-	d := &differ{first: first, index: map[string]int{}, partial: map[string]bool{}}
+	d := &differ{first: first, index: map[pair]int{}, partial: map[string]bool{}}
 	archs, all := pairSpans(a, b, verdict.Arch)
 	for _, sa := range archs {
+		if d.listed > maxSpans {
+			all = false
+			break
+		}
 		d.architecture(sa)
 	}
 	if !all || len(d.classes) == 0 {
@@ -108,8 +112,15 @@ func diff(a, b verdict.Verdict, first []abi.Arch) []Class {
 type differ struct {
 	first   []abi.Arch
 	classes []found
-	index   map[string]int
+	index   map[pair]int
+	listed  int             // runs of numbers in all classes
 	partial map[string]bool // architectures of which not all was gone through
+}
+
+// A pair of answers on an architecture.
+type pair struct {
+	arch string
+	a, b bpf.Action
 }
 
 // A found class has a witness that is still data.
@@ -120,10 +131,10 @@ type found struct {
 
 // class is the class of a pair of answers on an architecture.
 func (d *differ) class(arch string, diff verdict.Difference, errnos abi.Arch) *found {
-	x, y := policy.ActionOn(errnos, diff.A).String(), policy.ActionOn(errnos, diff.B).String()
-	key := arch + "\x00" + x + "\x00" + y
+	key := pair{arch, diff.A, diff.B}
 	i, ok := d.index[key]
 	if !ok {
+		x, y := policy.ActionOn(errnos, diff.A).String(), policy.ActionOn(errnos, diff.B).String()
 		i = len(d.classes)
 		d.index[key] = i
 		d.classes = append(d.classes, found{Class{Change: changeOf(diff.A, diff.B), Archs: []string{arch}, A: x, B: y}, diff.Data})
@@ -143,6 +154,8 @@ func (d *differ) architecture(sa pairSpan) {
 				on, errnos = abi.X32.String(), abi.X32
 			}
 			for _, diff := range diffs {
+				d.listed++
+				sn.a.Space().Charge(perRun)
 				diff.Data.Arch, diff.Data.Nr = sa.lo, run.lo
 				c := d.class(on, diff, errnos)
 				s := sn.a.Space()
@@ -264,6 +277,9 @@ func pairSpans(a, b verdict.Verdict, w verdict.Word) (out []pairSpan, all bool) 
 	}
 	return out, as[len(as)-1].Hi == math.MaxUint32 && bs[len(bs)-1].Hi == math.MaxUint32
 }
+
+// perRun is what a run costs of the space's budget.
+const perRun = 16
 
 // A run is one call, or numbers in a row that have no name.
 type run struct {

@@ -95,11 +95,15 @@ func explain(g *format.Gate) (*explained, error) {
 	if err != nil {
 		return nil, err
 	}
+	size := v.Space().Len()
 	e, err := verdict.Exact(v.Space(), func() (*explained, error) { return explainMeaning(g, v, policy.FromVerdict) })
 	if !errors.Is(err, verdict.ErrTooComplex) {
 		return e, err
 	}
-	// Without words there is more room for the rest.
+	// Without words there is more room for the rest, unless the meaning itself fills it.
+	if 2*size > verdict.DefaultBudget {
+		return nil, err
+	}
 	if v, err = meaning(g, verdict.NewSpace(verdict.DefaultBudget)); err != nil {
 		return nil, err
 	}

@@ -46,7 +46,7 @@ func (e exit) Unwrap() error { return e.err }
 
 // collectAbove is how much memory a run may use before the garbage collector starts, in bytes. Most runs last milliseconds and end
 // far below it; collecting would take a fifth of their time.
-const collectAbove = 256 << 20
+const collectAbove = 144 << 20
 
 func main() {
 	debug.SetGCPercent(-1)
