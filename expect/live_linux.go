@@ -29,13 +29,10 @@ func (r *Result) Safe() bool {
 	if r.Arch != abi.Native() {
 		return false
 	}
-	switch r.Got.Kind() {
-	case bpf.Errno, bpf.KillProcess, bpf.KillThread:
-		return true
-	case bpf.Allow, bpf.Log:
+	if r.Got.Passes() {
 		return harmless[r.Asked.Name]
 	}
-	return false
+	return r.Got.Kills() || r.Got.Kind() == bpf.Errno
 }
 
 // liveRequest is what the child reads.
@@ -103,7 +100,7 @@ func (r *Result) Try(ctx context.Context, programs []bpf.Program, command string
 		r.Live = &LiveOutcome{Text: policy.ActionOn(r.Arch, do).String(), Agrees: do == r.Got}
 	default:
 		r.Live = &LiveOutcome{Text: fmt.Sprintf("it returned %d", got.Result),
-			Agrees: r.Got.Kind() == bpf.Allow || r.Got.Kind() == bpf.Log || r.Got == bpf.Errno && got.Result == 0}
+			Agrees: r.Got.Passes() || r.Got == bpf.Errno && got.Result == 0}
 	}
 	return nil
 }

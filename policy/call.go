@@ -10,6 +10,7 @@ import (
 
 	"monban/abi"
 	"monban/bpf"
+	"monban/internal/nearest"
 )
 
 // A Call is one system call to ask about, or many of one number: some of its arguments may be left open.
@@ -70,7 +71,7 @@ func (p *parser) call(c *Call) {
 			if abi.Known(t.text) {
 				p.fail(t.pos, "%s has no system call %s: try --arch, and monban syscalls %s", c.Arch, t.text, t.text)
 			}
-			p.fail(t.pos, "unknown system call %s%s", t.text, suggest(t.text, abi.Calls()))
+			p.fail(t.pos, "unknown system call %s%s", t.text, nearest.Hint(t.text, abi.Calls()))
 		}
 		c.Name, c.Data.Nr = t.text, nr
 	case number:
@@ -140,7 +141,7 @@ func (p *parser) argumentNamed(c *Call, args []abi.Arg, t token) int {
 	for _, a := range args {
 		names = append(names, a.Name)
 	}
-	p.fail(t.pos, "%s has no argument %s%s", c.describe(), t.text, suggest(t.text, names))
+	p.fail(t.pos, "%s has no argument %s%s", c.describe(), t.text, nearest.Hint(t.text, names))
 	panic("not reached")
 }
 
@@ -282,7 +283,7 @@ func formatCall(arch abi.Arch, d *bpf.Data, open func(int) string) string {
 	name, ok := arch.Name(d.Nr)
 	if !ok {
 		name = fmt.Sprint(d.Nr)
-		if d.Nr >= abi.X32Bit {
+		if _, last := abi.X86_64.Numbers(); d.Nr > last {
 			name = fmt.Sprintf("%#x", d.Nr)
 		}
 	}

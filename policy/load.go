@@ -9,6 +9,7 @@ import (
 
 	"monban/abi"
 	"monban/bpf"
+	"monban/internal/nearest"
 )
 
 // Options say how a policy's text becomes a policy.
@@ -302,7 +303,7 @@ func (l *loader) rules() {
 			case it.Name == anyCall:
 				r.Call = ""
 			case !abi.Known(it.Name):
-				l.errorf(it.Pos, "unknown system call %s%s", it.Name, suggest(it.Name, append(abi.Calls(), anyCall)))
+				l.errorf(it.Pos, "unknown system call %s%s", it.Name, nearest.Hint(it.Name, append(abi.Calls(), anyCall)))
 				continue
 			case !r.Optional:
 				l.exists(r)
@@ -317,7 +318,7 @@ func unknownGroup(name string) string {
 	if _, err := presetSource(name); err == nil {
 		return fmt.Sprintf("%s is a preset, not a group: write include %s", name, name)
 	}
-	return fmt.Sprintf("unknown group %s%s", name, suggest(name, abi.Groups()))
+	return fmt.Sprintf("unknown group %s%s", name, nearest.Hint(name, abi.Groups()))
 }
 
 // exists reports a rule for a call that none of the policy's architectures has.

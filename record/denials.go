@@ -83,16 +83,15 @@ func auditLine(line string) (a abi.Arch, d *bpf.Data, program string, err error)
 		return 0, nil, "", errors.New("this line of the audit has no syscall=, a number")
 	}
 	d = &bpf.Data{Arch: uint32(token), Nr: uint32(nr)}
-	for _, a := range abi.Archs() {
-		if a.Token() == d.Arch && ((a == abi.X32) == (d.Arch == abi.X32.Token() && d.Nr&abi.X32Bit != 0)) {
-			program = fields["comm"]
-			if exe := fields["exe"]; exe != "" {
-				program = exe[strings.LastIndexByte(exe, '/')+1:]
-			}
-			return a, d, program, nil
-		}
+	a, ok := abi.Of(d.Arch, d.Nr)
+	if !ok {
+		return 0, nil, "", fmt.Errorf("no architecture has the token %#x", token)
 	}
-	return 0, nil, "", fmt.Errorf("no architecture has the token %#x", token)
+	program = fields["comm"]
+	if exe := fields["exe"]; exe != "" {
+		program = exe[strings.LastIndexByte(exe, '/')+1:]
+	}
+	return a, d, program, nil
 }
 
 // auditText is a field's text: in quotation marks or, if there is in it what would break the line, in hexadecimal

@@ -270,7 +270,7 @@ func (n *notified) one(listener int) error {
 		return fmt.Errorf("taking a call: %w", err)
 	}
 	d := bpf.Data{Nr: uint32(ask.Nr), Arch: ask.Arch, IP: ask.IP, Args: ask.Args}
-	if a, ok := archOf(&d); ok {
+	if a, ok := abi.Of(d.Arch, d.Nr); ok {
 		pid := int(ask.PID)
 		name, _ := a.Name(d.Nr)
 		program, known := n.programs[pid]

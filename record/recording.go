@@ -213,7 +213,7 @@ func (r *Recording) lacking(out *Recording, k Key, c *Call, v verdict.Verdict, r
 
 // passes says whether an action does not refuse a call. A log of denials has also what was let pass and logged.
 func (r *Recording) passes(do bpf.Action) bool {
-	return do.Kind() == bpf.Allow || do.Kind() == bpf.Log && !r.Denied
+	return do.Passes() && !(do.Kind() == bpf.Log && r.Denied)
 }
 
 // Kinds is how many kinds of calls are in it, clone3 apart from clone.

@@ -88,8 +88,7 @@ func (w *composer) notes() (notes []string, err error) {
 			notes = append(notes, "on x32 and the N32s, runtimes look at the low 32 bits of arguments only"+among(low))
 		}
 	}
-	switch w.otherwise.Kind() {
-	case bpf.Allow, bpf.Log:
+	if w.otherwise.Passes() {
 		notes = append(notes, fmt.Sprintf("names that the runtime's libseccomp is too old for are passed over: those calls get %s", w.otherwise))
 	}
 	if len(w.ordered) > 0 {
