@@ -94,7 +94,7 @@ func livable(v verdict.Verdict, native abi.Arch) error {
 			return fmt.Errorf("the policy says %s, and nobody is there to answer", a)
 		}
 	}
-	needs, err := policy.LoadPreset("@go-runtime", policy.Options{Native: &native})
+	needs, err := policy.LoadPreset("@go-runtime", policy.Options{Native: native})
 	if err != nil {
 		return err
 	}

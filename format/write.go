@@ -107,7 +107,7 @@ func prove(m *codec.Meaning, to codec.Format, text *codec.Text) error {
 		}
 	}
 	d, _ := verdict.Violation(m.Verdict, v, func(x, y bpf.Action) bool { return x != y })
-	a, ok := m.Policy.ArchOf(&d.Data)
+	a, ok := abi.Of(d.Data.Arch, d.Data.Nr)
 	if !ok {
 		a = m.Policy.Archs[0]
 	}

@@ -27,7 +27,8 @@ type Call struct {
 var callSymbols = append(slices.Clone(symbols), "=", "?")
 
 // ParseCall reads a call as a person writes it: socket(AF_INET, SOCK_STREAM, 0), socket(AF_INET), socket(type=SOCK_RAW), socket, 41, or
-// 41(2, _). Arguments that are missing, ? or _ are left open; 1..5 and {AF_INET, AF_INET6} stand for any value among them. Errors
+// 41(2, _). Arguments that are missing, ? or _ are left open; 1..5 and {AF_INET, AF_INET6} stand for any value among them. A name
+// is of a call on arch; a number may be of another architecture that shares its token, x32, and the call then is that one's. Errors
 // name the place in the text and the mend.
 func ParseCall(arch abi.Arch, text string) (Call, error) {
 	c := Call{Arch: arch, Data: bpf.Data{Arch: arch.Token()}, Open: [6]bool{true, true, true, true, true, true}}
@@ -80,6 +81,7 @@ func (p *parser) call(c *Call) {
 			p.fail(t.pos, "%s is no call number: it must fit 32 bits", t.text)
 		}
 		c.Data.Nr = uint32(n)
+		c.Arch, _ = abi.Of(c.Data.Arch, c.Data.Nr)
 		c.Name, _ = c.Arch.Name(c.Data.Nr)
 	default:
 		p.fail(t.pos, "expected a system call such as socket(AF_INET, SOCK_STREAM, 0), found %s", t.describe())

@@ -16,8 +16,8 @@ import (
 type Options struct {
 	// Archs overrides the arch header. Nil: the header decides, and without one the native architecture.
 	Archs []abi.Arch
-	// Native is what "native" and "compat" in an arch header refer to; zero value: the running machine's (use &arch to set it).
-	Native *abi.Arch
+	// Native is what "native" and "compat" in an arch header refer to.
+	Native abi.Arch
 	// ReadFile reads included files, named relative to the file that includes them. Nil: includes of files are refused.
 	ReadFile func(name string) ([]byte, error)
 }
@@ -45,11 +45,7 @@ func (f *File) Resolve(o Options) (*Policy, error) {
 
 // resolve is Resolve without the check of conditions and errnos, which Verdict makes as well.
 func (f *File) resolve(o Options) (*Policy, error) {
-	native := abi.Native()
-	if o.Native != nil {
-		native = *o.Native
-	}
-	l := &loader{o: o, native: native, p: &Policy{Name: f.Name}}
+	l := &loader{o: o, p: &Policy{Name: f.Name}}
 	l.file(f)
 	p := l.p
 	if !l.has("default") {
@@ -65,7 +61,7 @@ func (f *File) resolve(o Options) (*Policy, error) {
 	case o.Archs != nil:
 		p.Archs = slices.Clone(o.Archs)
 	case len(p.Archs) == 0:
-		p.Archs = []abi.Arch{native}
+		p.Archs = []abi.Arch{o.Native}
 	}
 	if len(l.errs) == 0 {
 		l.rules()
@@ -75,7 +71,6 @@ func (f *File) resolve(o Options) (*Policy, error) {
 
 type loader struct {
 	o       Options
-	native  abi.Arch
 	p       *Policy
 	seen    map[string]header // the header that was set, and where
 	stack   []string          // files being included
@@ -192,9 +187,9 @@ func (l *loader) archs(args []Arg) []abi.Arch {
 	for _, a := range args {
 		switch a.Text {
 		case "native":
-			add(l.native)
+			add(l.o.Native)
 		case "compat":
-			add(l.native.Family()[1:]...)
+			add(l.o.Native.Family()[1:]...)
 		default:
 			arch, err := abi.ParseArch(a.Text)
 			if err != nil {
@@ -345,11 +340,7 @@ func (l *loader) exists(r Rule) {
 }
 
 func hasCall(a abi.Arch, call string) bool {
-	if _, ok := a.Number(call); ok {
-		return true
-	}
-	_, ok := a.Mux(call)
-	return ok
+	return len(a.Reaching(call)) > 0
 }
 
 // archsOf is where a rule applies.

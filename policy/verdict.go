@@ -103,14 +103,7 @@ func (r *Rule) on(a abi.Arch) bool {
 	if len(r.Archs) > 0 && !slices.Contains(r.Archs, a) {
 		return false
 	}
-	if r.Call == "" {
-		return true
-	}
-	if _, ok := a.Number(r.Call); ok {
-		return true
-	}
-	_, ok := a.Mux(r.Call)
-	return ok
+	return r.Call == "" || hasCall(a, r.Call)
 }
 
 // bind gives a rule's action and condition their meaning on one architecture.

@@ -20,7 +20,7 @@ import (
 var denials = sync.OnceValue(func() (p struct{ audit, field, killed *regexp.Regexp }) {
 	p.audit = regexp.MustCompile(`type=(SECCOMP|1326)\b`)
 	p.field = regexp.MustCompile(`\b(arch|syscall|comm|exe)=("[^"]*"|\S+)`)
-	p.killed = regexp.MustCompile(`^monban: killed: (.*?) by (.*) \(process \d+\)`)
+	p.killed = regexp.MustCompile(`^monban: killed: (.*?)(?: of (\w+))? by (.*) \(process \d+\)`)
 	return p
 })
 
@@ -39,11 +39,19 @@ func Denials(name string, in io.Reader) (*Recording, error) {
 	for n = 1; lines.Scan(); n++ {
 		line := lines.Text()
 		if m := denials().killed.FindStringSubmatch(line); m != nil {
-			call, err := policy.ParseCall(abi.Native(), m[1])
+			on := abi.Native()
+			var err error
+			if m[2] != "" {
+				on, err = abi.ParseArch(m[2])
+			}
+			var call policy.Call
+			if err == nil {
+				call, err = policy.ParseCall(on, m[1])
+			}
 			if err != nil {
 				return nil, fmt.Errorf("%s:%d: %w", name, n, err)
 			}
-			rec.Add(call.Arch, &call.Data, m[2])
+			rec.Add(call.Arch, &call.Data, m[3])
 			continue
 		}
 		if !denials().audit.MatchString(line) {

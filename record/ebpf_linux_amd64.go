@@ -142,7 +142,8 @@ func (r *recorder) makeMaps() (err error) {
 			if name == "clone3" {
 				mask = 1 << cloneArgs
 			}
-			if n := nr &^ abi.X32Bit; ok && n < numbers {
+			first, _ := a.Numbers()
+			if n := nr - first; ok && n < numbers {
 				if err := r.wanted.Put(uint32(i*numbers)+n, mask); err != nil {
 					return err
 				}

@@ -38,7 +38,7 @@ func (w *composer) check() error {
 			return err
 		}
 		for _, c := range calls {
-			left := got.Restrict(verdict.Arch, a.Token()).Restrict(verdict.Nr, c.Nr)
+			left := got.Call(a, c.Nr)
 			if left == c.Left {
 				continue
 			}
@@ -68,7 +68,7 @@ func (w *composer) notes() (notes []string, err error) {
 				return nil, err
 			}
 			for _, c := range calls {
-				left := got.Restrict(verdict.Arch, a.Token()).Restrict(verdict.Nr, c.Nr)
+				left := got.Call(a, c.Nr)
 				if _, constant := left.Constant(); left != c.Left && constant {
 					newer = append(newer, c.Name)
 				} else if left != c.Left {
