@@ -17,7 +17,7 @@ const NoToken uint32 = 0
 // unless the gate names x32. To test the bit alone would hand the numbers from 0x80000000 to 0xbfffffff to x86_64, whose part of a
 // gate does not decide them.
 func Of(token, nr uint32) (a Arch, ok bool) {
-	for _, a := range Archs() {
+	for a := range Arch(archCount) {
 		if first, last := a.Numbers(); a.Token() == token && first <= nr && nr <= last {
 			return a, true
 		}
