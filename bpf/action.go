@@ -80,8 +80,8 @@ func ParseAction(name string) (a Action, ok bool) {
 
 // entry is the action's line of the table. The kernel kills the process for one that it doesn't know.
 func (a Action) entry() *actionKind {
-	for i := range kinds {
-		if kinds[i].kind == a.Kind() {
+	for i := len(kinds) - 1; i > 0; i-- { // most ask about allow
+		if kinds[i].kind == a&actionMask {
 			return &kinds[i]
 		}
 	}
