@@ -85,16 +85,16 @@ func gate(p *Policy, native abi.Arch) ([]bpf.Program, error) {
 
 // livable checks a verdict against what the Go runtime needs on the architecture.
 func livable(v verdict.Verdict, native abi.Arch) error {
-	own := v.Restrict(verdict.Arch, native.Token())
+	own := v.On(native, bpf.Allow)
 	for a := range own.Actions() {
-		switch a.Kind() {
-		case bpf.KillThread:
+		switch {
+		case a == bpf.KillThread:
 			return fmt.Errorf("%w: kill_thread ends one thread and leaves the others waiting for it: write kill_process", ErrBreaksRuntime)
-		case bpf.Notify, bpf.Trace:
+		case a.Asks():
 			return fmt.Errorf("the policy says %s, and nobody is there to answer", a)
 		}
 	}
-	needs, err := policy.LoadPreset("@go-runtime", policy.Options{Native: &native})
+	needs, err := policy.LoadPreset("@go-runtime", policy.Options{Native: native})
 	if err != nil {
 		return err
 	}
@@ -106,7 +106,7 @@ func livable(v verdict.Verdict, native abi.Arch) error {
 	var missing []string
 	for nr, call := range native.Calls() {
 		_, broken := verdict.Violation(must.Restrict(verdict.Nr, nr), own.Restrict(verdict.Nr, nr), func(need, got bpf.Action) bool {
-			return need.Kind() == bpf.Allow && got.Kind() != bpf.Allow && got.Kind() != bpf.Log
+			return need == bpf.Allow && !got.Passes()
 		})
 		if broken {
 			missing = append(missing, call)

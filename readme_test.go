@@ -178,7 +178,7 @@ func (f tree) ReadDir(name string) ([]fs.DirEntry, error) {
 func checkGate(t *testing.T, dir, document string, b *block) {
 	t.Helper()
 	native := abi.X86_64
-	o := policy.Options{Native: &native, ReadFile: func(name string) ([]byte, error) { return os.ReadFile(filepath.Join(dir, name)) }}
+	o := policy.Options{Native: native, ReadFile: func(name string) ([]byte, error) { return os.ReadFile(filepath.Join(dir, name)) }}
 	_, err := policy.Load(cmp.Or(b.file(), "block"), []byte(strings.Join(append(b.lines, ""), "\n")), o)
 	switch {
 	case b.has("wrong") && err == nil:

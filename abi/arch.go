@@ -4,17 +4,23 @@ import (
 	"encoding/binary"
 	"fmt"
 	"maps"
-	"runtime"
 	"slices"
 	"strings"
+
+	"monban/abi/internal/native"
+	"monban/internal/nearest"
 )
 
 // An Arch is one system call convention of Linux: what seccomp tells apart by AUDIT_ARCH and, for x32, by bit 30 of the number.
+//
+// The zero Arch is the architecture that the running program was built for: on amd64, X86_64 is 0. Whoever leaves an Arch out of a
+// struct means [Native], and no room can forget to look. So the values differ from machine to machine: they are not for files, and
+// [Archs] gives the order that does not.
 type Arch uint8
 
-// The architectures, in the order of facts/architectures.csv.
+// The architectures, in the order of facts/architectures.csv, counted from the native one round to it again.
 const (
-	X86 Arch = iota
+	X86 Arch = (iota - native.Place + archCount) % archCount
 	X86_64
 	X32
 	ARM
@@ -40,9 +46,6 @@ const (
 
 	archCount = iota
 )
-
-// X32Bit is set in seccomp_data.nr of x32 calls (__X32_SYSCALL_BIT), whose AUDIT_ARCH is that of x86_64.
-const X32Bit = 0x40000000
 
 // archInfo is what does not come from a table of names: tokens are AUDIT_ARCH_* of linux/audit.h, and bits the width of the
 // registers that fill seccomp_data.args, which is 64 for the ILP32 conventions of 64-bit processors.
@@ -96,7 +99,7 @@ var spellings = map[string]Arch{
 func Archs() []Arch {
 	all := make([]Arch, archCount)
 	for i := range all {
-		all[i] = Arch(i)
+		all[i] = (X86 + Arch(i)) % archCount
 	}
 	return all
 }
@@ -105,39 +108,33 @@ func Archs() []Arch {
 // OCI's (SCMP_ARCH_X86_64) and what uname -m prints (i686, armv7l). The error suggests the nearest name.
 func ParseArch(s string) (Arch, error) {
 	word := strings.TrimPrefix(strings.ToLower(s), "scmp_arch_")
-	for i, info := range archInfo {
-		if word == info.name || word != "" && word == info.goarch {
-			return Arch(i), nil
+	for _, a := range Archs() {
+		if word == a.String() || word != "" && word == a.GOARCH() {
+			return a, nil
 		}
 	}
 	if a, ok := spellings[word]; ok {
 		return a, nil
 	}
 	names := make([]string, 0, 2*archCount+len(spellings))
-	for _, info := range archInfo {
-		names = append(names, info.name)
+	for _, a := range Archs() {
+		names = append(names, a.String())
 	}
-	for _, info := range archInfo {
-		if info.goarch != "" {
-			names = append(names, info.goarch)
+	for _, a := range Archs() {
+		if a.GOARCH() != "" {
+			names = append(names, a.GOARCH())
 		}
 	}
 	names = append(names, slices.Sorted(maps.Keys(spellings))...)
-	if near := Suggest(word, slices.Values(names)); near != "" {
+	if near := nearest.Word(word, names); near != "" {
 		return 0, fmt.Errorf("unknown architecture %q (did you mean %s?)", s, near)
 	}
 	return 0, fmt.Errorf("unknown architecture %q (want one like x86_64, aarch64 or SCMP_ARCH_X86)", s)
 }
 
-// Native returns the architecture that the running program was built for, and X86_64 where Linux has none such (js/wasm).
-func Native() Arch {
-	for i, info := range archInfo {
-		if info.goarch == runtime.GOARCH {
-			return Arch(i)
-		}
-	}
-	return X86_64
-}
+// Native returns the zero Arch, by its name: the architecture that the running program was built for, and X86_64 where Linux has none
+// such (js/wasm).
+func Native() Arch { return 0 }
 
 // String returns our name of the architecture, which is libseccomp's in lower case.
 func (a Arch) String() string {

@@ -96,24 +96,6 @@ func TestFamily(t *testing.T) {
 	}
 }
 
-func TestSuggest(t *testing.T) {
-	names := slices.Values([]string{"AF_INET", "AF_INET6", "AF_UNIX", "openat", "openat2", "read"})
-	for word, want := range map[string]string{
-		"AF_INTE": "AF_INET", "af_unix": "AF_UNIX", "opneat": "openat", "openat3": "openat", "raed": "read", "AF_INET6": "AF_INET6",
-		"": "", "x": "", "zzzzzz": "", "sendfile": "",
-	} {
-		if got := Suggest(word, names); got != want {
-			t.Errorf("Suggest(%q) = %q, want %q", word, got, want)
-		}
-	}
-	if got := Suggest("CLONE_NEWUSR", Constants()); got != "CLONE_NEWUSER" {
-		t.Errorf("CLONE_NEWUSR: %q", got)
-	}
-	if got := Suggest("opennat", slices.Values(Calls())); got != "openat" {
-		t.Errorf("opennat: %q", got)
-	}
-}
-
 func TestVersion(t *testing.T) {
 	for s, want := range map[string]Version{
 		"6.12": {6, 12, 0}, "2.6.39": {2, 6, 39}, "6.1.0-18-amd64": {6, 1, 0}, "5.10.0+": {5, 10, 0}, "2.4.8.1": {2, 4, 8},

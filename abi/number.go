@@ -131,6 +131,20 @@ func (a Arch) Mux(call string) (Mux, bool) {
 	return m, true
 }
 
+// Reaching returns the numbers that the call is made by on a: its own, and that of the multiplexer which it is a member of. It has
+// none on an architecture that doesn't have the call.
+func (a Arch) Reaching(call string) []uint32 {
+	var out []uint32
+	if nr, ok := a.Number(call); ok {
+		out = append(out, nr)
+	}
+	if m, ok := a.Mux(call); ok {
+		nr, _ := a.Number(m.Call)
+		out = append(out, nr)
+	}
+	return out
+}
+
 // MuxMember returns the call that the multiplexer muxCall makes for sub, on an architecture that has that multiplexer.
 func (a Arch) MuxMember(muxCall string, sub uint32) (call string, ok bool) {
 	_, byMux := muxes()

@@ -70,15 +70,7 @@ func judgeIn(s *verdict.Space, r *Rules, gaps []gap, runc bool, p bpf.Program) (
 func scopeOf(s *verdict.Space, archs []abi.Arch) verdict.Node {
 	scope := verdict.False
 	for _, a := range archs {
-		own := s.Compare(verdict.Single(verdict.Arch), verdict.EQ, false, uint64(a.Token()))
-		x32 := s.Compare(verdict.Single(verdict.Nr), verdict.GE, false, abi.X32Bit)
-		switch a {
-		case abi.X32:
-			own = s.And(own, x32)
-		case abi.X86_64:
-			own = s.And(own, s.Not(x32))
-		}
-		scope = s.Or(scope, own)
+		scope = s.Or(scope, s.Calls(a))
 	}
 	return scope
 }
@@ -91,8 +83,8 @@ func witness(r *Rules, want, got verdict.Verdict) string {
 	}
 	for _, a := range r.Archs {
 		for nr := range a.Calls() {
-			x := want.Restrict(verdict.Arch, a.Token()).Restrict(verdict.Nr, nr)
-			y := got.Restrict(verdict.Arch, a.Token()).Restrict(verdict.Nr, nr)
+			x := want.Call(a, nr)
+			y := got.Call(a, nr)
 			if x == y {
 				continue
 			}

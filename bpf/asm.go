@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"monban/internal/nearest"
 )
 
 // maxSource is the longest assembly text in bytes; a listing of the longest program has a tenth of it.
@@ -180,7 +182,7 @@ func (a *assembler) orderDirective() error {
 	at := a.next().at
 	t := a.next()
 	if t.text != "little" && t.text != "big" {
-		return a.errorf(t.at, "expected .order little or .order big, found %v%s", t, suggest(t.text, []string{"little", "big"}))
+		return a.errorf(t.at, "expected .order little or .order big, found %v%s", t, nearest.Hint(t.text, []string{"little", "big"}))
 	}
 	if a.order != "" && a.order != t.text {
 		return a.errorf(at, "the byte order is already %s", a.order)
@@ -239,7 +241,7 @@ func (a *assembler) find(t target) (int, error) {
 	if t.name != "" {
 		l, ok := a.labels[t.name]
 		if !ok {
-			return 0, a.errorf(t.at, "no label %q%s", t.name, suggest(t.name, slices.Sorted(maps.Keys(a.labels))))
+			return 0, a.errorf(t.at, "no label %q%s", t.name, nearest.Hint(t.name, slices.Sorted(maps.Keys(a.labels))))
 		}
 		return l.pc, nil
 	}

@@ -88,7 +88,7 @@ func TestAssembleErrors(t *testing.T) {
 		{"jeq #1", `1:7: expected "," and where to jump, found the end of the line`},
 		{"jeq x86_64, 1", `1:5: "x86_64" is no number: names of calls and constants stand in comments only`},
 		{"jeq #1, #2", `1:9: expected a label or the number of a line, found "#"`},
-		{"ja gode\nbad: ret a\ngood: ret a", `1:4: no label "gode" (did you mean good?)`},
+		{"ja goood\nbad: ret a\ngood: ret a", `1:4: no label "goood" (did you mean good?)`},
 		{"ja 7\nret a", "1:4: no instruction 7: the last one is 1"},
 		{"1 ja 3\n2 ret a", "1:6: no line has the number 3"},
 		{"1 ret a\n1 ret a", "2:1: two lines have the number 1: the other is line 1 of the text"},

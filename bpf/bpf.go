@@ -1,7 +1,5 @@
 package bpf
 
-import "fmt"
-
 // MaxInstructions is the longest filter the kernel takes (BPF_MAXINSNS).
 const MaxInstructions = 4096
 
@@ -81,65 +79,3 @@ const (
 	OffsetIP   = 8  // 64 bits
 	OffsetArgs = 16 // six times 64 bits
 )
-
-// An Action is what a filter returns: the action in the high half, its data in the low half (linux/seccomp.h).
-type Action uint32
-
-// The actions, from the most to the least restrictive: the kernel takes the smallest as a signed number.
-const (
-	KillProcess Action = 0x80000000
-	KillThread  Action = 0x00000000
-	Trap        Action = 0x00030000 // SIGSYS; data is si_errno
-	Errno       Action = 0x00050000 // data is the errno, at most 4095
-	Notify      Action = 0x7fc00000 // SECCOMP_RET_USER_NOTIF
-	Trace       Action = 0x7ff00000 // data is PTRACE_GETEVENTMSG's message
-	Log         Action = 0x7ffc0000
-	Allow       Action = 0x7fff0000
-)
-
-const (
-	actionMask = 0xffff0000
-	dataMask   = 0x0000ffff
-	maxErrno   = 4095 // MAX_ERRNO
-)
-
-// Kind is the action without its data.
-func (a Action) Kind() Action { return a & actionMask }
-
-// Data is the action's data half.
-func (a Action) Data() uint16 { return uint16(a & dataMask) }
-
-// Canonical is the one representative of all values that the kernel treats alike: an unknown action kills the process, an
-// errno is capped at 4095, and the data of allow, log, notify and the kills means nothing (kernel/seccomp.c, __seccomp_filter).
-func (a Action) Canonical() Action {
-	switch a.Kind() {
-	case KillThread, Notify, Log, Allow:
-		return a.Kind()
-	case Errno:
-		return Errno | min(a&dataMask, maxErrno)
-	case Trap, Trace:
-		return a
-	}
-	return KillProcess
-}
-
-// String writes the action as the policy language does, with numbers for errno values: errno(38), trace(7), allow.
-func (a Action) String() string {
-	switch c := a.Canonical(); c.Kind() {
-	case KillThread:
-		return "kill_thread"
-	case Trap:
-		return fmt.Sprintf("trap(%d)", c.Data())
-	case Errno:
-		return fmt.Sprintf("errno(%d)", c.Data())
-	case Notify:
-		return "notify"
-	case Trace:
-		return fmt.Sprintf("trace(%d)", c.Data())
-	case Log:
-		return "log"
-	case Allow:
-		return "allow"
-	}
-	return "kill_process"
-}

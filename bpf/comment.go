@@ -68,15 +68,15 @@ func actionComment(a Action) string {
 	if a == a.Canonical() {
 		return s
 	}
-	switch a.Kind() {
-	case Allow:
+	switch {
+	case !a.Known():
+		return s + ": an unknown action"
+	case a.Kind() == Allow:
 		return s + ", never cached: the data is not 0"
-	case Errno:
-		return s + ", the largest"
-	case KillThread, Log, Notify, KillProcess:
+	case a.MaxData() == 0:
 		return s + ", which has no data"
 	}
-	return s + ": an unknown action"
+	return s + ", the largest"
 }
 
 // constant names the constant that the accumulator meets: an architecture, a call, or a value of an argument.

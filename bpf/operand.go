@@ -3,9 +3,13 @@ package bpf
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
+
+	"monban/internal/nearest"
 )
 
 // A mnemonic is one word at the start of an instruction.
@@ -62,7 +66,7 @@ func (a *assembler) instruction() error {
 		case why != "":
 			return a.errorf(t.at, "%s: seccomp does not admit %s", word, why)
 		}
-		return a.errorf(t.at, "unknown instruction %q%s", t.text, suggest(word, mapKeys(mnemonics)))
+		return a.errorf(t.at, "unknown instruction %q%s", t.text, nearest.Hint(word, slices.Sorted(maps.Keys(mnemonics))))
 	}
 	if len(a.program) == MaxInstructions {
 		return a.errorf(t.at, "more than %d instructions: the kernel takes no more", MaxInstructions)
@@ -165,7 +169,7 @@ func (a *assembler) word() (uint32, error) {
 			}
 		default:
 			return 0, a.errorf(t.at, "expected nr, arch, ip.lo, ip.hi, args[0].lo, args[0].hi or an offset, found %v%s",
-				t, suggest(t.text, []string{"nr", "arch", "ip.lo", "ip.hi", "args"}))
+				t, nearest.Hint(t.text, []string{"nr", "arch", "ip.lo", "ip.hi", "args"}))
 		}
 		hi, err := a.half(t, half, halves, offset >= OffsetIP)
 		if err != nil {
@@ -278,13 +282,12 @@ func (a *assembler) target() (target, error) {
 	}
 }
 
-// actions are the words of Action.String; those with data take it in parentheses.
-var actions = map[string]struct {
-	action Action
-	data   bool
-}{
-	"allow": {Allow, false}, "log": {Log, false}, "notify": {Notify, false}, "trace": {Trace, true},
-	"trap": {Trap, true}, "errno": {Errno, true}, "kill_thread": {KillThread, false}, "kill_process": {KillProcess, false},
+// actionNames are what retOperand reads, beside numbers.
+func actionNames() (names []string) {
+	for _, a := range Actions() {
+		names = append(names, a.Name())
+	}
+	return names
 }
 
 // retOperand reads #k, a, or an action by name.
@@ -300,12 +303,12 @@ func (a *assembler) retOperand(ins Instruction) (Instruction, error) {
 		return ins, err
 	}
 	a.next()
-	action, ok := actions[t.text]
+	action, ok := ParseAction(t.text)
 	if !ok {
-		return ins, a.errorf(t.at, "unknown action %q%s", t.text, suggest(t.text, mapKeys(actions)))
+		return ins, a.errorf(t.at, "unknown action %q%s", t.text, nearest.Hint(t.text, actionNames()))
 	}
-	ins.K = uint32(action.action)
-	if !action.data {
+	ins.K = uint32(action)
+	if action.MaxData() == 0 {
 		return ins, nil
 	}
 	if err := a.expect("(", "and a number, as in "+t.text+"(1)"); err != nil {
@@ -316,11 +319,7 @@ func (a *assembler) retOperand(ins Instruction) (Instruction, error) {
 	if err != nil {
 		return ins, err
 	}
-	limit := uint32(dataMask)
-	if action.action == Errno {
-		limit = maxErrno
-	}
-	if n > limit {
+	if limit := uint32(action.MaxData()); n > limit {
 		return ins, a.errorf(at, "%s(%d): the number is at most %d", t.text, n, limit)
 	}
 	ins.K |= n

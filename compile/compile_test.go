@@ -21,7 +21,7 @@ var families = [][]abi.Arch{
 
 func presetVerdict(tb testing.TB, name string, archs []abi.Arch) (verdict.Verdict, binary.ByteOrder) {
 	tb.Helper()
-	p, err := policy.LoadPreset(name, policy.Options{Archs: archs, Native: &archs[0]})
+	p, err := policy.LoadPreset(name, policy.Options{Archs: archs, Native: archs[0]})
 	if err != nil {
 		tb.Fatal(err)
 	}

@@ -150,7 +150,7 @@ func subjects(t *testing.T) []subject {
 		{"@libc", []abi.Arch{abi.AArch64, abi.ARM}, 10},
 		{"@compute", []abi.Arch{abi.RISCV64}, 1},
 	} {
-		p, err := policy.LoadPreset(c.preset, policy.Options{Archs: c.archs, Native: &c.archs[0]})
+		p, err := policy.LoadPreset(c.preset, policy.Options{Archs: c.archs, Native: c.archs[0]})
 		if err != nil {
 			t.Fatal(err)
 		}

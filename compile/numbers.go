@@ -3,11 +3,12 @@ package compile
 import (
 	"slices"
 
+	"monban/abi"
 	"monban/verdict"
 )
 
-// x32Bit sets the numbers of x32 apart from those of x86_64, which share an architecture token.
-const x32Bit uint32 = 0x40000000
+// x32Bit sets the calls of x32 apart from those of x86_64, which share an architecture token.
+const x32Bit uint32 = abi.X32Bit
 
 // maxNamed is how many ranges the calls that exist can have; more come of masks, which bits may say shorter.
 const maxNamed = 2048

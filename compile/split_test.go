@@ -148,7 +148,7 @@ func FuzzSplit(f *testing.F) {
 
 func gateVerdict(t *testing.T, gate string, archs ...abi.Arch) verdict.Verdict {
 	t.Helper()
-	p, err := policy.Load("long", []byte(gate), policy.Options{Archs: archs, Native: &archs[0]})
+	p, err := policy.Load("long", []byte(gate), policy.Options{Archs: archs, Native: archs[0]})
 	if err != nil {
 		t.Fatal(err)
 	}

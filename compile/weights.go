@@ -26,10 +26,7 @@ func (o Options) weights() Weights {
 
 // of is the weight of a call on the architecture with a token; 0 is none in particular.
 func (w Weights) of(token, nr uint32) float64 {
-	for _, a := range abi.Archs() {
-		if a.Token() != token {
-			continue
-		}
+	if a, ok := abi.Of(token, nr); ok {
 		if name, ok := a.Name(nr); ok {
 			if weight, ok := w[name]; ok {
 				return weight

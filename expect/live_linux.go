@@ -23,19 +23,16 @@ import (
 var harmless = map[string]bool{"getpid": true, "getppid": true, "gettid": true, "getuid": true, "geteuid": true, "getgid": true,
 	"getegid": true, "getpgrp": true, "sched_yield": true}
 
-// Safe says that a result's witness may be put to the kernel: the gate refuses it, which is proven, or it is harmless. It must be a
-// call of the running architecture. trap, trace and notify are left out: somebody else would answer.
+// Safe says that a result's witness may be put to the kernel: the gate refuses it, which is proven, or it is harmless. It must be one
+// that the running architecture can ask for. trap, trace and notify are left out: somebody else would answer.
 func (r *Result) Safe() bool {
-	if r.Arch != abi.Native() {
+	if r.Arch.Token() != abi.Native().Token() {
 		return false
 	}
-	switch r.Got.Kind() {
-	case bpf.Errno, bpf.KillProcess, bpf.KillThread:
-		return true
-	case bpf.Allow, bpf.Log:
-		return harmless[r.Asked.Name]
+	if r.Got.Passes() {
+		return r.Arch == abi.Native() && harmless[r.Asked.Name] // x32 is in few kernels
 	}
-	return false
+	return r.Got.Kills() || r.Got.Kind() == bpf.Errno
 }
 
 // liveRequest is what the child reads.
@@ -103,7 +100,7 @@ func (r *Result) Try(ctx context.Context, programs []bpf.Program, command string
 		r.Live = &LiveOutcome{Text: policy.ActionOn(r.Arch, do).String(), Agrees: do == r.Got}
 	default:
 		r.Live = &LiveOutcome{Text: fmt.Sprintf("it returned %d", got.Result),
-			Agrees: r.Got.Kind() == bpf.Allow || r.Got.Kind() == bpf.Log || r.Got == bpf.Errno && got.Result == 0}
+			Agrees: r.Got.Passes() || r.Got == bpf.Errno && got.Result == 0}
 	}
 	return nil
 }

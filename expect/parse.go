@@ -39,11 +39,10 @@ func (w *Want) Accepts(c *policy.Call, do bpf.Action) (bool, error) {
 		want, err := w.Action.On(c)
 		return do == want, err
 	}
-	passes := do.Kind() == bpf.Allow || do.Kind() == bpf.Log
 	if w.Denied {
-		return !passes && do.Kind() != bpf.Notify && do.Kind() != bpf.Trace, nil
+		return do.Refuses(), nil
 	}
-	return passes, nil
+	return do.Passes(), nil
 }
 
 // Parse reads a test file. Errors are of type *policy.Error, joined.

@@ -79,5 +79,5 @@ func bpfFormat(name, title string, order binary.ByteOrder) codec.Format {
 }
 
 func policyOptions(o codec.Options) policy.Options {
-	return policy.Options{Archs: o.Archs, Native: &o.Native, ReadFile: policy.ReadIncluded}
+	return policy.Options{Archs: o.Archs, Native: o.Native, ReadFile: policy.ReadIncluded}
 }

@@ -96,7 +96,7 @@ func prove(m *codec.Meaning, to codec.Format, text *codec.Text) error {
 		foreign := func(v verdict.Verdict) {
 			s := v.Space()
 			for do := range s.Verdict(s.If(own, s.Action(bpf.KillProcess), v.Node())).Actions() {
-				kills = kills && (do == bpf.KillProcess || do == bpf.KillThread)
+				kills = kills && do.Kills()
 			}
 		}
 		foreign(v)
@@ -107,7 +107,7 @@ func prove(m *codec.Meaning, to codec.Format, text *codec.Text) error {
 		}
 	}
 	d, _ := verdict.Violation(m.Verdict, v, func(x, y bpf.Action) bool { return x != y })
-	a, ok := m.Policy.ArchOf(&d.Data)
+	a, ok := abi.Of(d.Data.Arch, d.Data.Nr)
 	if !ok {
 		a = m.Policy.Archs[0]
 	}
@@ -117,16 +117,8 @@ func prove(m *codec.Meaning, to codec.Format, text *codec.Text) error {
 // ownCalls is the condition for the calls of some architectures.
 func ownCalls(s *verdict.Space, archs []abi.Arch) verdict.Node {
 	cond := verdict.False
-	low := s.Compare(verdict.Single(verdict.Nr), verdict.LT, false, abi.X32Bit)
 	for _, a := range archs {
-		is := s.Compare(verdict.Single(verdict.Arch), verdict.EQ, false, uint64(a.Token()))
-		switch a {
-		case abi.X86_64:
-			is = s.And(is, low)
-		case abi.X32:
-			is = s.And(is, s.Not(low))
-		}
-		cond = s.Or(cond, is)
+		cond = s.Or(cond, s.Calls(a))
 	}
 	return cond
 }

@@ -34,22 +34,14 @@ func changeOf(a, b bpf.Action) Change {
 		return OtherAnswer
 	case x > y:
 		return NewlyDenied
-	case Passes(b):
+	case b.Passes():
 		return NewlyAllowed
 	}
 	return NewlySupervised
 }
 
-// freedom is how much an action leaves to the program: 2 it passes, 1 somebody else decides, 0 it is refused.
-func freedom(a bpf.Action) int {
-	switch a.Kind() {
-	case bpf.Allow, bpf.Log:
-		return 2
-	case bpf.Notify, bpf.Trace:
-		return 1
-	}
-	return 0
-}
+// freedom is how much an action leaves to the program: whichever way a call is refused, that is the same.
+func freedom(a bpf.Action) bpf.Effect { return max(a.Effect(), bpf.Refuses) }
 
 // A Class is all calls that two gates answer differently in the same way, on one architecture or on several alike.
 type Class struct {
@@ -150,8 +142,8 @@ func (d *differ) architecture(sa pairSpan) {
 		diffs := verdict.Differences(sn.a, sn.b)
 		for _, run := range numbersIn(arch, known, sn.lo, sn.hi) {
 			on, errnos := name, arch
-			if known && arch == abi.X86_64 && run.lo >= abi.X32Bit {
-				on, errnos = abi.X32.String(), abi.X32
+			if own, _ := abi.Of(sa.lo, run.lo); known && own != arch {
+				on, errnos = own.String(), own
 			}
 			for _, diff := range diffs {
 				d.listed++
@@ -181,8 +173,8 @@ func (d *differ) unlisted(a, b verdict.Verdict, token *uint32) {
 		}
 		arch, name, known := tokenName(diff.Data.Arch, diff.Data.Arch, d.first)
 		on := name
-		if known && arch == abi.X86_64 && diff.Data.Nr >= abi.X32Bit {
-			on = abi.X32.String()
+		if own, _ := abi.Of(diff.Data.Arch, diff.Data.Nr); known && own != arch {
+			on = own.String()
 		}
 		d.partial[on], d.partial[name] = true, true
 		if c := d.class(on, diff, arch); len(c.Calls)+len(c.Numbers) == 0 {
@@ -234,10 +226,8 @@ func alike(classes []Class) []Class {
 
 // tokenName names a range of architecture tokens.
 func tokenName(lo, hi uint32, first []abi.Arch) (arch abi.Arch, name string, known bool) {
-	for _, a := range append(slices.Clone(first), abi.Archs()...) {
-		if lo == hi && a.Token() == lo && a != abi.X32 {
-			return a, a.String(), true
-		}
+	if a, ok := abi.Of(lo, 0); ok && lo == hi {
+		return a, a.String(), true
 	}
 	arch = abi.Native()
 	if len(first) > 0 {
@@ -297,8 +287,8 @@ func numbersIn(a abi.Arch, known bool, lo, hi uint32) []run {
 	gap := func(to uint64) { // what lies between next and to has no name
 		for next < to {
 			last := to - 1
-			if a == abi.X86_64 && next < abi.X32Bit {
-				last = min(last, abi.X32Bit-1)
+			if _, own := a.Numbers(); next <= uint64(own) {
+				last = min(last, uint64(own))
 			}
 			out = append(out, run{uint32(next), uint32(last), ""})
 			next = last + 1

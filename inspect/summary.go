@@ -31,7 +31,7 @@ func (c *Call) Depends() bool { return len(c.Cases) > 1 }
 func (c *Call) Passes() Extent {
 	n := 0
 	for _, k := range c.Cases {
-		if Passes(k.Action) {
+		if k.Action.Passes() {
 			n++
 		}
 	}
@@ -53,9 +53,6 @@ const (
 	Sometimes
 	Always
 )
-
-// Passes says that the kernel carries the call out: allow and log.
-func Passes(a bpf.Action) bool { return a.Kind() == bpf.Allow || a.Kind() == bpf.Log }
 
 // A Summary is what a gate does on one architecture.
 type Summary struct {
@@ -105,13 +102,7 @@ func unknown(own verdict.Verdict, a abi.Arch) []bpf.Action {
 	for nr := range a.Calls() {
 		known[nr] = true
 	}
-	lo, hi := uint32(0), ^uint32(0)
-	switch a {
-	case abi.X86_64:
-		hi = abi.X32Bit - 1
-	case abi.X32:
-		lo = abi.X32Bit
-	}
+	lo, hi := a.Numbers()
 	spans := 0
 	for s := range own.Spans(verdict.Nr) {
 		if spans++; spans > maxSpans {
@@ -232,7 +223,7 @@ func compare(v, w verdict.Verdict, a abi.Arch) Against {
 			continue
 		}
 		out.Equal = false
-		p, q := l.Where(Passes), r.Where(Passes)
+		p, q := l.Where(bpf.Action.Passes), r.Where(bpf.Action.Passes)
 		if n := s.And(p, s.Not(q)); n != verdict.False {
 			out.More = append(out.More, partly(a, name, s, n))
 		}
@@ -265,12 +256,8 @@ func when(a abi.Arch, call string, s *verdict.Space, n verdict.Node) string {
 // Elsewhere is the answer to calls of architectures that nobody has; ok is false where the gate judges them by anything else. The
 // error is verdict.ErrTooComplex.
 func Elsewhere(v verdict.Verdict) (do bpf.Action, ok bool, err error) {
-	free := uint32(0)
-	for slices.ContainsFunc(abi.Archs(), func(a abi.Arch) bool { return a.Token() == free }) {
-		free++
-	}
 	err = v.Space().Do(func() error {
-		do, ok = v.Restrict(verdict.Arch, free).Constant()
+		do, ok = v.Elsewhere().Constant()
 		return nil
 	})
 	return do, ok, err

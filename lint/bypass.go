@@ -1,8 +1,6 @@
 package lint
 
 import (
-	"slices"
-
 	"monban/abi"
 	"monban/bpf"
 	"monban/verdict"
@@ -13,15 +11,11 @@ func archUnchecked(s *subject) []Finding {
 	if s.arch != s.Archs[0] {
 		return nil // it is not about one architecture
 	}
-	var free uint32
-	for slices.ContainsFunc(abi.Archs(), func(a abi.Arch) bool { return a.Token() == free }) {
-		free++
-	}
-	w, ok := s.Verdict.Restrict(verdict.Arch, free).Witness(passes)
+	w, ok := s.Verdict.Elsewhere().Witness(passes)
 	if !ok {
 		return nil
 	}
-	w.Arch = free
+	w.Arch = abi.NoToken
 	return s.found("MB001", "", nil, w)
 }
 

@@ -50,7 +50,7 @@ func vdso(s *subject) []Finding {
 }
 
 func uretprobe(s *subject) []Finding {
-	kills := func(a bpf.Action) bool { return a.Kind() == bpf.KillProcess || a.Kind() == bpf.KillThread }
+	kills := bpf.Action.Kills
 	killed := s.which([]string{"uretprobe", "uprobe"}, kills)
 	if killed == nil {
 		return nil

@@ -41,7 +41,7 @@ func Find(g Gate) ([]Finding, error) {
 func find(g Gate) []Finding {
 	// What an architecture lacks matters only where something of it passes: a filter that refuses x32 whole need not allow exit there.
 	meant := slices.DeleteFunc(slices.Clone(g.Archs), func(a abi.Arch) bool {
-		_, ok := of(g.Verdict, a).Witness(passes)
+		_, ok := g.Verdict.On(a, bpf.KillProcess).Witness(passes)
 		return !ok
 	})
 	if len(meant) == 0 {
@@ -104,20 +104,8 @@ type subject struct {
 	own  verdict.Verdict
 }
 
-func newSubject(g *Gate, a abi.Arch) *subject { return &subject{g, a, of(g.Verdict, a)} }
-
-// of is the verdict on one architecture's calls; numbers of x86_64 and x32 are kept apart.
-func of(v verdict.Verdict, a abi.Arch) verdict.Verdict {
-	v = v.Restrict(verdict.Arch, a.Token())
-	s := v.Space()
-	low := s.Compare(verdict.Single(verdict.Nr), verdict.LT, false, abi.X32Bit)
-	switch a {
-	case abi.X86_64:
-		return s.Verdict(s.If(low, v.Node(), s.Action(bpf.KillProcess)))
-	case abi.X32:
-		return s.Verdict(s.If(low, s.Action(bpf.KillProcess), v.Node()))
-	}
-	return v
+func newSubject(g *Gate, a abi.Arch) *subject {
+	return &subject{g, a, g.Verdict.On(a, bpf.KillProcess)}
 }
 
 // call is the verdict on a call by name; ok is false where the architecture does not have it.
@@ -126,12 +114,8 @@ func (s *subject) call(name string) (v verdict.Verdict, nr uint32, ok bool) {
 	return s.own.Restrict(verdict.Nr, nr), nr, ok
 }
 
-func passes(a bpf.Action) bool { return a.Kind() == bpf.Allow || a.Kind() == bpf.Log }
-
-// refuses is what neither passes nor is left to a supervisor.
-func refuses(a bpf.Action) bool {
-	return !passes(a) && a.Kind() != bpf.Notify && a.Kind() != bpf.Trace
-}
+// What a check looks for.
+var passes, refuses = bpf.Action.Passes, bpf.Action.Refuses
 
 // An extent is how much of a call an action is given to.
 type extent int

@@ -227,7 +227,7 @@ func TestIgnores(t *testing.T) {
 
 func BenchmarkFind(b *testing.B) {
 	native := abi.X86_64
-	p, err := policy.LoadPreset("@container", policy.Options{Archs: []abi.Arch{abi.X86_64, abi.X86, abi.X32}, Native: &native})
+	p, err := policy.LoadPreset("@container", policy.Options{Archs: []abi.Arch{abi.X86_64, abi.X86, abi.X32}, Native: native})
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -4,7 +4,6 @@ import (
 	"slices"
 	"strings"
 
-	"monban/abi"
 	"monban/bpf"
 	"monban/policy"
 )
@@ -150,7 +149,7 @@ func (g *Gate) reach(i int, byCall map[string][]int) reached {
 		if len(r.Archs) > 0 && !slices.Contains(r.Archs, a) {
 			continue
 		}
-		for _, nr := range numbersOf(a, r.Call) {
+		for _, nr := range a.Reaching(r.Call) {
 			x, err := with.Meaning(space, a, nr)
 			if err != nil {
 				return changes // the policy is not one: its own reading says so
@@ -164,17 +163,4 @@ func (g *Gate) reach(i int, byCall map[string][]int) reached {
 		}
 	}
 	return got
-}
-
-// numbersOf are the numbers that a call is reached by: its own and its multiplexer's.
-func numbersOf(a abi.Arch, call string) (out []uint32) {
-	if nr, ok := a.Number(call); ok {
-		out = append(out, nr)
-	}
-	if m, ok := a.Mux(call); ok {
-		if nr, ok := a.Number(m.Call); ok {
-			out = append(out, nr)
-		}
-	}
-	return out
 }

@@ -6,6 +6,7 @@ import (
 
 	"monban/abi"
 	"monban/bpf"
+	"monban/internal/nearest"
 	"monban/verdict"
 )
 
@@ -173,7 +174,7 @@ func (b *binder) argument(x Operand) (abi.Arg, error) {
 	if !known {
 		return abi.Arg{}, errorf(x.Pos, "the arguments of %s have no known names on %s: write arg0 to arg5", b.call, b.arch)
 	}
-	hint := suggest(x.Name, names)
+	hint := nearest.Hint(x.Name, names)
 	if hint == "" && len(names) > 0 {
 		hint = " (it has " + joinWords(names) + ")"
 	}
@@ -232,7 +233,7 @@ func (b *binder) value(c Const, pos Pos) (uint64, error) {
 				return 0, errorf(c.Pos, "the value of %s is not known on %s: write the number, or limit the line with on %s: …", c.Name, b.arch, a)
 			}
 		}
-		return 0, errorf(c.Pos, "unknown constant %s%s", c.Name, suggest(c.Name, slices.Collect(abi.Constants())))
+		return 0, errorf(c.Pos, "unknown constant %s%s", c.Name, nearest.Hint(c.Name, slices.Collect(abi.Constants())))
 	case Unary:
 		v, err := b.value(c.X, pos)
 		if c.Op == '-' {

@@ -8,6 +8,7 @@ import (
 
 	"monban/abi"
 	"monban/bpf"
+	"monban/internal/nearest"
 )
 
 // What a Builder's methods refuse, to be asked for with errors.Is. Each has the errno that libseccomp returns in its text.
@@ -101,11 +102,7 @@ func (b *Builder) Reset(def bpf.Action) error {
 }
 
 func validAction(a bpf.Action) error {
-	kind, data := a&^0xffff, a&0xffff
-	switch {
-	case kind == bpf.Errno && data <= 4095, kind == bpf.Trace:
-		return nil
-	case data == 0 && slices.Contains([]bpf.Action{bpf.KillProcess, bpf.KillThread, bpf.Trap, bpf.Notify, bpf.Log, bpf.Allow}, kind):
+	if a.Known() && (a.Data() == 0 || a.NeedsData() && a.Data() <= a.MaxData()) { // trap's data is not for libseccomp
 		return nil
 	}
 	return fmt.Errorf("%#x is no action (its data must be an errno up to 4095, or trace's message): %w", uint32(a), ErrBuilderInvalid)
@@ -188,7 +185,7 @@ func (b *Builder) add(do bpf.Action, r builtRule, exact bool, tests []Test) erro
 		return fmt.Errorf("a rule's action must differ from the default: %w", ErrBuilderAccess)
 	}
 	if r.call != "" && !abi.Known(r.call) {
-		return fmt.Errorf("no architecture has a system call %s%s: %w", r.call, suggestCall(r.call), ErrBuilderInvalid)
+		return fmt.Errorf("no architecture has a system call %s%s: %w", r.call, nearest.Hint(r.call, abi.Calls()), ErrBuilderInvalid)
 	}
 	if r.call == "" && (int32(r.nr) == -1 || int32(r.nr) == -2) {
 		return fmt.Errorf("%d is no call's number: %w", int32(r.nr), ErrBuilderInvalid)
@@ -218,13 +215,6 @@ func (b *Builder) add(do bpf.Action, r builtRule, exact bool, tests []Test) erro
 	return nil
 }
 
-func suggestCall(call string) string {
-	if s := abi.Suggest(call, slices.Values(abi.Calls())); s != "" {
-		return " (did you mean " + s + "?)"
-	}
-	return ""
-}
-
 func validTests(tests []Test) error {
 	seen := 0
 	for _, t := range tests {
@@ -245,7 +235,7 @@ func validTests(tests []Test) error {
 // part in what a filter means. Only the name is checked.
 func (b *Builder) Prioritize(call string, _ uint8) error {
 	if !abi.Known(call) {
-		return fmt.Errorf("no architecture has a system call %s%s: %w", call, suggestCall(call), ErrBuilderInvalid)
+		return fmt.Errorf("no architecture has a system call %s%s: %w", call, nearest.Hint(call, abi.Calls()), ErrBuilderInvalid)
 	}
 	return nil
 }

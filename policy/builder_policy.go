@@ -1,7 +1,6 @@
 package policy
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
 
@@ -72,7 +71,7 @@ func (f archFilter) policyRules() []Rule {
 			}
 		}
 	}
-	slices.SortStableFunc(sometimes, func(x, y Rule) int { return cmp.Compare(int32(x.Action.Kind), int32(y.Action.Kind)) })
+	slices.SortStableFunc(sometimes, func(x, y Rule) int { return x.Action.Kind.Compare(y.Action.Kind) })
 	return append(always, sometimes...)
 }
 

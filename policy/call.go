@@ -10,6 +10,7 @@ import (
 
 	"monban/abi"
 	"monban/bpf"
+	"monban/internal/nearest"
 )
 
 // A Call is one system call to ask about, or many of one number: some of its arguments may be left open.
@@ -26,7 +27,8 @@ type Call struct {
 var callSymbols = append(slices.Clone(symbols), "=", "?")
 
 // ParseCall reads a call as a person writes it: socket(AF_INET, SOCK_STREAM, 0), socket(AF_INET), socket(type=SOCK_RAW), socket, 41, or
-// 41(2, _). Arguments that are missing, ? or _ are left open; 1..5 and {AF_INET, AF_INET6} stand for any value among them. Errors
+// 41(2, _). Arguments that are missing, ? or _ are left open; 1..5 and {AF_INET, AF_INET6} stand for any value among them. A name
+// is of a call on arch; a number may be of another architecture that shares its token, x32, and the call then is that one's. Errors
 // name the place in the text and the mend.
 func ParseCall(arch abi.Arch, text string) (Call, error) {
 	c := Call{Arch: arch, Data: bpf.Data{Arch: arch.Token()}, Open: [6]bool{true, true, true, true, true, true}}
@@ -70,7 +72,7 @@ func (p *parser) call(c *Call) {
 			if abi.Known(t.text) {
 				p.fail(t.pos, "%s has no system call %s: try --arch, and monban syscalls %s", c.Arch, t.text, t.text)
 			}
-			p.fail(t.pos, "unknown system call %s%s", t.text, suggest(t.text, abi.Calls()))
+			p.fail(t.pos, "unknown system call %s%s", t.text, nearest.Hint(t.text, abi.Calls()))
 		}
 		c.Name, c.Data.Nr = t.text, nr
 	case number:
@@ -79,6 +81,7 @@ func (p *parser) call(c *Call) {
 			p.fail(t.pos, "%s is no call number: it must fit 32 bits", t.text)
 		}
 		c.Data.Nr = uint32(n)
+		c.Arch, _ = abi.Of(c.Data.Arch, c.Data.Nr)
 		c.Name, _ = c.Arch.Name(c.Data.Nr)
 	default:
 		p.fail(t.pos, "expected a system call such as socket(AF_INET, SOCK_STREAM, 0), found %s", t.describe())
@@ -140,7 +143,7 @@ func (p *parser) argumentNamed(c *Call, args []abi.Arg, t token) int {
 	for _, a := range args {
 		names = append(names, a.Name)
 	}
-	p.fail(t.pos, "%s has no argument %s%s", c.describe(), t.text, suggest(t.text, names))
+	p.fail(t.pos, "%s has no argument %s%s", c.describe(), t.text, nearest.Hint(t.text, names))
 	panic("not reached")
 }
 
@@ -282,7 +285,7 @@ func formatCall(arch abi.Arch, d *bpf.Data, open func(int) string) string {
 	name, ok := arch.Name(d.Nr)
 	if !ok {
 		name = fmt.Sprint(d.Nr)
-		if d.Nr >= abi.X32Bit {
+		if _, last := abi.X86_64.Numbers(); d.Nr > last {
 			name = fmt.Sprintf("%#x", d.Nr)
 		}
 	}

@@ -128,14 +128,6 @@ func (d *Decider) Meaning(s *verdict.Space, a abi.Arch, nr uint32) (verdict.Verd
 
 // ArchOf is the policy's architecture that a call belongs to.
 func (p *Policy) ArchOf(d *bpf.Data) (abi.Arch, bool) {
-	for _, a := range p.Archs {
-		if a.Token() != d.Arch {
-			continue
-		}
-		if (a == abi.X32 || a == abi.X86_64) && (a == abi.X32) != (d.Nr >= abi.X32Bit) {
-			continue
-		}
-		return a, true
-	}
-	return 0, false
+	a, ok := abi.Of(d.Arch, d.Nr)
+	return a, ok && slices.Contains(p.Archs, a)
 }

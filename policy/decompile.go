@@ -78,34 +78,18 @@ type decompiler struct {
 func (d *decompiler) archs(native abi.Arch) (notes []string) {
 	d.on = map[abi.Arch]verdict.Verdict{}
 	// The answer to tokens that no architecture has is the answer to bad ones.
-	tokens := map[uint32]bool{}
-	for _, a := range abi.Archs() {
-		tokens[a.Token()] = true
-	}
-	free := uint32(0)
-	for tokens[free] {
-		free++
-	}
-	other := d.v.Restrict(verdict.Arch, free)
+	other := d.v.Elsewhere()
 	bad, checked := other.Constant()
 	if !checked {
 		return d.unchecked(native, other)
 	}
-	for _, a := range slices.SortedFunc(slices.Values(abi.Archs()), func(a, b abi.Arch) int {
-		// The native architecture first, then the others of its family, then the rest.
-		rank := func(x abi.Arch) int {
-			if i := slices.Index(native.Family(), x); i >= 0 {
-				return i
-			}
-			return 100 + int(x)
+	tells := func(a abi.Arch) bool { return d.v.On(a, bad) != other }
+	for _, a := range append(native.Family(), abi.Archs()...) {
+		if slices.Contains(d.p.Archs, a) {
+			continue
 		}
-		return cmp.Compare(rank(a), rank(b))
-	}) {
-		sub := d.v.Restrict(verdict.Arch, a.Token())
-		if a == abi.X86_64 || a == abi.X32 {
-			sub = half(sub, a == abi.X32)
-		}
-		if sub != other || a == abi.X86_64 && half(d.v.Restrict(verdict.Arch, a.Token()), true) != other {
+		sub := d.v.On(a, bad)
+		if sub != other || a == abi.X86_64 && tells(abi.X32) {
 			d.p.Archs = append(d.p.Archs, a)
 			d.on[a] = sub
 		}
@@ -140,17 +124,6 @@ func (d *decompiler) unchecked(native abi.Arch, other verdict.Verdict) []string 
 	return []string{note}
 }
 
-// half is the verdict on the numbers of x32, or on those that are not x32's.
-func half(v verdict.Verdict, x32 bool) verdict.Verdict {
-	s := v.Space()
-	in := x32Numbers(s)
-	// The other half repeats a number of this one, so that it adds nothing.
-	if x32 {
-		return s.Verdict(s.If(in, v.Node(), v.Restrict(verdict.Nr, 0xffffffff).Node()))
-	}
-	return s.Verdict(s.If(in, v.Restrict(verdict.Nr, abi.X32Bit-1).Node(), v.Node()))
-}
-
 // numeric is the language's action, with errno values by name where the name means the same on every architecture of use.
 func numeric(a abi.Arch, do bpf.Action) Action { return ActionOn(a, do) }
 
@@ -173,10 +146,7 @@ func (d *decompiler) headers() {
 				known[numeric(a, do)]++
 			}
 		}
-		top := uint32(x32Top)
-		if a == abi.X32 {
-			top = 0xffffffff
-		}
+		_, top := a.Numbers() // nobody's
 		if do, ok := d.on[a].Restrict(verdict.Nr, top).Constant(); ok {
 			unknown[numeric(a, do)]++
 		}
@@ -196,15 +166,15 @@ func (d *decompiler) headers() {
 
 // isPlain says that nothing passes on an architecture, and that it takes few ranges to say what happens instead.
 func (d *decompiler) isPlain(a abi.Arch) bool {
-	spans, few := d.on[a].SpansUpTo(verdict.Nr, 4)
-	return few && !slices.ContainsFunc(spans, func(s verdict.Span) bool {
+	const most = 4
+	first, last := a.Numbers()
+	spans, few := d.on[a].SpansUpTo(verdict.Nr, most+1) // one may be of the other numbers
+	spans = slices.DeleteFunc(spans, func(s verdict.Span) bool { return s.Hi < first || s.Lo > last })
+	return few && len(spans) <= most && !slices.ContainsFunc(spans, func(s verdict.Span) bool {
 		do, ok := s.Then.Constant()
-		return !ok || do == bpf.Allow || do == bpf.Log
+		return !ok || do.Passes()
 	})
 }
-
-// x32Top is a number that no architecture uses, below x32's.
-const x32Top = abi.X32Bit - 1
 
 func commonest(counts map[Action]int, otherwise Action) Action {
 	best, n := otherwise, 0
@@ -224,9 +194,6 @@ func (d *decompiler) arch(a abi.Arch) error {
 	}
 	for nr, call := range a.Calls() {
 		known[nr] = true
-		if (a == abi.X32) != (nr >= abi.X32Bit) && (a == abi.X32 || a == abi.X86_64) {
-			continue
-		}
 		leaf := d.on[a].Restrict(verdict.Nr, nr)
 		// A multiplexer is spelled out where rules for its members would reach through it.
 		whole := (call == "socketcall" || call == "ipc") && d.reaches(a, call)
@@ -259,13 +226,7 @@ func (d *decompiler) numbers(a abi.Arch, known map[uint32]bool, every bool) erro
 	if err != nil {
 		return err
 	}
-	lo, hi := uint32(0), uint32(0xffffffff)
-	switch a {
-	case abi.X86_64:
-		hi = x32Top
-	case abi.X32:
-		lo = abi.X32Bit
-	}
+	lo, hi := a.Numbers()
 	sets := map[verdict.Node][]Range{}
 	var order []verdict.Verdict
 	spans, few := d.on[a].SpansUpTo(verdict.Nr, maxRanges)
@@ -414,7 +375,7 @@ func (d *decompiler) sorted() []Rule {
 		if rank(a) != 2 {
 			return 0
 		}
-		return cmp.Or(-cmp.Compare(int32(a.Action.Kind), int32(b.Action.Kind)), cmp.Compare(a.Action.String(), b.Action.String()),
+		return cmp.Or(b.Action.Kind.Compare(a.Action.Kind), cmp.Compare(a.Action.String(), b.Action.String()),
 			-cmp.Compare(len(a.Archs), len(b.Archs)), cmp.Compare(fmtArchs(a.Archs), fmtArchs(b.Archs)), strings.Compare(a.Call, b.Call))
 	})
 	var rules []Rule

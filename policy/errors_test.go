@@ -13,7 +13,7 @@ func load(src string, archs ...abi.Arch) (*policy.Policy, error) {
 	if archs == nil {
 		archs = []abi.Arch{abi.X86_64}
 	}
-	return policy.Load("t.gate", []byte(src), policy.Options{Archs: archs, Native: &archs[0]})
+	return policy.Load("t.gate", []byte(src), policy.Options{Archs: archs, Native: archs[0]})
 }
 
 // Every mistake has a place and a mend.
@@ -133,7 +133,7 @@ func TestIncludes(t *testing.T) {
 	}
 	native := abi.X86_64
 	get := func(name string) (*policy.Policy, error) {
-		return policy.Load(name, []byte(files[name]), policy.Options{Native: &native, ReadFile: read})
+		return policy.Load(name, []byte(files[name]), policy.Options{Native: native, ReadFile: read})
 	}
 	p, err := get("dir/main.gate")
 	if err != nil {

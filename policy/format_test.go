@@ -75,7 +75,7 @@ func TestPresets(t *testing.T) {
 			t.Errorf("%s is not formatted", name)
 		}
 		for _, a := range abi.Archs() {
-			p, err := policy.LoadPreset(name, policy.Options{Native: &a})
+			p, err := policy.LoadPreset(name, policy.Options{Native: a})
 			if err != nil {
 				t.Errorf("%s on %s: %v", name, a, err)
 				continue

@@ -44,7 +44,7 @@ func TestGoRuntimeIsDerived(t *testing.T) {
 			if len(numbers) < 30 {
 				t.Fatalf("only %d calls found: has the runtime's source moved?", len(numbers))
 			}
-			p, err := policy.LoadPreset("@go-runtime", policy.Options{Native: &a})
+			p, err := policy.LoadPreset("@go-runtime", policy.Options{Native: a})
 			if err != nil {
 				t.Fatal(err)
 			}

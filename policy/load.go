@@ -9,14 +9,15 @@ import (
 
 	"monban/abi"
 	"monban/bpf"
+	"monban/internal/nearest"
 )
 
 // Options say how a policy's text becomes a policy.
 type Options struct {
 	// Archs overrides the arch header. Nil: the header decides, and without one the native architecture.
 	Archs []abi.Arch
-	// Native is what "native" and "compat" in an arch header refer to; zero value: the running machine's (use &arch to set it).
-	Native *abi.Arch
+	// Native is what "native" and "compat" in an arch header refer to.
+	Native abi.Arch
 	// ReadFile reads included files, named relative to the file that includes them. Nil: includes of files are refused.
 	ReadFile func(name string) ([]byte, error)
 }
@@ -44,11 +45,7 @@ func (f *File) Resolve(o Options) (*Policy, error) {
 
 // resolve is Resolve without the check of conditions and errnos, which Verdict makes as well.
 func (f *File) resolve(o Options) (*Policy, error) {
-	native := abi.Native()
-	if o.Native != nil {
-		native = *o.Native
-	}
-	l := &loader{o: o, native: native, p: &Policy{Name: f.Name}}
+	l := &loader{o: o, p: &Policy{Name: f.Name}}
 	l.file(f)
 	p := l.p
 	if !l.has("default") {
@@ -64,7 +61,7 @@ func (f *File) resolve(o Options) (*Policy, error) {
 	case o.Archs != nil:
 		p.Archs = slices.Clone(o.Archs)
 	case len(p.Archs) == 0:
-		p.Archs = []abi.Arch{native}
+		p.Archs = []abi.Arch{o.Native}
 	}
 	if len(l.errs) == 0 {
 		l.rules()
@@ -74,7 +71,6 @@ func (f *File) resolve(o Options) (*Policy, error) {
 
 type loader struct {
 	o       Options
-	native  abi.Arch
 	p       *Policy
 	seen    map[string]header // the header that was set, and where
 	stack   []string          // files being included
@@ -191,9 +187,9 @@ func (l *loader) archs(args []Arg) []abi.Arch {
 	for _, a := range args {
 		switch a.Text {
 		case "native":
-			add(l.native)
+			add(l.o.Native)
 		case "compat":
-			add(l.native.Family()[1:]...)
+			add(l.o.Native.Family()[1:]...)
 		default:
 			arch, err := abi.ParseArch(a.Text)
 			if err != nil {
@@ -302,7 +298,7 @@ func (l *loader) rules() {
 			case it.Name == anyCall:
 				r.Call = ""
 			case !abi.Known(it.Name):
-				l.errorf(it.Pos, "unknown system call %s%s", it.Name, suggest(it.Name, append(abi.Calls(), anyCall)))
+				l.errorf(it.Pos, "unknown system call %s%s", it.Name, nearest.Hint(it.Name, append(abi.Calls(), anyCall)))
 				continue
 			case !r.Optional:
 				l.exists(r)
@@ -317,7 +313,7 @@ func unknownGroup(name string) string {
 	if _, err := presetSource(name); err == nil {
 		return fmt.Sprintf("%s is a preset, not a group: write include %s", name, name)
 	}
-	return fmt.Sprintf("unknown group %s%s", name, suggest(name, abi.Groups()))
+	return fmt.Sprintf("unknown group %s%s", name, nearest.Hint(name, abi.Groups()))
 }
 
 // exists reports a rule for a call that none of the policy's architectures has.
@@ -344,11 +340,7 @@ func (l *loader) exists(r Rule) {
 }
 
 func hasCall(a abi.Arch, call string) bool {
-	if _, ok := a.Number(call); ok {
-		return true
-	}
-	_, ok := a.Mux(call)
-	return ok
+	return len(a.Reaching(call)) > 0
 }
 
 // archsOf is where a rule applies.

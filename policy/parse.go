@@ -8,6 +8,7 @@ import (
 
 	"monban/abi"
 	"monban/bpf"
+	"monban/internal/nearest"
 )
 
 // A File is a policy's text, parsed but not yet resolved: nothing in it has been looked up.
@@ -48,8 +49,13 @@ const anyCall = "any"
 
 var headers = []string{"kernel", "arch", "default", "unknown", "badarch", "compare", "include"}
 
-// actionWords are the actions as the language writes them.
-var actionWords = []string{"allow", "log", "notify", "trace", "trap", "errno", "kill_thread", "kill_process"}
+// actionWords are the actions as the language writes them, the most permissive first.
+var actionWords = func() (words []string) {
+	for _, a := range slices.Backward(bpf.Actions()) {
+		words = append(words, a.Name())
+	}
+	return words
+}()
 
 // Parse reads a policy's text. Errors are of type *Error, joined where there are several, each naming its place and the mend.
 func Parse(file string, src []byte) (*File, error) {
@@ -270,9 +276,10 @@ func (p *parser) action() Action {
 	if t.kind != word {
 		p.fail(t.pos, "expected an action (%s), found %s", strings.Join(actionWords, " "), t.describe())
 	}
-	a, ok := plainActions[t.text]
+	kind, ok := bpf.ParseAction(t.text)
+	a := Action{Kind: kind}
 	if !ok {
-		hint := suggest(t.text, slices.Concat(actionWords, headers))
+		hint := nearest.Hint(t.text, slices.Concat(actionWords, headers))
 		switch t.text {
 		case "kill":
 			hint = " (did you mean kill_process? kill_thread leaves the other threads running)"
@@ -281,22 +288,18 @@ func (p *parser) action() Action {
 		}
 		p.fail(t.pos, "unknown action or header %s%s", t.text, hint)
 	}
-	needs := a.Kind == bpf.Errno || a.Kind == bpf.Trace
-	if !needs && a.Kind != bpf.Trap {
+	if kind.MaxData() == 0 {
 		return a
 	}
 	if !p.peek().is("(") {
-		if needs {
+		if kind.NeedsData() {
 			p.fail(p.peek().pos, "%s needs a value: write %s(%s)", t.text, t.text, map[bool]string{true: "EPERM", false: "1"}[a.Kind == bpf.Errno])
 		}
 		return a
 	}
 	p.next()
 	v := p.next()
-	limit := uint64(0xffff)
-	if a.Kind == bpf.Errno {
-		limit = 4095
-	}
+	limit := uint64(kind.MaxData())
 	switch {
 	case v.kind == number:
 		n, err := strconv.ParseUint(v.text, 0, 64)
@@ -307,18 +310,13 @@ func (p *parser) action() Action {
 	case v.kind == word && a.Kind == bpf.Errno:
 		a.Errno = v.text
 		if !knownErrno(v.text) {
-			p.fail(v.pos, "unknown errno %s%s", v.text, suggest(v.text, errnoNames()))
+			p.fail(v.pos, "unknown errno %s%s", v.text, nearest.Hint(v.text, errnoNames()))
 		}
 	default:
 		p.fail(v.pos, "%s takes a number, found %s", t.text, v.describe())
 	}
 	p.expect(")")
 	return a
-}
-
-var plainActions = map[string]Action{
-	"allow": {Kind: bpf.Allow}, "log": {Kind: bpf.Log}, "notify": {Kind: bpf.Notify}, "trace": {Kind: bpf.Trace},
-	"trap": {Kind: bpf.Trap}, "errno": {Kind: bpf.Errno}, "kill_thread": {Kind: bpf.KillThread}, "kill_process": {Kind: bpf.KillProcess},
 }
 
 func knownErrno(s string) bool {
@@ -338,12 +336,4 @@ func errnoNames() []string {
 		}
 	}
 	return all
-}
-
-// suggest is " (did you mean X?)" for the nearest of the words, or nothing.
-func suggest(word string, among []string) string {
-	if s := abi.Suggest(word, slices.Values(among)); s != "" {
-		return " (did you mean " + s + "?)"
-	}
-	return ""
 }

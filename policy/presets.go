@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"monban/internal/nearest"
 )
 
 //go:embed presets/*.gate
@@ -36,7 +38,7 @@ func presetSource(name string) ([]byte, error) {
 }
 
 func presetHint(name string) string {
-	if hint := suggest(name, Presets()); hint != "" {
+	if hint := nearest.Hint(name, Presets()); hint != "" {
 		return hint
 	}
 	return " (there are " + joinWords(Presets()) + ")"

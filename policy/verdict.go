@@ -103,14 +103,7 @@ func (r *Rule) on(a abi.Arch) bool {
 	if len(r.Archs) > 0 && !slices.Contains(r.Archs, a) {
 		return false
 	}
-	if r.Call == "" {
-		return true
-	}
-	if _, ok := a.Number(r.Call); ok {
-		return true
-	}
-	_, ok := a.Mux(r.Call)
-	return ok
+	return r.Call == "" || hasCall(a, r.Call)
 }
 
 // bind gives a rule's action and condition their meaning on one architecture.
@@ -168,13 +161,7 @@ func (p *Policy) verdict(s *verdict.Space) (verdict.Verdict, error) {
 		if !ok {
 			other = s.Action(bad)
 		}
-		switch a {
-		case abi.X32:
-			n = s.If(x32Numbers(s), n, other)
-		case abi.X86_64:
-			n = s.If(x32Numbers(s), other, n)
-		}
-		byToken[a.Token()] = n
+		byToken[a.Token()] = s.If(s.Numbers(a), n, other)
 	}
 	var cases []verdict.Case
 	for _, token := range slices.Sorted(maps.Keys(byToken)) {
@@ -185,11 +172,6 @@ func (p *Policy) verdict(s *verdict.Space) (verdict.Verdict, error) {
 		return verdict.Verdict{}, err
 	}
 	return s.Verdict(s.Patch(verdict.Arch, cases, s.Action(bad))), nil
-}
-
-// x32Numbers are the numbers of x32, which shares the token of x86_64: all that are not below bit 30, negative ones included.
-func x32Numbers(s *verdict.Space) verdict.Node {
-	return s.Compare(verdict.Single(verdict.Nr), verdict.GE, false, abi.X32Bit)
 }
 
 // node is the policy's answer to the calls of one architecture, built from the last rule to the first.

@@ -20,7 +20,7 @@ import (
 var denials = sync.OnceValue(func() (p struct{ audit, field, killed *regexp.Regexp }) {
 	p.audit = regexp.MustCompile(`type=(SECCOMP|1326)\b`)
 	p.field = regexp.MustCompile(`\b(arch|syscall|comm|exe)=("[^"]*"|\S+)`)
-	p.killed = regexp.MustCompile(`^monban: killed: (.*?) by (.*) \(process \d+\)`)
+	p.killed = regexp.MustCompile(`^monban: killed: (.*?)(?: of (\w+))? by (.*) \(process \d+\)`)
 	return p
 })
 
@@ -39,11 +39,19 @@ func Denials(name string, in io.Reader) (*Recording, error) {
 	for n = 1; lines.Scan(); n++ {
 		line := lines.Text()
 		if m := denials().killed.FindStringSubmatch(line); m != nil {
-			call, err := policy.ParseCall(abi.Native(), m[1])
+			on := abi.Native()
+			var err error
+			if m[2] != "" {
+				on, err = abi.ParseArch(m[2])
+			}
+			var call policy.Call
+			if err == nil {
+				call, err = policy.ParseCall(on, m[1])
+			}
 			if err != nil {
 				return nil, fmt.Errorf("%s:%d: %w", name, n, err)
 			}
-			rec.Add(call.Arch, &call.Data, m[2])
+			rec.Add(call.Arch, &call.Data, m[3])
 			continue
 		}
 		if !denials().audit.MatchString(line) {
@@ -83,16 +91,15 @@ func auditLine(line string) (a abi.Arch, d *bpf.Data, program string, err error)
 		return 0, nil, "", errors.New("this line of the audit has no syscall=, a number")
 	}
 	d = &bpf.Data{Arch: uint32(token), Nr: uint32(nr)}
-	for _, a := range abi.Archs() {
-		if a.Token() == d.Arch && ((a == abi.X32) == (d.Arch == abi.X32.Token() && d.Nr&abi.X32Bit != 0)) {
-			program = fields["comm"]
-			if exe := fields["exe"]; exe != "" {
-				program = exe[strings.LastIndexByte(exe, '/')+1:]
-			}
-			return a, d, program, nil
-		}
+	a, ok := abi.Of(d.Arch, d.Nr)
+	if !ok {
+		return 0, nil, "", fmt.Errorf("no architecture has the token %#x", token)
 	}
-	return 0, nil, "", fmt.Errorf("no architecture has the token %#x", token)
+	program = fields["comm"]
+	if exe := fields["exe"]; exe != "" {
+		program = exe[strings.LastIndexByte(exe, '/')+1:]
+	}
+	return a, d, program, nil
 }
 
 // auditText is a field's text: in quotation marks or, if there is in it what would break the line, in hexadecimal

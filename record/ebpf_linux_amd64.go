@@ -142,7 +142,8 @@ func (r *recorder) makeMaps() (err error) {
 			if name == "clone3" {
 				mask = 1 << cloneArgs
 			}
-			if n := nr &^ abi.X32Bit; ok && n < numbers {
+			first, _ := a.Numbers()
+			if n := nr - first; ok && n < numbers {
 				if err := r.wanted.Put(uint32(i*numbers)+n, mask); err != nil {
 					return err
 				}
@@ -340,13 +341,11 @@ func (r *Recording) addValue(made *cell) {
 // arch is the architecture of a cell's call, and its number there.
 func (c *cell) arch() (abi.Arch, uint32) {
 	nr := uint32(c.call)
-	switch {
-	case c.call>>compatBit != 0:
+	if c.call>>compatBit != 0 {
 		return abi.X86, nr
-	case nr&abi.X32Bit != 0 && nr>>31 == 0:
-		return abi.X32, nr
 	}
-	return abi.X86_64, nr
+	a, _ := abi.Of(abi.X86_64.Token(), nr)
+	return a, nr
 }
 
 // index is the argument's index if a value is counted, and negative if a call is.

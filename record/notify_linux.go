@@ -101,7 +101,7 @@ func askingFilter(known *verdict.Verdict) (p bpf.Program, passed []string, err e
 	}
 	text := fmt.Sprintf("arch %s\ndefault notify\nunknown notify\nbadarch notify\nallow optional %s\nallow clone(flags & ~(%s) == 0)\n",
 		native, strings.Join(passed, " optional "), forkFlags)
-	gate, err := policy.Load("the recorder", []byte(text), policy.Options{Native: &native})
+	gate, err := policy.Load("the recorder", []byte(text), policy.Options{Native: native})
 	if err != nil {
 		return nil, nil, err
 	}
@@ -270,7 +270,7 @@ func (n *notified) one(listener int) error {
 		return fmt.Errorf("taking a call: %w", err)
 	}
 	d := bpf.Data{Nr: uint32(ask.Nr), Arch: ask.Arch, IP: ask.IP, Args: ask.Args}
-	if a, ok := archOf(&d); ok {
+	if a, ok := abi.Of(d.Arch, d.Nr); ok {
 		pid := int(ask.PID)
 		name, _ := a.Name(d.Nr)
 		program, known := n.programs[pid]

@@ -196,7 +196,7 @@ func (t *tracer) entry(tid int, th *thread) error {
 		return err
 	}
 	d := regs.Data(ptrace.CallArch(tid, &regs))
-	a, ok := archOf(&d)
+	a, ok := abi.Of(d.Arch, d.Nr)
 	if !ok {
 		t.rec.Lost++
 		return nil
@@ -242,17 +242,6 @@ func asClone(a abi.Arch, d *bpf.Data, rec *Recording, read func(addr uint64, buf
 			d.Args[arg.Index] = order.Uint64(args[:])&inClone | order.Uint64(args[32:])&0xff
 		}
 	}
-}
-
-// archOf is the architecture of a call.
-func archOf(d *bpf.Data) (abi.Arch, bool) {
-	for _, a := range abi.Archs() {
-		if a.Token() != d.Arch || (a == abi.X32 || a == abi.X86_64) && (a == abi.X32) != (d.Nr&abi.X32Bit != 0) {
-			continue
-		}
-		return a, true
-	}
-	return 0, false
 }
 
 // programOf is the name of a thread's executable; its path is noted.

@@ -155,7 +155,7 @@ func (r *Recording) lackingOf(v verdict.Verdict) *Recording {
 		out = New(r.Command, r.By)
 		for k, c := range r.Calls {
 			name, _ := k.Arch.Name(k.Nr)
-			r.lacking(out, k, c, v.Restrict(verdict.Arch, k.Arch.Token()).Restrict(verdict.Nr, k.Nr), Matter(k.Arch, name), c.Example)
+			r.lacking(out, k, c, v.Call(k.Arch, k.Nr), Matter(k.Arch, name), c.Example)
 		}
 	}
 	// Where clone3 is answered otherwise than by ENOSYS, libc makes no clone instead.
@@ -164,7 +164,7 @@ func (r *Recording) lackingOf(v verdict.Verdict) *Recording {
 		if !ok || n == 0 {
 			continue
 		}
-		for do := range v.Restrict(verdict.Arch, a.Token()).Restrict(verdict.Nr, nr).Actions() {
+		for do := range v.Call(a, nr).Actions() {
 			if enosys, _ := a.Constant("ENOSYS"); !r.passes(do) && (do.Kind() != bpf.Errno || uint64(do.Data()) != enosys) {
 				out.Clone3[a] = n
 			}
@@ -213,7 +213,7 @@ func (r *Recording) lacking(out *Recording, k Key, c *Call, v verdict.Verdict, r
 
 // passes says whether an action does not refuse a call. A log of denials has also what was let pass and logged.
 func (r *Recording) passes(do bpf.Action) bool {
-	return do.Kind() == bpf.Allow || do.Kind() == bpf.Log && !r.Denied
+	return do.Passes() && !(do.Kind() == bpf.Log && r.Denied)
 }
 
 // Kinds is how many kinds of calls are in it, clone3 apart from clone.

@@ -37,15 +37,8 @@ func Features() []Feature {
 		fs = append(fs, Feature{Name: "flag " + f.flag.String(), Detail: f.detail, Since: f.since}.
 			verdict(probeFlags(f.flag|f.with)))
 	}
-	for _, a := range []struct {
-		action      bpf.Action
-		name, since string
-	}{
-		{bpf.KillProcess, "kill_process", "4.14"}, {bpf.KillThread, "kill_thread", "3.5"}, {bpf.Trap, "trap", "3.5"},
-		{bpf.Errno, "errno", "3.5"}, {bpf.Notify, "notify", "5.0"}, {bpf.Trace, "trace", "3.5"},
-		{bpf.Log, "log", "4.14"}, {bpf.Allow, "allow", "3.5"},
-	} {
-		fs = append(fs, Feature{Name: "action " + a.name, Since: a.since}.verdict(probeAction(a.action)))
+	for _, a := range bpf.Actions() {
+		fs = append(fs, Feature{Name: "action " + a.Name(), Since: a.Since()}.verdict(probeAction(a)))
 	}
 	fs = append(fs, probeNotifSizes())
 	fs = append(fs, probeListener()...)

@@ -36,20 +36,20 @@ func Stack(older, newer Verdict) Verdict {
 
 // combine is what the kernel makes of two filters' answers.
 func (s *Space) combine(newer, older Node, memo map[[2]Node]Node) Node {
-	return s.apply(newer, older, memo, func(newer, older bpf.Action) bool { return int32(older.Kind()) < int32(newer.Kind()) })
+	return s.apply(newer, older, memo, func(newer, older bpf.Action) bool { return older.Compare(newer) < 0 })
 }
 
 // Strictest answers each call as the stricter of a and b does, in the kernel's order of actions; a's answer of equals.
 func Strictest(a, b Verdict) Verdict {
 	s := a.space
-	n := s.apply(a.node, b.node, map[[2]Node]Node{}, func(x, y bpf.Action) bool { return int32(y.Kind()) < int32(x.Kind()) })
+	n := s.apply(a.node, b.node, map[[2]Node]Node{}, func(x, y bpf.Action) bool { return y.Compare(x) < 0 })
 	return Verdict{s, n}
 }
 
 // Loosest answers each call as the more permissive of a and b does, in the kernel's order of actions; a's answer of equals.
 func Loosest(a, b Verdict) Verdict {
 	s := a.space
-	n := s.apply(a.node, b.node, map[[2]Node]Node{}, func(x, y bpf.Action) bool { return int32(y.Kind()) > int32(x.Kind()) })
+	n := s.apply(a.node, b.node, map[[2]Node]Node{}, func(x, y bpf.Action) bool { return y.Compare(x) > 0 })
 	return Verdict{s, n}
 }
 

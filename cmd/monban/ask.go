@@ -151,6 +151,9 @@ func (d *desk) ask(text string) ([]answer, error) {
 			}
 			return nil, err
 		}
+		if call.Arch != a && slices.Contains(d.asked, call.Arch) {
+			continue // a number, asked about once
+		}
 		r, err := d.reading(a)
 		if err != nil {
 			return nil, err

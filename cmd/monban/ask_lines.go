@@ -14,7 +14,6 @@ import (
 	"monban/abi"
 	"monban/format/strace"
 	"monban/policy"
-	"monban/verdict"
 )
 
 // maxLine is the longest line of questions, in bytes: strace can be told to write whole buffers.
@@ -145,7 +144,7 @@ func (b *bench) isFixedNow(name string) bool {
 		if err != nil || !ok || r.decider != nil && !r.decider.Fixed(a, nr) {
 			return false
 		}
-		if _, constant := r.verdict.Restrict(verdict.Arch, a.Token()).Restrict(verdict.Nr, nr).Constant(); !constant {
+		if _, constant := r.verdict.Call(a, nr).Constant(); !constant {
 			return false
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"monban/abi"
 	"monban/bpf"
 	"monban/compile"
 	"monban/policy"
@@ -47,15 +48,8 @@ func traced(r reading, d *bpf.Data) ([]steps, error) {
 		s := steps{Length: len(p)}
 		do := p.Trace(d, order, func(pc int) { s.Instructions = append(s.Instructions, text[pc]) })
 		s.Returns = do.String()
-		archs, err := archsOf(r.gate, r.verdict)
-		if err != nil {
-			return nil, err
-		}
-		for _, a := range archs {
-			if a.Token() == d.Arch {
-				s.Returns = policy.ActionOn(a, do).String()
-				break
-			}
+		if a, ok := abi.Of(d.Arch, d.Nr); ok {
+			s.Returns = policy.ActionOn(a, do).String()
 		}
 		all = append(all, s)
 	}

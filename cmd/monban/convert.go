@@ -3,14 +3,13 @@ package main
 import (
 	"fmt"
 	"os"
-	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
-	"monban/abi"
 	"monban/format"
 	"monban/format/codec"
+	"monban/internal/nearest"
 )
 
 func convertCommand() *cobra.Command {
@@ -132,7 +131,7 @@ func writable(name string) (codec.Format, error) {
 		return f, fmt.Errorf("--to %s: %s can only be read (written are %s)", name, f.Title, strings.Join(all, ", "))
 	}
 	hint := "there are " + strings.Join(all, ", ")
-	if near := abi.Suggest(name, slices.Values(all)); near != "" {
+	if near := nearest.Word(name, all); near != "" {
 		hint = "did you mean " + near + "?"
 	}
 	return f, fmt.Errorf("--to %s: unknown format (%s)", name, hint)

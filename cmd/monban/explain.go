@@ -160,7 +160,7 @@ func (e *explained) survey() error {
 
 // compare compares with Docker's default, the gate that most people know; nil where there is none for the architecture.
 func (e *explained) compare(a abi.Arch) (*inspect.Against, error) {
-	p, err := policy.LoadPreset(wellKnown, policy.Options{Archs: []abi.Arch{a}, Native: &a})
+	p, err := policy.LoadPreset(wellKnown, policy.Options{Archs: []abi.Arch{a}, Native: a})
 	if err != nil {
 		return nil, nil
 	}

@@ -151,7 +151,7 @@ func answers(w io.Writer, s *inspect.Summary, g inspect.Group) {
 	a, all := s.Arch, s.Calls
 	do := policy.ActionOn(a, g.Action).String()
 	heading(w, fmt.Sprintf("%s: %s", styled(w, actionStyle(g.Action), do), plural(g.Total, "call")))
-	if !inspect.Passes(g.Action) && 2*g.Total > len(all) {
+	if !g.Action.Passes() && 2*g.Total > len(all) {
 		// Of a short list of what is allowed, nobody reads what is left.
 		var counts []string
 		for _, p := range g.By {

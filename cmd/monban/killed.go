@@ -45,7 +45,10 @@ func explainKill(k *sandbox.Killed, more string, st *stack) {
 	if st != nil {
 		native = st.native
 	}
-	arch := archOfCall(&k.Data, native)
+	arch, ok := abi.Of(k.Data.Arch, k.Data.Nr)
+	if !ok {
+		arch = native
+	}
 	call := policy.FormatCall(arch, &k.Data)
 	if arch != native {
 		call += " of " + arch.String()
@@ -68,7 +71,7 @@ func explainKill(k *sandbox.Killed, more string, st *stack) {
 	}
 	blamed := false
 	for i, v := range st.verdicts {
-		if do := v.At(&k.Data); !passes(do) && do.Kind() != bpf.Errno {
+		if do := v.At(&k.Data); !do.Passes() && do.Kind() != bpf.Errno {
 			blamed = true
 			for _, line := range mend(st.gates[i], arch, native, &k.Data) {
 				say("%s", line)
@@ -167,43 +170,20 @@ func archList(archs []abi.Arch, more abi.Arch, sep string) string {
 	return strings.Join(names, sep)
 }
 
-// archOfCall is the architecture that a call seen by the kernel belongs to.
-func archOfCall(d *bpf.Data, native abi.Arch) abi.Arch {
-	for _, a := range native.Family() {
-		if a.Token() == d.Arch && (a == abi.X32) == (d.Arch == abi.X32.Token() && d.Nr >= abi.X32Bit) {
-			return a
-		}
-	}
-	return native
-}
-
-func passes(a bpf.Action) bool { return a.Kind() == bpf.Allow || a.Kind() == bpf.Log }
-
 // mayKill is killers where what is too complex to say may as well be.
 func mayKill(v verdict.Verdict, a abi.Arch) bool {
 	kills, err := killers(v, a)
 	return kills || err != nil
 }
 
-// killers says whether a verdict can end a program of an architecture with a signal. x86_64 and x32 share a token: each has
-// its own range of numbers.
+// killers says whether a verdict can end a program of an architecture with a signal.
 func killers(v verdict.Verdict, a abi.Arch) (bool, error) {
 	return verdict.Exact(v.Space(), func() (bool, error) { return killersOf(v, a), nil })
 }
 
 func killersOf(v verdict.Verdict, a abi.Arch) bool {
-	v = v.Restrict(verdict.Arch, a.Token())
-	space := v.Space()
-	low, allow := space.Compare(verdict.Single(verdict.Nr), verdict.LT, false, abi.X32Bit), space.Action(bpf.Allow)
-	switch a {
-	case abi.X86_64:
-		v = space.Verdict(space.If(low, v.Node(), allow))
-	case abi.X32:
-		v = space.Verdict(space.If(low, allow, v.Node()))
-	}
-	for do := range v.Actions() {
-		switch do.Kind() {
-		case bpf.KillProcess, bpf.KillThread, bpf.Trap:
+	for do := range v.On(a, bpf.Allow).Actions() {
+		if do.Kills() || do.Kind() == bpf.Trap {
 			return true
 		}
 	}

@@ -224,7 +224,7 @@ func learntText(rec *record.Recording, r *scan.Result, o record.Options, program
 	b.WriteString("#\n")
 	observed := rec.Text(o)
 	b.WriteString(observed)
-	p, err := policy.Load("the recording", []byte(observed), policy.Options{Native: &o.Native})
+	p, err := policy.Load("the recording", []byte(observed), policy.Options{Native: o.Native})
 	if err != nil {
 		return "", err
 	}

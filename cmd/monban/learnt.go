@@ -88,7 +88,7 @@ func loadersCalls(target string) []record.Extra {
 
 // loadable is a policy's text as fmt would write it. It is loaded once, so that nobody gets a text that does not.
 func loadable(name, text string, native abi.Arch) (string, error) {
-	if _, err := policy.Load(name, []byte(text), policy.Options{Native: &native, ReadFile: policy.ReadIncluded}); err != nil {
+	if _, err := policy.Load(name, []byte(text), policy.Options{Native: native, ReadFile: policy.ReadIncluded}); err != nil {
 		return "", err
 	}
 	parsed, err := policy.Parse(name, []byte(text))
@@ -129,7 +129,7 @@ func (l *learnFlags) keep(cmd *cobra.Command, text string, native abi.Arch) erro
 }
 
 func (l *learnFlags) converted(name, text string, f codec.Format, native abi.Arch) ([]byte, error) {
-	p, err := policy.Load(name, []byte(text), policy.Options{Native: &native, ReadFile: policy.ReadIncluded})
+	p, err := policy.Load(name, []byte(text), policy.Options{Native: native, ReadFile: policy.ReadIncluded})
 	if err != nil {
 		return nil, err
 	}

@@ -202,10 +202,15 @@ func ignoreComments(g *format.Gate, found []lint.Finding) ([]lint.Ignore, error)
 
 // witness writes a finding's call and what it gets; one of an architecture that nobody has is written as numbers.
 func witness(f *lint.Finding) string {
-	if f.Call.Arch != f.Archs[0].Token() {
+	a, ok := abi.Of(f.Call.Arch, f.Call.Nr)
+	on := f.Archs
+	switch {
+	case !ok:
 		return fmt.Sprintf("call %d of architecture %#x: %s", f.Call.Nr, f.Call.Arch, f.Action)
+	case a != on[0]:
+		on = []abi.Arch{a} // what is said of x86_64 may be a call of x32
 	}
-	return fmt.Sprintf("%s on %s: %s", policy.FormatCall(f.Archs[0], &f.Call), archNames(f.Archs), policy.ActionOn(f.Archs[0], f.Action))
+	return fmt.Sprintf("%s on %s: %s", policy.FormatCall(a, &f.Call), archNames(on), policy.ActionOn(a, f.Action))
 }
 
 var severityStyle = map[lint.Severity]style{lint.High: red, lint.Medium: yellow, lint.Low: faint, lint.Advice: faint}

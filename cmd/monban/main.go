@@ -7,19 +7,19 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
 	"runtime/debug"
-	"slices"
 	"strconv"
 	"strings"
 	"unicode"
 
 	"github.com/spf13/cobra"
 
-	"monban/abi"
 	"monban/expect"
+	"monban/internal/nearest"
 )
 
 // Exit codes, as documented in the README; run passes on the status of the program instead.
@@ -175,10 +175,8 @@ func knownCommand(root *cobra.Command, args []string) error {
 	for _, c := range root.Commands() {
 		names = append(names, c.Name())
 	}
-	if near := abi.Suggest(args[0], slices.Values(names)); near != "" {
-		return fmt.Errorf("unknown command %s (did you mean %s?)", args[0], near)
-	}
-	return fmt.Errorf("unknown command %s (monban --help lists them; to start a program: monban run -- %s)", args[0], args[0])
+	hint := " (monban --help lists them; to start a program: monban run -- " + args[0] + ")"
+	return fmt.Errorf("unknown command %s%s", args[0], cmp.Or(nearest.Hint(args[0], names), hint))
 }
 
 // takes demands exactly the arguments named.

@@ -138,13 +138,13 @@ func originsOf(names []string, meanings []verdict.Verdict, archs []abi.Arch) (st
 		var differ []string
 		for call, at := range passing {
 			nr, _ := a.Number(call)
-			first := meanings[0].Restrict(verdict.Arch, a.Token()).Restrict(verdict.Nr, nr)
+			first := meanings[0].Call(a, nr)
 			switch {
 			case len(at) < len(names):
 				key := strings.Join(at, ", ")
 				calls[key] = append(calls[key], call)
 			case slices.ContainsFunc(meanings, func(v verdict.Verdict) bool {
-				return v.Restrict(verdict.Arch, a.Token()).Restrict(verdict.Nr, nr).Node() != first.Node()
+				return v.Call(a, nr).Node() != first.Node()
 			}):
 				differ = append(differ, call)
 			}

@@ -5,24 +5,15 @@ import "monban/abi"
 // namer gives disassembly the names of calls, arguments and constants.
 type namer struct{}
 
-func (namer) arch(token, nr uint32) (abi.Arch, bool) {
-	for _, a := range abi.Archs() {
-		if a.Token() == token && (a == abi.X32) == (token == abi.X32.Token() && nr >= abi.X32Bit) {
-			return a, true
-		}
-	}
-	return 0, false
-}
-
-func (n namer) Arch(token uint32) string {
-	if a, ok := n.arch(token, 0); ok {
+func (namer) Arch(token uint32) string {
+	if a, ok := abi.Of(token, 0); ok {
 		return a.String()
 	}
 	return ""
 }
 
 func (n namer) Call(token, nr uint32) string {
-	a, ok := n.arch(token, nr)
+	a, ok := abi.Of(token, nr)
 	if !ok {
 		return ""
 	}
@@ -31,7 +22,7 @@ func (n namer) Call(token, nr uint32) string {
 }
 
 func (n namer) Arg(token, nr uint32, index int) string {
-	a, ok := n.arch(token, nr)
+	a, ok := abi.Of(token, nr)
 	if !ok {
 		return ""
 	}
@@ -45,7 +36,7 @@ func (n namer) Arg(token, nr uint32, index int) string {
 }
 
 func (n namer) Constant(token, nr uint32, index int, value uint32) string {
-	a, ok := n.arch(token, nr)
+	a, ok := abi.Of(token, nr)
 	if !ok {
 		return ""
 	}

@@ -126,7 +126,7 @@ func (f *gateFlags) readStack(refs []string, native abi.Arch) (*stack, error) {
 // add installs one gate more.
 func (st *stack) add(g *format.Gate, v verdict.Verdict) error {
 	for a := range v.Actions() {
-		if k := a.Kind(); k == bpf.Notify || k == bpf.Trace {
+		if a.Asks() {
 			return fmt.Errorf("%s says %s for some calls, and run has nobody to answer them: allow or deny those calls", g.Name, a)
 		}
 	}

@@ -12,6 +12,7 @@ import (
 
 	"monban/abi"
 	"monban/inspect"
+	"monban/internal/nearest"
 	"monban/record"
 	"monban/scan"
 )
@@ -60,7 +61,7 @@ system, such as that of a container image.`,
 				return err
 			}
 			if why != "" && !abi.Known(why) {
-				return exit{exitUsage, fmt.Errorf("--why %s: no such system call%s", why, suggestion(why))}
+				return exit{exitUsage, fmt.Errorf("--why %s: no such system call%s", why, nearest.Hint(why, abi.Calls()))}
 			}
 			o := scan.Options{Also: also, Follow: follow}
 			if o.Root = root; root == "" {
@@ -90,14 +91,6 @@ system, such as that of a container image.`,
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print what was found as JSON (docs/json.md)")
 	cmd.MarkFlagsMutuallyExclusive("why", "json")
 	return cmd
-}
-
-// suggestion is a call of a similar name.
-func suggestion(word string) string {
-	if s := abi.Suggest(word, slices.Values(abi.Calls())); s != "" {
-		return fmt.Sprintf(" (did you mean %s?)", s)
-	}
-	return ""
 }
 
 // reason prints the way to a call.

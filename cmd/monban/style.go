@@ -39,10 +39,10 @@ func styled(w io.Writer, s style, text string) string {
 
 // actionStyle is green for what passes, yellow for what is refused, red for what kills.
 func actionStyle(a bpf.Action) style {
-	switch a.Kind() {
-	case bpf.Allow, bpf.Log:
+	switch a.Effect() {
+	case bpf.Passes:
 		return green
-	case bpf.KillProcess, bpf.KillThread:
+	case bpf.Kills:
 		return red
 	}
 	return yellow

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"slices"
@@ -10,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"monban/abi"
+	"monban/internal/nearest"
 	"monban/policy"
 )
 
@@ -109,11 +111,7 @@ func lookUp(s string, on []abi.Arch) ([]string, error) {
 	}
 	nr, err := strconv.ParseUint(s, 0, 32)
 	if err != nil {
-		hint := ""
-		if near := abi.Suggest(s, slices.Values(abi.Calls())); near != "" {
-			hint = " (did you mean " + near + "?)"
-		}
-		return nil, fmt.Errorf("unknown system call %s%s", s, hint)
+		return nil, fmt.Errorf("unknown system call %s%s", s, nearest.Hint(s, abi.Calls()))
 	}
 	var names []string
 	for _, a := range on {
@@ -131,10 +129,7 @@ func unknownGroup(name string) error {
 	if slices.Contains(policy.Presets(), name) {
 		return fmt.Errorf("%s is a preset, a whole policy (monban explain %s shows it)", name, name)
 	}
-	if near := abi.Suggest(name, slices.Values(abi.Groups())); near != "" {
-		return fmt.Errorf("unknown group %s (did you mean %s?)", name, near)
-	}
-	return fmt.Errorf("unknown group %s (there are %s)", name, strings.Join(abi.Groups(), " "))
+	return fmt.Errorf("unknown group %s%s", name, cmp.Or(nearest.Hint(name, abi.Groups()), " (there are "+strings.Join(abi.Groups(), " ")+")"))
 }
 
 func describe(name string, on []abi.Arch) entry {

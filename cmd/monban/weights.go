@@ -13,6 +13,7 @@ import (
 	"monban/abi"
 	"monban/compile"
 	"monban/format"
+	"monban/internal/nearest"
 )
 
 // goals are the words of --goal.
@@ -85,11 +86,7 @@ func parseWeights(file string, src []byte) (compile.Weights, error) {
 			continue // strace's word for a number that it has no name for
 		}
 		if !slices.Contains(abi.Calls(), words[0]) {
-			hint := ""
-			if near := abi.Suggest(words[0], slices.Values(abi.Calls())); near != "" {
-				hint = fmt.Sprintf(" (did you mean %s?)", near)
-			}
-			return nil, fmt.Errorf("%s:%d: unknown call %s%s", file, n, words[0], hint)
+			return nil, fmt.Errorf("%s:%d: unknown call %s%s", file, n, words[0], nearest.Hint(words[0], abi.Calls()))
 		}
 		weights[words[0]] += count
 	}

@@ -1,6 +1,7 @@
 package firecracker
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"math"
@@ -12,6 +13,7 @@ import (
 	"monban/bpf"
 	"monban/format/codec"
 	"monban/format/jsontree"
+	"monban/internal/nearest"
 	"monban/policy"
 )
 
@@ -92,7 +94,7 @@ func (r *reader) thread(root *jsontree.Value, part string) (*jsontree.Value, err
 	if m := root.Member(part); m != nil {
 		return m.Val, nil
 	}
-	return nil, r.Errorf(root.Off, "no thread is called %q%s", part, did(part, names, " (there are "+list+")"))
+	return nil, r.Errorf(root.Off, "no thread is called %q%s", part, cmp.Or(nearest.Hint(part, names), " (there are "+list+")"))
 }
 
 func describe(v *jsontree.Value) string {
@@ -100,14 +102,6 @@ func describe(v *jsontree.Value) string {
 		return "an empty one"
 	}
 	return v.Kind.String()
-}
-
-// did is " (did you mean X?)" for the nearest of the names, or else the given hint.
-func did(word string, among []string, otherwise string) string {
-	if near := abi.Suggest(word, slices.Values(among)); near != "" {
-		return " (did you mean " + near + "?)"
-	}
-	return otherwise
 }
 
 // want checks a value's kind.
@@ -126,7 +120,7 @@ func (r *reader) fields(v *jsontree.Value, what string, known map[string]func(*j
 	for _, m := range v.Members {
 		f, ok := known[m.Key]
 		if !ok {
-			r.fail(m.Off, "unknown field %q in %s%s", m.Key, what, did(m.Key, slices.Sorted(maps.Keys(known)), " (remove it)"))
+			r.fail(m.Off, "unknown field %q in %s%s", m.Key, what, cmp.Or(nearest.Hint(m.Key, slices.Sorted(maps.Keys(known))), " (remove it)"))
 			return
 		}
 		f(m.Val)
@@ -162,7 +156,7 @@ func (r *reader) one(v *jsontree.Value, what string, names []string) string {
 		return ""
 	}
 	if !slices.Contains(names, v.Text) {
-		r.fail(v.Off, "unknown %s %q%s", what, v.Text, did(v.Text, names, " (want one of "+strings.Join(names, " ")+")"))
+		r.fail(v.Off, "unknown %s %q%s", what, v.Text, cmp.Or(nearest.Hint(v.Text, names), " (want one of "+strings.Join(names, " ")+")"))
 	}
 	return v.Text
 }
@@ -189,7 +183,7 @@ func (r *reader) action(v *jsontree.Value, what string) policy.Action {
 	m := v.Members[0]
 	kind, ok := withData[m.Key]
 	if !ok {
-		r.fail(m.Off, "unknown action %q with a number%s", m.Key, did(m.Key, slices.Sorted(maps.Keys(withData)), " (want errno or trace)"))
+		r.fail(m.Off, "unknown action %q with a number%s", m.Key, cmp.Or(nearest.Hint(m.Key, slices.Sorted(maps.Keys(withData))), " (want errno or trace)"))
 	}
 	return policy.Action{Kind: kind, Data: uint16(r.uint(m.Val, m.Key, math.MaxUint16))}
 }
@@ -262,7 +256,7 @@ func (r *reader) rule(v *jsontree.Value, named []abi.Arch) (call string, cond po
 			call = v.Text
 			for _, a := range named {
 				if _, ok := a.Number(call); !ok {
-					r.fail(v.Off, "%s has no system call %q%s", a, call, did(call, abi.Calls(), ""))
+					r.fail(v.Off, "%s has no system call %q%s", a, call, nearest.Hint(call, abi.Calls()))
 				}
 			}
 		},

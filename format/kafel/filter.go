@@ -1,21 +1,13 @@
 package kafel
 
 import (
-	"iter"
 	"math"
 	"slices"
 
 	"monban/abi"
+	"monban/internal/nearest"
 	"monban/policy"
 )
-
-// did is " (did you mean X?)" for the nearest of the names.
-func did(word string, among iter.Seq[string]) string {
-	if near := abi.Suggest(word, among); near != "" {
-		return " (did you mean " + near + "?)"
-	}
-	return ""
-}
 
 // kernelNames are the names that Kafel has from the kernel's functions rather than from its tables.
 var kernelNames = map[string]string{
@@ -93,7 +85,7 @@ func (p *parser) filter(do policy.Action) (out []entry) {
 		if c.named {
 			var ok bool
 			if name, nr, ok = c.on(a); !ok {
-				p.fail(c.at, "%s has no system call %s%s", a, c.at.text, did(c.at.text, slices.Values(abi.Calls())))
+				p.fail(c.at, "%s has no system call %s%s", a, c.at.text, nearest.Hint(c.at.text, abi.Calls()))
 			}
 		} else if a == abi.X86_64 {
 			r.Archs = append(r.Archs, abi.X32) // a number may be one of x32's
@@ -172,7 +164,7 @@ func (s *scope) argument(t token) value {
 		if i := slices.Index(s.args, t.text); i >= 0 {
 			return value{0, math.MaxUint64, i, true, t}
 		}
-		s.p.fail(t, "there is no argument %s here%s", t.text, did(t.text, slices.Values(s.args)))
+		s.p.fail(t, "there is no argument %s here%s", t.text, nearest.Hint(t.text, s.args))
 		return constant(0, t)
 	}
 	var names []string
@@ -183,7 +175,7 @@ func (s *scope) argument(t token) value {
 		}
 		names = append(names, a.Name)
 	}
-	s.p.fail(t, "unknown argument or constant %s%s", t.text, did(t.text, slices.Values(names)))
+	s.p.fail(t, "unknown argument or constant %s%s", t.text, nearest.Hint(t.text, names))
 	return constant(0, t)
 }
 

@@ -9,6 +9,7 @@ import (
 	"monban/abi"
 	"monban/bpf"
 	"monban/format/codec"
+	"monban/internal/nearest"
 	"monban/policy"
 )
 
@@ -299,7 +300,7 @@ func (p *parser) entries() (out []entry) {
 		if p.accept("USE") {
 			name := p.ident("a policy's name")
 			if _, ok := p.policies[name.text]; !ok {
-				p.fail(name, "there is no policy %s before this place%s", name.text, did(name.text, maps.Keys(p.policies)))
+				p.fail(name, "there is no policy %s before this place%s", name.text, nearest.Hint(name.text, slices.Sorted(maps.Keys(p.policies))))
 			}
 			out = append(out, entry{use: name.text})
 		} else {
@@ -324,12 +325,12 @@ func (p *parser) action() policy.Action {
 	t := p.tok
 	kind, ok := actions[t.text]
 	if t.kind != word || !ok {
-		p.fail(t, "expected an action such as ALLOW, not %s%s", t, did(t.text, maps.Keys(actions)))
+		p.fail(t, "expected an action such as ALLOW, not %s%s", t, nearest.Hint(t.text, slices.Sorted(maps.Keys(actions))))
 		return policy.Action{}
 	}
 	p.next()
 	a := policy.Action{Kind: kind}
-	if kind == bpf.Errno || kind == bpf.Trap || kind == bpf.Trace {
+	if kind.MaxData() > 0 {
 		p.expect("(")
 		n, at := p.num()
 		if n > 0xffff {

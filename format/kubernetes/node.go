@@ -2,6 +2,7 @@ package kubernetes
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -13,6 +14,7 @@ import (
 
 	"monban/abi"
 	"monban/format/codec"
+	"monban/internal/nearest"
 	"monban/policy"
 
 	"go.yaml.in/yaml/v3"
@@ -160,7 +162,7 @@ func (r *reader) fields(n *yaml.Node, what string, known map[string]func(*yaml.N
 		f, ok := known[key.Value]
 		switch {
 		case !ok && !open:
-			r.fail(key, "unknown field %q in %s%s", key.Value, what, did(key.Value, slices.Sorted(maps.Keys(known)), " (remove it)"))
+			r.fail(key, "unknown field %q in %s%s", key.Value, what, cmp.Or(nearest.Hint(key.Value, slices.Sorted(maps.Keys(known))), " (remove it)"))
 		case ok && val.Tag != "!!null":
 			f(val)
 		}
@@ -204,15 +206,7 @@ func (r *reader) number(n *yaml.Node, what string, limit uint64, quoted bool) ui
 // one reads a string that must be among the names.
 func (r *reader) one(n *yaml.Node, what string, names []string) string {
 	if r.want(n, yaml.ScalarNode, what) && !slices.Contains(names, n.Value) {
-		r.fail(n, "unknown %s %q%s", what, n.Value, did(n.Value, names, " (want one of "+strings.Join(names, " ")+")"))
+		r.fail(n, "unknown %s %q%s", what, n.Value, cmp.Or(nearest.Hint(n.Value, names), " (want one of "+strings.Join(names, " ")+")"))
 	}
 	return n.Value
-}
-
-// did is " (did you mean X?)" for the nearest of the names, or else the given hint.
-func did(word string, among []string, otherwise string) string {
-	if near := abi.Suggest(word, slices.Values(among)); near != "" {
-		return " (did you mean " + near + "?)"
-	}
-	return otherwise
 }

@@ -1,12 +1,14 @@
 package kubernetes
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
 
 	"monban/format/codec"
 	"monban/format/oci"
+	"monban/internal/nearest"
 	"monban/policy"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
@@ -109,7 +111,7 @@ func (r *reader) object(doc *yaml.Node) (o object) {
 	known := []string{"apiVersion", "kind", "metadata", "spec", "status"}
 	for i := 0; i < len(doc.Content); i += 2 {
 		if key := doc.Content[i]; !slices.Contains(known, key.Value) {
-			r.fail(key, "unknown field %q in the object%s", key.Value, did(key.Value, known, " (remove it)"))
+			r.fail(key, "unknown field %q in the object%s", key.Value, cmp.Or(nearest.Hint(key.Value, known), " (remove it)"))
 		}
 	}
 	v := strings.TrimPrefix(version.Value, group+"/")

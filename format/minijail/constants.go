@@ -1,12 +1,14 @@
 package minijail
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
 
 	"monban/abi"
+	"monban/internal/nearest"
 )
 
 // constants are those of the platform, and of a constants.json as minijail's build makes it.
@@ -55,9 +57,7 @@ func (c *constants) value(a abi.Arch, t token) (uint64, error) {
 	}
 	hint := " (--constants FILE reads minijail's constants.json)"
 	if c != nil {
-		if near := abi.Suggest(t.text, slices.Values(slices.Sorted(maps.Keys(c.Constants)))); near != "" {
-			hint = " (did you mean " + near + "?)"
-		}
+		hint = cmp.Or(nearest.Hint(t.text, slices.Sorted(maps.Keys(c.Constants))), hint)
 	}
 	return 0, errorf(t.pos, "unknown constant %s on %s%s", t.text, a, hint)
 }

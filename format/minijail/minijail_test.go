@@ -170,7 +170,7 @@ func TestWrite(t *testing.T) {
 // TestWriteConditions writes what minijail has no operator for, and says what it cannot say.
 func TestWriteConditions(t *testing.T) {
 	write := func(text string) (string, error) {
-		p, err := policy.Load("t.gate", []byte(text), policy.Options{Native: &[]abi.Arch{abi.X86_64}[0]})
+		p, err := policy.Load("t.gate", []byte(text), policy.Options{Native: abi.X86_64})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -8,6 +8,7 @@ import (
 
 	"monban/abi"
 	"monban/bpf"
+	"monban/internal/nearest"
 	"monban/policy"
 )
 
@@ -84,7 +85,7 @@ func (r *reader) statement(name string, tokens []token) error {
 		r.denylist = true
 		r.byDefault = allow
 	default:
-		err = errorf(t.pos, "unknown directive %s%s", t.text, did(t.text, []string{"@include", "@frequency", "@default", "@denylist"}))
+		err = errorf(t.pos, "unknown directive %s%s", t.text, nearest.Hint(t.text, []string{"@include", "@frequency", "@default", "@denylist"}))
 	}
 	if err != nil {
 		return err
@@ -291,7 +292,7 @@ func (p *parser) descriptor() (names []token, err error) {
 	}
 	if _, ok := p.arch.Number(t.text); !ok {
 		hint := "minijail refuses the policy as well: remove the line, or name the call's architectures, " + t.text + "[arch=…]"
-		if near := abi.Suggest(t.text, slices.Values(abi.Calls())); near != "" && !slices.Contains(abi.Calls(), t.text) {
+		if near := nearest.Word(t.text, abi.Calls()); near != "" {
 			hint = "did you mean " + near + "?"
 		}
 		return nil, errorf(t.pos, "%s has no system call %s (%s)", p.arch, t.text, hint)
@@ -365,7 +366,7 @@ func (p *parser) action() (policy.Action, error) {
 		return allow, nil
 	}
 	words := []string{"allow", "return", "kill-process", "kill-thread", "trap", "trace", "log", "user-notify"}
-	return allow, errorf(t.pos, "expected an action or a condition on arg0 to arg5, not %s%s", t, did(t.text, words))
+	return allow, errorf(t.pos, "expected an action or a condition on arg0 to arg5, not %s%s", t, nearest.Hint(t.text, words))
 }
 
 // cond is err, or an error of its own where it is bad.
@@ -510,12 +511,4 @@ func (p *parser) number(t token) (uint64, error) {
 		return -v & p.all(), nil
 	}
 	return v, nil
-}
-
-// did is a hint at the nearest of some words.
-func did(given string, among []string) string {
-	if near := abi.Suggest(given, slices.Values(among)); near != "" {
-		return " (did you mean " + near + "?)"
-	}
-	return ""
 }

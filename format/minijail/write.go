@@ -82,7 +82,7 @@ func only(archs []abi.Arch) (abi.Arch, error) {
 // others is what numbers without a name get, x32's included; other architectures must get what minijail gives them.
 func others(v verdict.Verdict, a abi.Arch) (bpf.Action, error) {
 	for _, other := range []uint32{0, ^uint32(0)} {
-		if do, ok := v.Restrict(verdict.Arch, other).Constant(); !ok || do != bpf.KillThread && do != bpf.KillProcess {
+		if do, ok := v.Restrict(verdict.Arch, other).Constant(); !ok || !do.Kills() {
 			return 0, fmt.Errorf("other architectures get %s, and minijail kills their threads (write badarch kill_thread)", do)
 		}
 	}

@@ -1,9 +1,12 @@
 package oci
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
+
+	"monban/internal/nearest"
 )
 
 // allCaps are the capabilities of linux/capability.h in the order of their numbers, without their CAP_.
@@ -46,7 +49,7 @@ func ParseCaps(names []string) ([]string, error) {
 		default:
 			short := strings.TrimPrefix(word, "CAP_")
 			if !slices.Contains(allCaps, short) {
-				hint := did(short, allCaps, " (want one like CAP_SYS_ADMIN, or docker, none, all)")
+				hint := cmp.Or(nearest.Hint(short, allCaps), " (want one like CAP_SYS_ADMIN, or docker, none, all)")
 				return nil, fmt.Errorf("unknown capability %q%s", name, hint)
 			}
 			caps = append(caps, "CAP_"+short)

@@ -38,7 +38,7 @@ func (w *composer) check() error {
 			return err
 		}
 		for _, c := range calls {
-			left := got.Restrict(verdict.Arch, a.Token()).Restrict(verdict.Nr, c.Nr)
+			left := got.Call(a, c.Nr)
 			if left == c.Left {
 				continue
 			}
@@ -68,7 +68,7 @@ func (w *composer) notes() (notes []string, err error) {
 				return nil, err
 			}
 			for _, c := range calls {
-				left := got.Restrict(verdict.Arch, a.Token()).Restrict(verdict.Nr, c.Nr)
+				left := got.Call(a, c.Nr)
 				if _, constant := left.Constant(); left != c.Left && constant {
 					newer = append(newer, c.Name)
 				} else if left != c.Left {
@@ -88,8 +88,7 @@ func (w *composer) notes() (notes []string, err error) {
 			notes = append(notes, "on x32 and the N32s, runtimes look at the low 32 bits of arguments only"+among(low))
 		}
 	}
-	switch w.otherwise.Kind() {
-	case bpf.Allow, bpf.Log:
+	if w.otherwise.Passes() {
 		notes = append(notes, fmt.Sprintf("names that the runtime's libseccomp is too old for are passed over: those calls get %s", w.otherwise))
 	}
 	if len(w.ordered) > 0 {

@@ -4,7 +4,6 @@ import (
 	"maps"
 	"slices"
 
-	"monban/bpf"
 	"monban/format/codec"
 	"monban/policy"
 
@@ -40,7 +39,7 @@ func Import(src *codec.Source, p *specs.LinuxSeccomp, where Places, o Options) (
 
 func withErrno(name specs.LinuxSeccompAction, n *uint) policy.Action {
 	a := actions[string(name)]
-	if n != nil && (a.Kind == bpf.Errno || a.Kind == bpf.Trace) {
+	if n != nil && a.Kind.NeedsData() {
 		a.Data = uint16(*n)
 	}
 	return a

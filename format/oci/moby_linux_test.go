@@ -96,7 +96,7 @@ func TestIncludes(t *testing.T) {
 // TestContainerDenies checks @container by hand, so that the two sides cannot be wrong in the same way.
 func TestContainerDenies(t *testing.T) {
 	native := abi.X86_64
-	p, err := policy.LoadPreset("@container", policy.Options{Native: &native})
+	p, err := policy.LoadPreset("@container", policy.Options{Native: native})
 	if err != nil {
 		t.Fatal(err)
 	}

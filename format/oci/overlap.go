@@ -24,7 +24,7 @@ func (in *importer) overlaps(all []clause) {
 				continue
 			}
 			decides := earlier
-			if int32(c.action.Kind) < int32(earlier.action.Kind) {
+			if c.action.Kind.Compare(earlier.action.Kind) < 0 {
 				decides = c
 			}
 			in.overlap(earlier, c, decides)

@@ -9,6 +9,7 @@ import (
 	"monban/bpf"
 	"monban/format/codec"
 	"monban/format/jsontree"
+	"monban/internal/nearest"
 	"monban/policy"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
@@ -42,6 +43,8 @@ type Report struct {
 	// Notes are what else a user of the profile should know, each with its place; at most 100.
 	Notes []string
 }
+
+const maxSource = 16 << 20 // bytes; Docker's default profile has 18 thousand
 
 // Runtimes are the container runtimes whose reading of profiles is known.
 var Runtimes = []string{"runc", "crun", "containerd"}
@@ -235,7 +238,7 @@ func (in *importer) since(min abi.Version) bool {
 func (in *importer) checkFilter(f filter) {
 	for _, c := range f.caps {
 		if !slices.Contains(allCaps, strings.TrimPrefix(c, "CAP_")) || !strings.HasPrefix(c, "CAP_") {
-			in.note(f.off, "no capability is called %q, so this never holds%s", c, did(c, AllCaps(), ""))
+			in.note(f.off, "no capability is called %q, so this never holds%s", c, nearest.Hint(c, AllCaps()))
 		}
 	}
 	for _, name := range f.arches {

@@ -13,6 +13,7 @@ import (
 	"monban/bpf"
 	"monban/format/codec"
 	"monban/format/jsontree"
+	"monban/internal/nearest"
 	"monban/policy"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
@@ -112,7 +113,7 @@ func (r *reader) fields(v *jsontree.Value, what string, known map[string]func(*j
 	for _, m := range v.Members {
 		f, ok := known[m.Key]
 		if !ok {
-			r.fail(m.Off, "unknown field %q in %s%s", m.Key, what, did(m.Key, slices.Sorted(maps.Keys(known)), " (remove it)"))
+			r.fail(m.Off, "unknown field %q in %s%s", m.Key, what, cmp.Or(nearest.Hint(m.Key, slices.Sorted(maps.Keys(known))), " (remove it)"))
 			return
 		}
 		f(m.Val)
@@ -163,7 +164,7 @@ func (r *reader) uint(v *jsontree.Value, what string, limit uint64) uint64 {
 func (r *reader) one(v *jsontree.Value, what string, names []string) string {
 	s := r.string(v, what)
 	if r.err == nil && !slices.Contains(names, s) {
-		r.fail(v.Off, "unknown %s %q%s", what, s, did(s, names, " (want one of "+strings.Join(names, " ")+")"))
+		r.fail(v.Off, "unknown %s %q%s", what, s, cmp.Or(nearest.Hint(s, names), " (want one of "+strings.Join(names, " ")+")"))
 	}
 	return s
 }
@@ -252,7 +253,7 @@ func (r *reader) action(v, errnoRet, errno *jsontree.Value, what string) policy.
 		errno = nil // Podman writes empty ones
 	}
 	for _, data := range []*jsontree.Value{errnoRet, errno} {
-		if data != nil && data.Kind != jsontree.Null && r.err == nil && a.Kind != bpf.Errno && a.Kind != bpf.Trace {
+		if data != nil && data.Kind != jsontree.Null && r.err == nil && !a.Kind.NeedsData() {
 			r.fail(data.Off, "%s takes no errno (remove it, or use SCMP_ACT_ERRNO)", v.Text)
 		}
 	}

@@ -8,6 +8,7 @@ import (
 
 	"monban/abi"
 	"monban/bpf"
+	"monban/internal/nearest"
 	"monban/policy"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
@@ -92,7 +93,7 @@ func (in *importer) addRules(rules []rule, listed []abi.Arch) {
 	// What is said of a multiplexer outright holds for all behind it, so it goes first.
 	slices.SortStableFunc(plain, func(a, b clause) int { return cmp.Compare(muxRank(a.name), muxRank(b.name)) })
 	slices.SortStableFunc(conditional, func(a, b clause) int {
-		return cmp.Compare(int32(a.action.Kind), int32(b.action.Kind)) // as the kernel ranks actions
+		return a.action.Kind.Compare(b.action.Kind) // as the kernel ranks actions
 	})
 	for _, c := range append(plain, conditional...) {
 		in.emit(c, always)
@@ -146,7 +147,7 @@ func (in *importer) unknown(all []clause) {
 		}
 		in.report.Unknown = append(in.report.Unknown, c.name)
 		if !abi.Known(c.name) && len(in.report.Notes) < maxNotes {
-			in.note(c.off, "Linux has no system call %s on any architecture%s", c.name, did(c.name, abi.Calls(), ""))
+			in.note(c.off, "Linux has no system call %s on any architecture%s", c.name, nearest.Hint(c.name, abi.Calls()))
 		}
 	}
 }

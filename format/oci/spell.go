@@ -21,7 +21,7 @@ func action(a bpf.Action) (specs.LinuxSeccompAction, *uint, error) {
 			continue
 		}
 		switch {
-		case kind == bpf.Errno || kind == bpf.Trace:
+		case kind.NeedsData():
 			return specs.LinuxSeccompAction(name), &data, nil
 		case data != 0:
 			return "", nil, fmt.Errorf("a profile has no number for this action, %s (leave it out)", a)

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"math"
 	"slices"
 
 	"monban/abi"
@@ -108,15 +107,7 @@ type composer struct {
 
 // runtimes are the readings under which other architectures get what they are to get.
 func runtimes(m *codec.Meaning) (bpf.Action, []string, error) {
-	tokens := map[uint32]bool{}
-	for _, a := range m.Policy.Archs {
-		tokens[a.Token()] = true
-	}
-	free := uint32(0)
-	for tokens[free] {
-		free++
-	}
-	switch bad, ok := m.Verdict.Restrict(verdict.Arch, free).Constant(); {
+	switch bad, ok := m.Verdict.Elsewhere().Constant(); {
 	case ok && bad == bpf.KillProcess:
 		return bad, []string{""}, nil
 	case ok && bad == bpf.KillThread:
@@ -170,7 +161,7 @@ func (w *composer) unstub() error {
 	byToken := map[uint32]verdict.Node{}
 	for _, a := range w.archs {
 		enosys, _ := a.Errno("ENOSYS")
-		last, top := uint32(0), uint32(math.MaxUint32)
+		last := uint32(0)
 		calls, err := rows.Calls(w.v, a)
 		if err != nil {
 			return err
@@ -180,9 +171,7 @@ func (w *composer) unstub() error {
 				last = max(last, c.Nr)
 			}
 		}
-		if a == abi.X86_64 {
-			top = abi.X32Bit - 1
-		}
+		_, top := a.Numbers()
 		base, ok := byToken[a.Token()]
 		if !ok {
 			base = w.v.Restrict(verdict.Arch, a.Token()).Node()
@@ -206,7 +195,7 @@ func refused(v verdict.Verdict, archs []abi.Arch) error {
 		switch {
 		case err != nil:
 			return err
-		case !ok || do != bpf.KillProcess && do != bpf.KillThread:
+		case !ok || !do.Kills():
 			open = true
 		case killed < 0:
 			killed, by = i, do

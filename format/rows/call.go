@@ -37,9 +37,6 @@ func Calls(v verdict.Verdict, a abi.Arch) ([]Call, error) {
 		var list []Call
 		on := v.Restrict(verdict.Arch, a.Token())
 		for nr, name := range a.Calls() {
-			if (nr >= abi.X32Bit) != (a == abi.X32) && a.Token() == abi.X32.Token() {
-				continue
-			}
 			list = append(list, Call{a, name, nr, on.Restrict(verdict.Nr, nr), a.Bits()})
 		}
 		return list, nil
@@ -49,13 +46,8 @@ func Calls(v verdict.Verdict, a abi.Arch) ([]Call, error) {
 // Unnamed shows the ranges of an architecture's numbers that have no name, ascending, and what each gets, until visit returns an
 // error, which it returns, or verdict.ErrTooComplex. A verdict that looks at single bits of the number can have very many.
 func Unnamed(v verdict.Verdict, a abi.Arch, visit func(verdict.Span) error) error {
-	lo, hi := uint64(0), uint64(1)<<32-1
-	switch a {
-	case abi.X86_64:
-		hi = abi.X32Bit - 1
-	case abi.X32:
-		lo = abi.X32Bit
-	}
+	first, end := a.Numbers()
+	lo, hi := uint64(first), uint64(end)
 	return v.Space().Do(func() error {
 		calls, err := Calls(v, a)
 		if err != nil {

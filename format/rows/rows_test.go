@@ -76,7 +76,7 @@ func check(t *testing.T, p *policy.Policy) int {
 func TestPresets(t *testing.T) {
 	for _, name := range policy.Presets() {
 		for _, archs := range families {
-			p, err := policy.LoadPreset(name, policy.Options{Archs: archs, Native: &archs[0]})
+			p, err := policy.LoadPreset(name, policy.Options{Archs: archs, Native: archs[0]})
 			if err != nil {
 				t.Fatalf("%s on %v: %v", name, archs, err)
 			}

@@ -101,7 +101,7 @@ func TestErrors(t *testing.T) {
 func written(t *testing.T, to codec.Format) string {
 	t.Helper()
 	native := abi.Native()
-	p, err := policy.Load("dir/quiet.gate", []byte("default allow\nerrno(ETXTBSY) mkdirat optional mkdir\n"), policy.Options{Native: &native})
+	p, err := policy.Load("dir/quiet.gate", []byte("default allow\nerrno(ETXTBSY) mkdirat optional mkdir\n"), policy.Options{Native: native})
 	if err != nil {
 		t.Fatal(err)
 	}

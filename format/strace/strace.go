@@ -12,6 +12,7 @@ import (
 	"monban/abi"
 	"monban/bpf"
 	"monban/format/codec"
+	"monban/internal/nearest"
 	"monban/policy"
 )
 
@@ -142,7 +143,7 @@ func (r *recording) saw(name string, off int) error {
 		hint := "is the trace from another architecture? give --arch"
 		if strings.HasPrefix(name, "syscall_0x") {
 			hint = "strace is older than the call, which no gate can name: remove the line"
-		} else if near := abi.Suggest(name, slices.Values(abi.Calls())); near != "" && !slices.Contains(abi.Calls(), name) {
+		} else if near := nearest.Word(name, abi.Calls()); near != "" {
 			hint = "did you mean " + near + "?"
 		}
 		return r.Errorf(off, "%s has no system call %s (%s)", r.arch, name, hint)

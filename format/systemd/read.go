@@ -10,6 +10,7 @@ import (
 	"monban/abi"
 	"monban/bpf"
 	"monban/format/codec"
+	"monban/internal/nearest"
 	"monban/policy"
 )
 
@@ -80,7 +81,7 @@ func read(in *codec.Input) (*codec.Parsed, error) {
 		default:
 			if slices.Contains(others, s.key) && !slices.Contains([]string{"", "no", "false", "off", "0"}, strings.TrimSpace(s.value)) {
 				u.note(s, "%s= installs a filter of its own, which is not read", s.key)
-			} else if near := abi.Suggest(s.key, slices.Values([]string{"SystemCallFilter", "SystemCallErrorNumber", "SystemCallArchitectures", "SystemCallLog"})); near != "" && strings.HasPrefix(s.key, "Sys") {
+			} else if near := nearest.Word(s.key, []string{"SystemCallFilter", "SystemCallErrorNumber", "SystemCallArchitectures", "SystemCallLog"}); near != "" && strings.HasPrefix(s.key, "Sys") {
 				u.note(s, "%s= is no setting: systemd passes it over (did you mean %s=?)", s.key, near)
 			}
 		}
@@ -158,11 +159,11 @@ func (u *unit) word(l *list, w setting, invert bool) error {
 	calls := []string{name}
 	if strings.HasPrefix(name, "@") {
 		if calls, ok = abi.Group(name, abi.Version{}); !ok {
-			u.note(w, "unknown group %s: systemd passes it over%s", name, did(name, abi.Groups()))
+			u.note(w, "unknown group %s: systemd passes it over%s", name, nearest.Hint(name, abi.Groups()))
 			return nil
 		}
 	} else if !abi.Known(name) {
-		u.note(w, "unknown call %s: systemd passes it over%s", name, did(name, abi.Calls()))
+		u.note(w, "unknown call %s: systemd passes it over%s", name, nearest.Hint(name, abi.Calls()))
 		return nil
 	}
 	for _, c := range calls {
@@ -182,13 +183,6 @@ func (u *unit) word(l *list, w setting, invert bool) error {
 		l.pos[c] = w.Pos(w.off)
 	}
 	return nil
-}
-
-func did(word string, among []string) string {
-	if near := abi.Suggest(word, slices.Values(among)); near != "" {
-		return " (did you mean " + near + "?)"
-	}
-	return ""
 }
 
 // errno reads an error's name or number; kill, or nothing at all, kills.
@@ -224,7 +218,7 @@ func (u *unit) architectures(s setting) error {
 		if !ok {
 			var err error
 			if a, err = abi.ParseArch(w.value); err != nil {
-				u.note(w, "unknown architecture %s: systemd passes it over%s", w.value, did(w.value, slices.Sorted(maps.Keys(archWords))))
+				u.note(w, "unknown architecture %s: systemd passes it over%s", w.value, nearest.Hint(w.value, slices.Sorted(maps.Keys(archWords))))
 				continue
 			}
 		}

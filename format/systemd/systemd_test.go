@@ -127,7 +127,7 @@ func TestWrite(t *testing.T) {
 	native := abi.X86_64
 	language, _ := format.Find("gate")
 	write := func(text string) (string, error) {
-		p, err := policy.Load("t.gate", []byte(text), policy.Options{Native: &native})
+		p, err := policy.Load("t.gate", []byte(text), policy.Options{Native: native})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -63,7 +63,7 @@ type writer struct {
 func (w *writer) others() error {
 	bad, ok := w.m.Verdict.Restrict(verdict.Arch, 0).Constant()
 	switch {
-	case ok && (bad == bpf.KillThread || bad == bpf.KillProcess):
+	case ok && bad.Kills():
 		var names []string
 		for _, a := range w.archs {
 			names = append(names, word(a))

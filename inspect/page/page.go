@@ -111,12 +111,13 @@ func classOf(do bpf.Action) string {
 		return "allow"
 	case bpf.Log:
 		return "log"
-	case bpf.Notify, bpf.Trace:
-		return "ask"
 	case bpf.Errno:
 		return "errno"
 	case bpf.Trap:
 		return "trap"
+	}
+	if do.Asks() {
+		return "ask"
 	}
 	return "kill"
 }

@@ -19,7 +19,7 @@ import (
 
 func write(t *testing.T, preset string, archs ...abi.Arch) string {
 	t.Helper()
-	p, err := policy.LoadPreset(preset, policy.Options{Archs: archs, Native: &archs[0]})
+	p, err := policy.LoadPreset(preset, policy.Options{Archs: archs, Native: archs[0]})
 	if err != nil {
 		t.Fatal(err)
 	}

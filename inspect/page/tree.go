@@ -79,7 +79,7 @@ func (t *drawer) node(pc, depth int, s state) (x, y int) {
 			pc += int(in.K)
 		case in.Code&7 == bpf.RET:
 			do := bpf.Action(in.K)
-			return t.box(depth, box{Class: classOf(do.Canonical()), Text: policy.ActionOn(t.archOf(s), do).String()})
+			return t.box(depth, box{Class: classOf(do.Canonical()), Text: policy.ActionOn(t.archOf(s, s.nr), do).String()})
 		case in.Code&7 == bpf.JMP:
 			return t.test(pc, depth, s)
 		default:
@@ -137,13 +137,14 @@ func (t *drawer) label(pc int, s state) string {
 	if in.K < 1<<12 {
 		value = fmt.Sprint(in.K)
 	}
-	arch := t.archOf(s)
+	arch := t.archOf(s, s.nr)
+	if s.word == bpf.OffsetNr {
+		arch = t.archOf(s, in.K)
+	}
 	switch s.word {
 	case bpf.OffsetArch:
-		for _, a := range abi.Archs() {
-			if a.Token() == in.K && a != abi.X32 {
-				return "arch " + op + " " + a.String()
-			}
+		if a, ok := abi.Of(in.K, 0); ok {
+			return "arch " + op + " " + a.String()
 		}
 		return "arch " + op + " " + value
 	case bpf.OffsetNr:
@@ -188,14 +189,10 @@ func (t *drawer) label(pc int, s state) string {
 	return name + " " + op + " " + value
 }
 
-// archOf is the architecture on the way, the gate's first where nothing was asked yet.
-func (t *drawer) archOf(s state) abi.Arch {
-	if s.archOK {
-		for _, a := range append(t.archs, abi.Archs()...) {
-			if a.Token() == s.arch {
-				return a
-			}
-		}
+// archOf is the architecture of a number on the way, the gate's first where nothing was asked yet.
+func (t *drawer) archOf(s state, nr uint32) abi.Arch {
+	if a, ok := abi.Of(s.arch, nr); ok && s.archOK {
+		return a
 	}
 	return t.archs[0]
 }

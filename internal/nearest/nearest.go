@@ -1,21 +1,29 @@
-package abi
+// Package nearest finds the word that somebody meant who wrote another: "did you mean read?".
+package nearest
 
-import "iter"
+// Hint is " (did you mean x?)" for the name that Word finds, or "".
+func Hint(word string, among []string) string {
+	if name := Word(word, among); name != "" {
+		return " (did you mean " + name + "?)"
+	}
+	return ""
+}
 
-// Suggest returns the one of the names that word most likely stands for, or "" if none is near. Of equally near names it is the
-// first; nearness is the number of letters to insert, delete, change or swap, case aside, at most a third of the word.
-func Suggest(word string, among iter.Seq[string]) string {
+// Word returns the one of the names that word most likely stands for, or "" if none is near. Of equally near names it is the
+// first; nearness is the number of letters to insert, delete, change or swap, case aside, at most a third of the word and three. A
+// word that is one of the names is not mistaken for another.
+func Word(word string, among []string) string {
 	w := lower(word)
 	limit := min(3, max(1, len(w)/3))
 	if len(w) < 2 {
 		return ""
 	}
 	best := ""
-	for name := range among {
+	for _, name := range among {
+		if name == word {
+			return ""
+		}
 		if d := distance(w, lower(name), limit); d <= limit && name != "" {
-			if d == 0 {
-				return name
-			}
 			best, limit = name, d-1
 		}
 	}

@@ -1,0 +1,4 @@
+package native
+
+// Place is that of arm.
+const Place = 3

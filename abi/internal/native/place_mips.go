@@ -1,0 +1,4 @@
+package native
+
+// Place is that of mips.
+const Place = 7

@@ -1,0 +1,4 @@
+package native
+
+// Place is that of mips64.
+const Place = 9

@@ -1,0 +1,4 @@
+package native
+
+// Place is that of mipsel.
+const Place = 8

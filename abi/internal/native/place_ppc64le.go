@@ -1,0 +1,4 @@
+package native
+
+// Place is that of ppc64le.
+const Place = 17
