@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 
+	"monban/abi"
 	"monban/bpf"
 	"monban/policy"
 )
@@ -53,26 +54,25 @@ func (f *Finding) show(s *subject) {
 }
 
 // deadRules looks for rules without which the gate would mean the same. Of two that say the same, it is the later one. A preset's are
-// not the user's to mend.
+// not the user's to fix.
 func deadRules(g *Gate) []Finding {
-	byCall := map[string][]int{}
-	for i, r := range g.policyRules() {
-		byCall[r.Call] = append(byCall[r.Call], i)
+	if g.Policy == nil {
+		return nil
+	}
+	d := &dead{Gate: g, decider: g.Policy.Decider(), chains: map[number]*policy.Chain{}, speak: map[string]int{}}
+	for _, r := range g.Policy.Rules {
+		d.speak[r.Call]++
 	}
 	var shadowed, repeated []int
-	for i, r := range slices.Backward(g.policyRules()) {
+	for i, r := range slices.Backward(g.Policy.Rules) {
 		if r.Pos.Line == 0 || strings.HasPrefix(r.Pos.File, "@") || r.Call == "" || r.Call == "socketcall" || r.Call == "ipc" {
 			continue // what reaches through a multiplexer is not looked for
 		}
-		found := g.reach(i, byCall)
-		switch found {
+		switch d.reach(i) {
 		case unreached:
 			shadowed = append(shadowed, i)
 		case changesNothing:
 			repeated = append(repeated, i)
-		}
-		if found != changes {
-			byCall[r.Call] = slices.DeleteFunc(byCall[r.Call], func(j int) bool { return j == i })
 		}
 	}
 	slices.Reverse(shadowed)
@@ -118,49 +118,64 @@ const (
 	unreached                     // it would mean the same, and they get another one
 )
 
-// reach compares the gate's answers to a rule's call with and without the rule. Only the rules that speak of the call matter, and
-// those for any number.
-func (g *Gate) reach(i int, byCall map[string][]int) reached {
-	r := g.Policy.Rules[i]
-	related := append(slices.Clone(byCall[r.Call]), byCall[""]...)
-	for _, a := range g.Policy.Archs {
+// dead looks for rules that decide nothing.
+type dead struct {
+	*Gate
+	decider *policy.Decider
+	chains  map[number]*policy.Chain // nil where the policy is not one: its own reading says so
+	speak   map[string]int           // how many rules name a call
+}
+
+// A number is a call's on an architecture.
+type number struct {
+	arch abi.Arch
+	nr   uint32
+}
+
+func (d *dead) chain(n number) *policy.Chain {
+	c, ok := d.chains[n]
+	if !ok {
+		c, _ = d.decider.Chain(d.Verdict.Space(), n.arch, n.nr)
+		d.chains[n] = c
+	}
+	return c
+}
+
+// reach compares the gate's answers to a rule's call with and without the rule, the last rule first.
+func (d *dead) reach(i int) reached {
+	r := d.Policy.Rules[i]
+	related := d.speak[r.Call] + d.speak[""]
+	for _, a := range d.Policy.Archs {
 		if m, ok := a.Mux(r.Call); ok {
-			related = append(related, byCall[m.Call]...)
+			related += d.speak[m.Call]
 		}
 	}
-	if len(related) == 1 && (r.Cond != nil || r.Action != g.Policy.Default) {
+	if related == 1 && (r.Cond != nil || r.Action != d.Policy.Default) {
 		return changes // nothing else speaks of it
 	}
-	slices.Sort(related)
-	related = slices.Compact(related)
-	small := *g.Policy
-	small.Rules = nil
-	without := small
-	for _, j := range related {
-		small.Rules = append(small.Rules, g.Policy.Rules[j])
-		if j != i {
-			without.Rules = append(without.Rules, g.Policy.Rules[j])
-		}
-	}
-	space := g.Verdict.Space()
-	with, less := small.Decider(), without.Decider()
 	got := changesNothing
-	for _, a := range g.Policy.Archs {
+	var on []*policy.Chain
+	for _, a := range d.Policy.Archs {
 		if len(r.Archs) > 0 && !slices.Contains(r.Archs, a) {
 			continue
 		}
 		for _, nr := range a.Reaching(r.Call) {
-			x, err := with.Meaning(space, a, nr)
-			if err != nil {
-				return changes // the policy is not one: its own reading says so
-			}
-			if y, err := less.Meaning(space, a, nr); err != nil || x != y {
+			c := d.chain(number{a, nr})
+			if c == nil {
 				return changes
 			}
-			if do, ok := x.Constant(); ok && policy.ActionOn(a, do) != r.Action {
+			if matters, err := c.Matters(i); err != nil || matters {
+				return changes
+			}
+			if do, ok := c.Whole().Constant(); ok && policy.ActionOn(a, do) != r.Action {
 				got = unreached
 			}
+			on = append(on, c)
 		}
 	}
+	for _, c := range on {
+		c.Drop(i)
+	}
+	d.speak[r.Call]--
 	return got
 }

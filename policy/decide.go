@@ -5,7 +5,6 @@ import (
 
 	"monban/abi"
 	"monban/bpf"
-	"monban/verdict"
 )
 
 // A Decision is the policy's answer to one call and what made it so.
@@ -103,27 +102,6 @@ func (p *Policy) otherwise(a abi.Arch, nr uint32) (do bpf.Action, header string,
 	}
 	do, err = act.on(a, Pos{File: p.Name})
 	return do, header, err
-}
-
-// Meaning is the exact answer to all calls of one number of an architecture, which the policy must speak for: what its verdict is
-// there, without the work of making all of it. Errors are of type *Error, or verdict.ErrTooComplex.
-func (d *Decider) Meaning(s *verdict.Space, a abi.Arch, nr uint32) (verdict.Verdict, error) {
-	return verdict.Exact(s, func() (verdict.Verdict, error) {
-		clauses, err := d.clauses(a, nr)
-		if err != nil {
-			return verdict.Verdict{}, err
-		}
-		do, _, err := d.p.otherwise(a, nr)
-		if err != nil {
-			return verdict.Verdict{}, err
-		}
-		n := s.Action(do)
-		for _, c := range slices.Backward(clauses) {
-			n = s.If(c.cond.node(s), s.Action(c.do), n)
-		}
-		// Rules for any call may look at the number.
-		return s.Verdict(n).Restrict(verdict.Nr, nr), nil
-	})
 }
 
 // ArchOf is the policy's architecture that a call belongs to.

@@ -158,6 +158,8 @@ func (s *Space) If(cond, then, els Node) Node {
 		return then
 	case cond == False:
 		return els
+	case then == True && els == False:
+		return cond
 	}
 	s.charge(operate)
 	level := s.nodes[cond].level
