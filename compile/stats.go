@@ -19,6 +19,7 @@ type Stats struct {
 	MeanUncached  float64 // executed a call, over the calls that are allowed depending on arguments, each as often as it is made
 	PlainUncached float64 // the same, all alike
 	Estimate      int     // see Estimate
+	Nodes         int     // of the verdict
 	Weighed       bool    // whether the weights say anything about those
 	Uncached      int     // how many those are
 	Allowed       int     // calls that are allowed whatever their arguments
@@ -37,7 +38,7 @@ func (o Options) Measure(filters []bpf.Program, v verdict.Verdict, archs []abi.A
 }
 
 func (o Options) measure(filters []bpf.Program, v verdict.Verdict, archs []abi.Arch, order binary.ByteOrder) Stats {
-	s := Stats{Estimate: estimate(v)}
+	s := Stats{Estimate: estimate(v), Nodes: v.Size()}
 	for _, p := range filters {
 		s.Length += len(p)
 		s.Longest += longest(p)

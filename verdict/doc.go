@@ -5,17 +5,19 @@
 // they are the same node, so equality is a comparison of two integers and every difference has a witness.
 //
 //	space := verdict.NewSpace(verdict.DefaultBudget)
-//	mine, err := space.Of(program, binary.LittleEndian)
-//	theirs, err := space.Of(other, binary.LittleEndian)
-//	if mine != theirs {
+//	err := space.Do(func() error {
+//		mine, err := space.Of(program, binary.LittleEndian)
+//		theirs, err := space.Of(other, binary.LittleEndian)
 //		for _, d := range verdict.Differences(mine, theirs) {
 //			fmt.Println(d.A, "became", d.B, "for", d.Data)
 //		}
-//	}
+//		return err
+//	})
 //
 // The bits are tested in this order: the architecture, the call's number, the arguments (of each the high word before the low),
 // the instruction pointer; of each word the most significant bit first. Actions are canonical ([bpf.Action.Canonical]).
 //
-// Diagrams can explode, when a filter compares two arguments with each other for example. Every space therefore has a budget,
-// and what does not fit ends in [ErrTooComplex].
+// Diagrams can explode, when a filter compares two arguments with each other for example. Every space therefore has a budget, of nodes
+// and of work, and what does not fit ends in [ErrTooComplex]. No operation gives a part of an answer: one that the budget does not
+// suffice for panics, and [Space.Do], the door around all work with a space, returns the error.
 package verdict

@@ -14,6 +14,7 @@ import (
 	"monban/abi"
 	"monban/format/strace"
 	"monban/policy"
+	"monban/verdict"
 )
 
 // maxLine is the longest line of questions, in bytes: strace can be told to write whole buffers.
@@ -144,8 +145,12 @@ func (b *bench) isFixedNow(name string) bool {
 		if err != nil || !ok || r.decider != nil && !r.decider.Fixed(a, nr) {
 			return false
 		}
-		if _, constant := r.verdict.Call(a, nr).Constant(); !constant {
-			return false
+		constant, err := verdict.Exact(r.verdict.Space(), func() (bool, error) {
+			_, constant := r.verdict.Call(a, nr).Constant()
+			return constant, nil
+		})
+		if err != nil || !constant {
+			return false // asked as any other call, it gives the error
 		}
 	}
 	return true

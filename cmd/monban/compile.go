@@ -92,7 +92,7 @@ all are installed, in the order of their names: .1, .2 … is added to the file'
 			w := cmd.OutOrStdout()
 			if asJSON {
 				j := statsJSON{s.Length, s.Longest, s.Mean, s.MeanCached, s.MeanUncached, s.Uncached, s.Allowed, s.Cacheable,
-					s.Estimate, v.Size(), understood.Nanoseconds(), o.Timing.Generate.Nanoseconds(), o.Timing.Prove.Nanoseconds(), nil, nil}
+					s.Estimate, s.Nodes, understood.Nanoseconds(), o.Timing.Generate.Nanoseconds(), o.Timing.Prove.Nanoseconds(), nil, nil}
 				for _, p := range g.Programs {
 					j.Before = append(j.Before, len(p))
 				}
@@ -107,7 +107,7 @@ all are installed, in the order of their names: .1, .2 … is added to the file'
 				limit = "in all"
 			}
 			printBefore(w, g, s.Length)
-			return printStats(w, s, limit, v, understood, o.Timing)
+			return printStats(w, s, limit, understood, o.Timing)
 		},
 	}
 	cmd.Flags().StringVarP(&out, "output", "o", "", "file to write (default standard output)")
@@ -169,7 +169,7 @@ func printFilters(w io.Writer, programs []bpf.Program) {
 	fmt.Fprintf(w, "in the kernel     %d instructions (it takes %d in all filters of a program)\n", total, bpf.MaxStacked)
 }
 
-func printStats(w io.Writer, s compile.Stats, limit string, v verdict.Verdict, understood time.Duration, t *compile.Timing) error {
+func printStats(w io.Writer, s compile.Stats, limit string, understood time.Duration, t *compile.Timing) error {
 	distance := "this is as many"
 	switch d := s.Length - s.Estimate; {
 	case d > 0:
@@ -190,6 +190,6 @@ cacheable         %d of %d plainly allowed calls
 proof             equal to the gate: one verdict of %d nodes
 time              %v to the verdict, %v to the program, %v for the proof
 `, s.Length, limit, s.Estimate, distance, s.Longest, s.Mean, s.MeanCached, weighted, s.PlainUncached, plural(s.Uncached, "call"),
-		s.Cacheable, s.Allowed, v.Size(), understood.Round(time.Microsecond), t.Generate.Round(time.Microsecond), t.Prove.Round(time.Microsecond))
+		s.Cacheable, s.Allowed, s.Nodes, understood.Round(time.Microsecond), t.Generate.Round(time.Microsecond), t.Prove.Round(time.Microsecond))
 	return err
 }

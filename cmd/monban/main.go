@@ -20,6 +20,7 @@ import (
 
 	"monban/expect"
 	"monban/internal/nearest"
+	"monban/verdict"
 )
 
 // Exit codes, as documented in the README; run passes on the status of the program instead.
@@ -66,7 +67,7 @@ func Main() int {
 	out := newOutput(os.Stdout)
 	root := newRoot()
 	root.SetOut(out)
-	cmd, err := root.ExecuteC()
+	cmd, err := execute(root)
 	if flushed := out.Flush(); err == nil && flushed != nil {
 		err = fmt.Errorf("cannot write standard output: %w", cause(flushed))
 	}
@@ -84,6 +85,23 @@ func Main() int {
 		return exitFailed // 2 could be the program's own
 	}
 	return e.code
+}
+
+// execute runs the verb. What a gate's budget does not suffice for is an error, also where a verb looks at a verdict outside of a door.
+func execute(root *cobra.Command) (cmd *cobra.Command, err error) {
+	defer func() {
+		switch r := recover().(type) {
+		case nil:
+		case error:
+			if !errors.Is(r, verdict.ErrTooComplex) {
+				panic(r)
+			}
+			cmd, err = root, exit{exitUsage, r}
+		default:
+			panic(r)
+		}
+	}()
+	return root.ExecuteC()
 }
 
 // report writes an error, one line each where several are joined.
