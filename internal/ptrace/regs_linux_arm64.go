@@ -81,6 +81,13 @@ func CallArch(tid int, _ *Regs) uint32 {
 // vDSO may be such a page.
 const btype = 3 << 10
 
+// interrupted is never known: before a stop shows, the kernel has set the registers to make the call again.
+func (r *Regs) interrupted(uint32) int { return notAtAll }
+
+func (r *Regs) again() {}
+
+func isRestart(uint32, uint64) bool { return false }
+
 func (r *Regs) setCall(site uint64, c Call, args []uint64) {
 	r.Pc = site
 	r.Pstate &^= btype
