@@ -2,6 +2,7 @@ package seccomp
 
 import (
 	"bufio"
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -24,11 +25,11 @@ const tracerLimit = time.Second
 
 // Dump reads the seccomp filters of a live thread, oldest first, the order in which they were installed and in which the
 // kernel numbers them. A process id stands for its first thread; threads may have different filters, so any thread
-// id is taken too. It needs root (CAP_SYS_ADMIN in the first user namespace) and a kernel with CONFIG_CHECKPOINT_RESTORE
-// (Linux 4.4). Who lacks the privilege is told so, and the thread is left alone.
+// id is taken too. It needs root (CAP_SYS_ADMIN in the first user namespace), a caller without a
+// filter of its own and a kernel with CONFIG_CHECKPOINT_RESTORE (Linux 4.4). Who lacks the privilege is told so, and the thread is left alone.
 //
 // On Linux 6.1 and later, with the kernel's type information, the filters are read from its memory, and the thread is not
-// touched at all. Elsewhere, which also takes CAP_SYS_PTRACE and a caller without a filter of its own, it is stopped for
+// touched at all. Elsewhere, which also takes CAP_SYS_PTRACE, it is stopped for
 // some tens of microseconds and goes on as it was, stopped if it was stopped, asleep if it was asleep, on time; only a
 // call that any stop ends by EINTR and that has a time-out (epoll_wait, sigtimedwait, semtimedop) waits anew.
 //
@@ -90,14 +91,19 @@ func mayLook() error {
 	if caps[0].Effective&(1<<unix.CAP_SYS_ADMIN) == 0 || namespace.Ino != first {
 		return fmt.Errorf("%w (it takes root: CAP_SYS_ADMIN in the first user namespace)", unix.EPERM)
 	}
+	mode, err := unix.PrctlRetInt(unix.PR_GET_SECCOMP, 0, 0, 0, 0)
+	own, err2 := readFields("/proc/thread-self/status")
+	if err := cmp.Or(err, err2); err != nil {
+		return fmt.Errorf("reading this process's own seccomp mode: %w", err)
+	}
+	if mode != 0 || own["Seccomp"] != "0" {
+		return fmt.Errorf("%w (a process that is itself behind a seccomp filter may not)", unix.EACCES)
+	}
 	return nil
 }
 
 // dumpStopped reads the filters of a thread while it is stopped.
 func dumpStopped(pid int) (programs []bpf.Program, err error) {
-	if ptrace.Filtered() {
-		return nil, fmt.Errorf("%w (a process that is itself behind a seccomp filter may not)", unix.EACCES)
-	}
 	// Who traced it may have let go when we ask who that is: so it is tried again in any case.
 	for tries, begin := 0, time.Now(); ; tries++ {
 		err = ptrace.Look(pid, stopLimit, func() (err error) {

@@ -1,16 +1,22 @@
 package peek
 
 import (
+	"errors"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
 
-// control is bpf(2). attr is one of union bpf_attr's structs (linux/bpf.h), with pointers of 64 bits.
+// control is bpf(2) for commands that make something; attr is one of union bpf_attr's structs (linux/bpf.h), with pointers of 64 bits.
+// A filter around this process that pretends success can only say 0, which is never a new descriptor: the Go runtime sees to it that 0
+// is open.
 func control[T any](command uintptr, attr *T) (int, error) {
 	n, _, errno := unix.Syscall(unix.SYS_BPF, command, uintptr(unsafe.Pointer(attr)), unsafe.Sizeof(*attr))
 	if errno != 0 {
 		return -1, errno
+	}
+	if n == 0 {
+		return -1, errors.New("bpf(2) was answered by a filter")
 	}
 	return int(n), nil
 }

@@ -187,6 +187,9 @@ func AuditArch(tid int) (uint32, error) {
 	return info.Arch, err
 }
 
+// Result is what the call returned from which a stopped tracee comes; a failed call is its Errno.
+func (r *Regs) Result() (uint64, error) { return r.result() }
+
 // Filter reads the i-th seccomp filter of a stopped tracee; the kernel counts from the oldest. The end of the list is
 // ENOENT. It needs CAP_SYS_ADMIN in the first user namespace and a caller without a filter (EACCES), a thread in filter
 // mode (EINVAL) and a kernel with CONFIG_CHECKPOINT_RESTORE (EIO).
