@@ -261,10 +261,11 @@ func asClone(a abi.Arch, d *bpf.Data, rec *Recording, read func(addr uint64, buf
 
 // programOf is the name of a thread's executable; its path is noted.
 func (r *Recording) programOf(tid int) string {
-	exe, err := os.Readlink("/proc/" + strconv.Itoa(tid) + "/exe")
+	link := "/proc/" + strconv.Itoa(tid) + "/exe"
+	exe, err := os.Readlink(link)
 	if err != nil {
 		return "?"
 	}
-	r.takes(exe, "")
+	r.takes(exe, statID(link), "", FileID{})
 	return filepath.Base(exe)
 }
