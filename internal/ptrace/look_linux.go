@@ -93,7 +93,7 @@ func resume(ev Event, limit time.Duration) error {
 		}
 		switch regs.interrupted(CallArch(ev.TID, &regs)) {
 		case byRestart:
-			next, asleep, err := restart(ev, limit)
+			next, asleep, err := restart(ev, &regs, limit)
 			switch {
 			case asleep:
 				return nil
@@ -124,9 +124,10 @@ const (
 
 // restart has a thread resume its sleep by restart_syscall, which its filters do not see: seccomp is suspended from the entry into that
 // one call until its return, so that no instruction of the program runs without a filter. Then the thread is asleep, and still attached:
-// the kernel lets it go when the calling thread ends, without a stop. Or else it has come to another stop. It is errors.ErrUnsupported,
-// and nothing has changed, where the kernel does not let us.
-func restart(ev Event, limit time.Duration) (next Event, asleep bool, err error) {
+// the kernel lets it go when the calling thread ends, without a stop. (Only a signal that the program ignores, and that comes in the few
+// microseconds until then, still wakes it as any stop does.) Or else it has come to another stop. before are its registers at this one.
+// It is errors.ErrUnsupported, and nothing has changed, where the kernel does not let us.
+func restart(ev Event, before *Regs, limit time.Duration) (next Event, asleep bool, err error) {
 	const plain, blind = unix.PTRACE_O_TRACESYSGOOD, unix.PTRACE_O_TRACESYSGOOD | unix.PTRACE_O_SUSPEND_SECCOMP
 	tid := ev.TID
 	if SetOptions(tid, blind) != nil {
@@ -135,8 +136,14 @@ func restart(ev Event, limit time.Duration) (next Event, asleep bool, err error)
 	if err := errors.Join(SetOptions(tid, plain), ToSyscall(tid, ev.Signal())); err != nil {
 		return ev, false, err
 	}
-	if ev, err = WaitFor(tid, limit); err != nil || !ev.Syscall() {
+	if ev, err = WaitFor(tid, limit); err != nil || ev.Dead() {
 		return ev, false, err
+	}
+	if !ev.Syscall() { // a signal: if it came on the way to the call, we are back before that
+		if regs, err := GetRegs(tid); err == nil && regs.restarts(before) {
+			return ev, false, SetRegs(tid, before)
+		}
+		return ev, false, nil
 	}
 	if arch, nr, ok := entering(tid); !ok || !isRestart(arch, nr) {
 		return Event{}, true, Detach(tid, 0) // something else came between: its filters judge it

@@ -128,6 +128,12 @@ func (r *Regs) again() {
 	r.Rax = uint64(result)
 }
 
+// restarts says whether the kernel has set up the resumption of a call that a stop had ended in before.
+func (r *Regs) restarts(before *Regs) bool {
+	const instruction = 2 // bytes: syscall, int 0x80 and sysenter
+	return r.Rip == before.Rip-instruction && r.Rsp == before.Rsp && r.Rax != before.Rax
+}
+
 // isRestart says whether a number is restart_syscall's.
 func isRestart(arch uint32, nr uint64) bool {
 	const native, i386 = 219, 0
