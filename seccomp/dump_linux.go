@@ -25,13 +25,13 @@ const tracerLimit = time.Second
 
 // Dump reads the seccomp filters of a live thread, oldest first, the order in which they were installed and in which the
 // kernel numbers them. A process id stands for its first thread; threads may have different filters, so any thread
-// id is taken too. It needs root (CAP_SYS_ADMIN in the first user namespace), a caller without a
-// filter of its own and a kernel with CONFIG_CHECKPOINT_RESTORE (Linux 4.4). Who lacks the privilege is told so, and the thread is left alone.
+// id is taken too. It needs root (CAP_SYS_ADMIN in the first user namespace), a caller without a filter of its own and a
+// kernel with CONFIG_CHECKPOINT_RESTORE (Linux 4.4). Who lacks the privilege is told so, and the thread is left alone.
 //
 // On Linux 6.1 and later, with the kernel's type information, the filters are read from its memory, and the thread is not
-// touched at all. Elsewhere, which also takes CAP_SYS_PTRACE, it is stopped for
-// some tens of microseconds and goes on as it was, stopped if it was stopped, asleep if it was asleep, on time; only a
-// call that any stop ends by EINTR and that has a time-out (epoll_wait, sigtimedwait, semtimedop) waits anew.
+// touched at all. Elsewhere, which also takes CAP_SYS_PTRACE, it is stopped for some tens of microseconds and goes on as
+// it was, stopped if it was stopped, asleep if it was asleep, on time; only a call that any stop ends by EINTR and that
+// has a time-out (epoll_wait, sigtimedwait, semtimedop) waits anew.
 //
 // Errors: [ErrNoFilter], [ErrStrict], ESRCH (no such process), EPERM or EACCES (who may), each with its explanation.
 func Dump(pid int) ([]bpf.Program, error) {
