@@ -191,6 +191,9 @@ func (t *tracer) handle(ev ptrace.Event) error {
 			sig = 0 // of an exec that was not announced
 		}
 	}
+	if err := ptrace.Doze(ev, func(*bpf.Data) bool { return true }); err != nil { // there is no gate
+		return err
+	}
 	return ptrace.ToSyscall(ev.TID, sig)
 }
 

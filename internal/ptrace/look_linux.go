@@ -173,12 +173,17 @@ func entering(tid int) (arch uint32, nr uint64, ok bool) {
 }
 
 // handles says whether a thread has a handler for a signal.
-func handles(tid int, sig syscall.Signal) bool {
+func handles(tid int, sig syscall.Signal) bool { return dispositions(tid, "SigCgt")&bit(sig) != 0 }
+
+func bit(sig syscall.Signal) uint64 { return 1 << (sig - 1) }
+
+// dispositions are the signals in a field of /proc/PID/status.
+func dispositions(tid int, field string) uint64 {
 	status, _ := os.ReadFile("/proc/" + strconv.Itoa(tid) + "/status")
-	_, caught, _ := bytes.Cut(status, []byte("\nSigCgt:"))
-	caught, _, _ = bytes.Cut(caught, []byte("\n"))
-	mask, err := strconv.ParseUint(strings.TrimSpace(string(caught)), 16, 64)
-	return err == nil && mask&(1<<(sig-1)) != 0
+	_, hex, _ := bytes.Cut(status, []byte("\n"+field+":"))
+	hex, _, _ = bytes.Cut(hex, []byte("\n"))
+	set, _ := strconv.ParseUint(strings.TrimSpace(string(hex)), 16, 64)
+	return set
 }
 
 // stateOf is the letter that /proc has for what a thread does, 0 where it can't be seen.

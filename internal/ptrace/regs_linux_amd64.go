@@ -104,14 +104,13 @@ func (r *Regs) interrupted(arch uint32) int {
 }
 
 // endsByEINTR says whether a call that only waits ends by EINTR after any stop (signal(7)).
-func endsByEINTR(arch, nr uint32) bool {
-	for _, a := range abi.Archs() {
-		if a.Token() == arch && (a == abi.X32) == (nr&abi.X32Bit != 0 && arch == unix.AUDIT_ARCH_X86_64) {
-			name, _ := a.Name(nr)
-			return eintr[name]
-		}
+func endsByEINTR(token, nr uint32) bool {
+	arch, ok := abi.Of(token, nr)
+	if !ok {
+		return false
 	}
-	return false
+	name, _ := arch.Name(nr)
+	return eintr[name]
 }
 
 // eintr are such calls. select and its like are among them where their time-out lies in memory that can't be written.
@@ -134,10 +133,21 @@ func (r *Regs) restarts(before *Regs) bool {
 	return r.Rip == before.Rip-instruction && r.Rsp == before.Rsp && r.Rax != before.Rax
 }
 
+// restartNumber is the number by which the kernel resumes the call of this architecture that the thread was in.
+func (r *Regs) restartNumber(token uint32) uint32 {
+	arch, _ := abi.Of(token, uint32(r.Orig_rax))
+	nr, _ := arch.Number("restart_syscall")
+	return nr
+}
+
 // isRestart says whether a number is restart_syscall's.
-func isRestart(arch uint32, nr uint64) bool {
-	const native, i386 = 219, 0
-	return arch == unix.AUDIT_ARCH_I386 && nr == i386 || arch == unix.AUDIT_ARCH_X86_64 && nr&^abi.X32Bit == native
+func isRestart(token uint32, nr uint64) bool {
+	arch, ok := abi.Of(token, uint32(nr))
+	if !ok {
+		return false
+	}
+	name, _ := arch.Name(uint32(nr))
+	return name == "restart_syscall"
 }
 
 func (r *Regs) setCall(site uint64, c Call, args []uint64) {

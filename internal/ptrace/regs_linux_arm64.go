@@ -86,6 +86,8 @@ func (r *Regs) interrupted(uint32) int { return notAtAll }
 
 func (r *Regs) again() {}
 
+func (r *Regs) restartNumber(uint32) uint32 { return 0 }
+
 func (r *Regs) restarts(*Regs) bool { return false }
 
 func isRestart(uint32, uint64) bool { return false }
