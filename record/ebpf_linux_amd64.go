@@ -283,7 +283,7 @@ func (r *recorder) recording(command []string) (*Recording, error) {
 	}
 	if r.files != nil {
 		r.files.read()
-		rec.Files, rec.FilesLost = r.files.seen.Files, r.files.seen.FilesLost
+		rec.Files, rec.FilesLost, rec.ids = r.files.seen.Files, r.files.seen.FilesLost, r.files.seen.ids
 	}
 	var zero uint32
 	return rec, r.lost.Lookup(&zero, &rec.Lost)

@@ -1,9 +1,11 @@
 package record
 
 import (
+	"fmt"
 	"os"
 	"strconv"
 	"strings"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 
@@ -11,14 +13,80 @@ import (
 	"monban/bpf"
 )
 
-// takes notes that a program is there, and perhaps a file that it maps to run code from.
-func (r *Recording) takes(program, file string) {
+// takes notes that a program is there, and perhaps a file that it maps to run code from. Each was this file, if that is known.
+func (r *Recording) takes(program string, id FileID, file string, fileID FileID) {
 	if r.Files[program] == nil {
 		r.Files[program] = map[string]bool{}
 	}
+	r.identify(program, id)
 	if file != "" && file != program {
 		r.Files[program][file] = true
+		r.identify(file, fileID)
 	}
+}
+
+func (r *Recording) identify(name string, id FileID) {
+	old, known := r.ids[name]
+	switch {
+	case id == (FileID{}):
+	case known && old != id:
+		r.ids[name] = FileID{} // two files had the name: it says nothing
+	default:
+		r.ids[name] = id
+	}
+}
+
+// Is says whether a name in Files leads to the very file that took part in the run: it may have been replaced or removed since, or was
+// one in another root directory.
+func (r *Recording) Is(name string) bool {
+	id := r.ids[name]
+	if id == (FileID{}) {
+		return false
+	}
+	if id.Mapped {
+		return mappedID(name) == id
+	}
+	return statID(name) == id
+}
+
+// statID is the zero FileID where there is no regular file.
+func statID(name string) FileID {
+	var s unix.Stat_t
+	if unix.Stat(name, &s) != nil || s.Mode&unix.S_IFMT != unix.S_IFREG {
+		return FileID{}
+	}
+	return FileID{Device: uint64(s.Dev), Inode: s.Ino}
+}
+
+// mappedID is what the kernel says of a mapping of the file.
+func mappedID(name string) (id FileID) {
+	if statID(name) == (FileID{}) {
+		return FileID{} // opening might wait
+	}
+	f, err := os.Open(name)
+	if err != nil {
+		return FileID{}
+	}
+	defer f.Close()
+	mem, err := unix.Mmap(int(f.Fd()), 0, 1, unix.PROT_READ, unix.MAP_PRIVATE)
+	if err != nil {
+		return FileID{}
+	}
+	defer unix.Munmap(mem)
+	maps, err := os.ReadFile("/proc/self/maps")
+	if err != nil {
+		return FileID{}
+	}
+	begin := fmt.Sprintf("%x-", uintptr(unsafe.Pointer(&mem[0])))
+	for line := range strings.Lines(string(maps)) { // address, permissions, offset, device, inode
+		if f := strings.Fields(line); len(f) > 4 && strings.HasPrefix(strings.TrimLeft(f[0], "0"), begin) {
+			var major, minor uint32
+			if _, err := fmt.Sscanf(f[3]+" "+f[4], "%x:%x %d", &major, &minor, &id.Inode); err == nil {
+				return FileID{unix.Mkdev(major, minor), id.Inode, true}
+			}
+		}
+	}
+	return FileID{}
 }
 
 // maps notes the file that a call maps, if it maps one to run code from: a library, or a module that no table of the program names.
@@ -43,6 +111,6 @@ func (r *Recording) maps(tid int, a abi.Arch, name string, d *bpf.Data) {
 	program, err := os.Readlink(proc + "/exe")
 	mapped, err2 := os.Readlink(proc + "/fd/" + strconv.Itoa(file))
 	if err == nil && err2 == nil && strings.HasPrefix(mapped, "/") {
-		r.takes(program, mapped)
+		r.takes(program, statID(proc+"/exe"), mapped, statID(proc+"/fd/"+strconv.Itoa(file)))
 	}
 }

@@ -13,17 +13,18 @@ import (
 // perfRecord is a record as the kernel writes it: a header, words, and a name.
 func perfRecord(kind uint32, misc uint16, name string, words ...uint32) []byte {
 	var b bytes.Buffer
-	for _, v := range []any{kind, misc, uint16(8 + 4*len(words) + len(name)), words} {
+	for _, v := range []any{kind, misc, uint16(8 + 4*len(words) + len(name) + 8), words} {
 		_ = binary.Write(&b, binary.NativeEndian, v)
 	}
 	b.WriteString(name)
+	b.Write(make([]byte, 8)) // the time
 	return b.Bytes()
 }
 
 func TestFileWatch(t *testing.T) {
 	const exec = 1 << 13
 	mmap := func(pid uint32, name string) []byte {
-		return perfRecord(unix.PERF_RECORD_MMAP, 0, name+"\x00", pid, pid, 0, 0, 0, 0, 0, 0)
+		return perfRecord(unix.PERF_RECORD_MMAP2, 0, name+"\x00", pid, pid, 0, 0, 0, 0, 0, 0, 8, 1, 5, 0, 0, 0, 0, 0)
 	}
 	w := &fileWatch{programs: map[uint32]string{1: "/bin/sh"}, execs: map[uint32]bool{}, seen: New(nil, "")}
 	for _, record := range [][]byte{

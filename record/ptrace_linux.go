@@ -67,6 +67,7 @@ type thread struct {
 	program string
 	inside  bool // between the two
 	known   bool // it has had its first stop
+	forking bool // inside a call that makes a child of which nothing was heard
 }
 
 func (t *tracer) begin(p *ptrace.Process) error {
@@ -159,6 +160,8 @@ func (t *tracer) handle(ev ptrace.Event) error {
 			if err := t.entry(ev.TID, th); err != nil {
 				return err
 			}
+		} else if err := t.exit(ev.TID, th); err != nil {
+			return err
 		}
 		return ptrace.ToSyscall(ev.TID, 0)
 	}
@@ -167,8 +170,10 @@ func (t *tracer) handle(ev ptrace.Event) error {
 		if child, err := ptrace.Message(ev.TID); err == nil && t.threads[int(child)] == nil {
 			t.threads[int(child)] = &thread{program: th.program}
 		}
+		th.forking = false
 		return ptrace.ToSyscall(ev.TID, 0)
 	case unix.PTRACE_EVENT_EXEC:
+		th.forking = false
 		th.program = t.rec.programOf(ev.TID)
 		th.inside = true // the return from execve is still to come
 		return ptrace.ToSyscall(ev.TID, 0)
@@ -186,6 +191,9 @@ func (t *tracer) handle(ev ptrace.Event) error {
 			sig = 0 // of an exec that was not announced
 		}
 	}
+	if err := ptrace.Doze(ev, func(*bpf.Data) bool { return true }); err != nil { // there is no gate
+		return err
+	}
 	return ptrace.ToSyscall(ev.TID, sig)
 }
 
@@ -202,14 +210,12 @@ func (t *tracer) entry(tid int, th *thread) error {
 		return nil
 	}
 	name, _ := a.Name(d.Nr)
+	th.forking = slices.Contains(forks, name)
 	if t.run.Files {
 		t.rec.maps(tid, a, name, &d)
 	}
 	if name == "clone3" {
 		asClone(a, &d, t.rec, func(addr uint64, buf []byte) error { return ptrace.Read(tid, addr, buf) })
-	}
-	if name == "clone" && untraced(a, &d) {
-		t.rec.Lost++ // what the child does
 	}
 	if t.rec.Add(a, &d, th.program) {
 		t.changed = time.Now()
@@ -217,11 +223,23 @@ func (t *tracer) entry(tid int, th *thread) error {
 	return nil
 }
 
-// untraced says whether a call of clone keeps its child from us.
-func untraced(a abi.Arch, d *bpf.Data) bool {
-	args, _ := a.Args("clone")
-	i := slices.IndexFunc(args, func(arg abi.Arg) bool { return arg.Is("flags") })
-	return i >= 0 && d.Args[args[i].Index]&unix.CLONE_UNTRACED != 0
+// forks are the calls that make a child. The kernel tells of each but those that the parent keeps from tracers (CLONE_UNTRACED).
+var forks = []string{"clone", "clone3", "fork", "vfork"}
+
+// exit counts a child that was made and that nothing was heard of: what it does is lost.
+func (t *tracer) exit(tid int, th *thread) error {
+	if !th.forking {
+		return nil
+	}
+	th.forking = false
+	regs, err := ptrace.GetRegs(tid)
+	if err != nil {
+		return err
+	}
+	if child, err := regs.Result(); err == nil && child != 0 {
+		t.rec.Lost++
+	}
+	return nil
 }
 
 // asClone turns a call of clone3 into that of clone which libc makes instead where there is no clone3: its flags and the signal at its
@@ -246,10 +264,11 @@ func asClone(a abi.Arch, d *bpf.Data, rec *Recording, read func(addr uint64, buf
 
 // programOf is the name of a thread's executable; its path is noted.
 func (r *Recording) programOf(tid int) string {
-	exe, err := os.Readlink("/proc/" + strconv.Itoa(tid) + "/exe")
+	link := "/proc/" + strconv.Itoa(tid) + "/exe"
+	exe, err := os.Readlink(link)
 	if err != nil {
 		return "?"
 	}
-	r.takes(exe, "")
+	r.takes(exe, statID(link), "", FileID{})
 	return filepath.Base(exe)
 }

@@ -17,3 +17,6 @@ func Notify(context.Context, Run) (*Recording, Result, error) {
 func Ptrace(context.Context, Run) (*Recording, Result, error) {
 	return nil, Result{}, fmt.Errorf("recording needs Linux: %w", errors.ErrUnsupported)
 }
+
+// Is needs Linux.
+func (r *Recording) Is(string) bool { return false }

@@ -22,12 +22,19 @@ type Recording struct {
 	// Files are the programs, by path, with what each of them mapped to run code from: its libraries, and modules that it loaded by itself.
 	// A back end that has only names of programs knows none.
 	Files     map[string]map[string]bool
-	FilesLost bool     // there may be more
-	Denied    bool     // a gate has refused these calls
-	Unseen    []string // calls of the native architecture that passed without being counted; nil where all were
+	FilesLost bool              // there may be more
+	ids       map[string]FileID // which file each of the names in Files stood for
+	Denied    bool              // a gate has refused these calls
+	Unseen    []string          // calls of the native architecture that passed without being counted; nil where all were
 
 	gate    *verdict.Verdict // what a run is held against, if it is
 	refused *Recording       // the calls that it does not let pass
+}
+
+// A FileID tells a file from another that has, or came to have, its name: elsewhere than in the program's root directory, or later.
+type FileID struct {
+	Device, Inode uint64
+	Mapped        bool // as mappings name them, which overlay file systems do otherwise than stat(2)
 }
 
 // A Key is a call as the kernel tells calls apart.
@@ -55,7 +62,7 @@ const maxValues = 64
 
 // New is an empty recording.
 func New(command []string, by string) *Recording {
-	return &Recording{Command: command, By: by, Calls: map[Key]*Call{}, Clone3: map[abi.Arch]uint64{}, Files: map[string]map[string]bool{}}
+	return &Recording{Command: command, By: by, Calls: map[Key]*Call{}, Clone3: map[abi.Arch]uint64{}, Files: map[string]map[string]bool{}, ids: map[string]FileID{}}
 }
 
 // hold has each call that is added from here on looked up in a gate: then [Recording.Lacking] is exact, whatever arguments it looks at.

@@ -5,12 +5,15 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
 
 	"golang.org/x/sys/unix"
 
+	"monban/abi"
+	"monban/bpf"
 	"monban/internal/ptrace"
 )
 
@@ -76,7 +79,17 @@ func (w *watcher) handle(ev ptrace.Event) error {
 		info, err := ptrace.GetSigInfo(ev.TID)
 		w.trapped[ev.TID] = err == nil && info.Code == sysSeccomp
 	}
+	if err := ptrace.Doze(ev, w.passes); err != nil {
+		return err
+	}
 	return ptrace.Cont(ev.TID, sig)
+}
+
+// passes says whether the gates let a call through.
+func (w *watcher) passes(d *bpf.Data) bool {
+	return !w.Strict && !slices.ContainsFunc(w.Gates, func(p bpf.Program) bool {
+		return !p.Run(d, abi.Native().ByteOrder()).Passes()
+	})
 }
 
 // sysSeccomp is the si_code of a SIGSYS from a trap action (SYS_SECCOMP, asm-generic/siginfo.h).

@@ -2,6 +2,7 @@ package seccomp
 
 import (
 	"bufio"
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -12,10 +13,11 @@ import (
 	"golang.org/x/sys/unix"
 
 	"monban/bpf"
+	"monban/internal/peek"
 	"monban/internal/ptrace"
 )
 
-// stopLimit is how long Dump waits for a thread to stop. A thread in an uninterruptible sleep doesn't.
+// stopLimit is how long Dump waits for a thread to stop, where it has to.
 const stopLimit = 3 * time.Second
 
 // tracerLimit is how long Dump waits for another tracer to let go. Another Dump does at once, a debugger doesn't.
@@ -23,11 +25,13 @@ const tracerLimit = time.Second
 
 // Dump reads the seccomp filters of a live thread, oldest first, the order in which they were installed and in which the
 // kernel numbers them. A process id stands for its first thread; threads may have different filters, so any thread
-// id is taken too. It needs root (CAP_SYS_ADMIN and CAP_SYS_PTRACE in the first user namespace), a caller without a
-// filter of its own, and a kernel with CONFIG_CHECKPOINT_RESTORE (Linux 4.4).
+// id is taken too. It needs root (CAP_SYS_ADMIN in the first user namespace), a caller without a filter of its own and a
+// kernel with CONFIG_CHECKPOINT_RESTORE (Linux 4.4). Who lacks the privilege is told so, and the thread is left alone.
 //
-// The thread is stopped for some tens of microseconds and goes on as it was, stopped if it was stopped. As with any
-// stop and continue, a few waiting calls (epoll_wait, sigwaitinfo, semop, reading inotify) return EINTR: see signal(7).
+// On Linux 6.1 and later, with the kernel's type information, the filters are read from its memory, and the thread is not
+// touched at all. Elsewhere, which also takes CAP_SYS_PTRACE, it is stopped for some tens of microseconds and goes on as
+// it was, stopped if it was stopped, asleep if it was asleep, on time; only a call that any stop ends by EINTR and that
+// has a time-out (epoll_wait, sigtimedwait, semtimedop) waits anew.
 //
 // Errors: [ErrNoFilter], [ErrStrict], ESRCH (no such process), EPERM or EACCES (who may), each with its explanation.
 func Dump(pid int) ([]bpf.Program, error) {
@@ -59,47 +63,74 @@ func dump(pid int) (programs []bpf.Program, err error) {
 	case "1":
 		return nil, ErrStrict
 	}
-	ptrace.OwnThread(func() { programs, err = dumpOnThread(pid) })
-	return programs, err
+	if err := mayLook(); err != nil {
+		return nil, err
+	}
+	programs, err = peek.Filters(pid)
+	switch {
+	case err == nil && len(programs) == 0:
+		return nil, ErrNoFilter // it has ended since we looked
+	case err == nil:
+		return programs, nil
+	}
+	return dumpStopped(pid) // which says best what is wrong
 }
 
-func dumpOnThread(pid int) ([]bpf.Program, error) {
-	begin := time.Now()
-	for {
-		err := ptrace.Seize(pid, 0)
-		if err == nil {
-			break
+// mayLook says whether the kernel would let this process read filters, before anybody is stopped for that.
+func mayLook() error {
+	var head = unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	var caps [2]unix.CapUserData
+	if err := unix.Capget(&head, &caps[0]); err != nil {
+		return fmt.Errorf("reading this process's capabilities: %w", err)
+	}
+	const first = 0xeffffffd // PROC_USER_INIT_INO (linux/proc_ns.h)
+	var namespace unix.Stat_t
+	if err := unix.Stat("/proc/self/ns/user", &namespace); err != nil {
+		return fmt.Errorf("looking up this process's user namespace: %w", err)
+	}
+	if caps[0].Effective&(1<<unix.CAP_SYS_ADMIN) == 0 || namespace.Ino != first {
+		return fmt.Errorf("%w (it takes root: CAP_SYS_ADMIN in the first user namespace)", unix.EPERM)
+	}
+	mode, err := unix.PrctlRetInt(unix.PR_GET_SECCOMP, 0, 0, 0, 0)
+	own, err2 := readFields("/proc/thread-self/status")
+	if err := cmp.Or(err, err2); err != nil {
+		return fmt.Errorf("reading this process's own seccomp mode: %w", err)
+	}
+	if mode != 0 || own["Seccomp"] != "0" {
+		return fmt.Errorf("%w (a process that is itself behind a seccomp filter may not)", unix.EACCES)
+	}
+	return nil
+}
+
+// dumpStopped reads the filters of a thread while it is stopped.
+func dumpStopped(pid int) (programs []bpf.Program, err error) {
+	// Who traced it may have let go when we ask who that is: so it is tried again in any case.
+	for tries, begin := 0, time.Now(); ; tries++ {
+		err = ptrace.Look(pid, stopLimit, func() (err error) {
+			programs, err = filters(pid)
+			return err
+		})
+		attach, refused := errors.AsType[*ptrace.AttachError](err)
+		switch {
+		case err == nil:
+			return programs, nil
+		case refused && errors.Is(err, unix.EPERM) && time.Since(begin) < tracerLimit && (tries < 3 || tracer(pid) != ""):
+			time.Sleep(tracerLimit / 100)
+			continue
+		case refused:
+			return nil, explainAttach(pid, attach)
+		case errors.Is(err, unix.ETIMEDOUT):
+			return nil, fmt.Errorf("it did not stop within %v (an uninterruptible sleep?): %w", stopLimit, unix.ETIMEDOUT)
+		case errors.Is(err, unix.ESRCH):
+			return nil, fmt.Errorf("it ended meanwhile: %w", unix.ESRCH)
 		}
-		if !errors.Is(err, unix.EPERM) || tracer(pid) == "" || time.Since(begin) > tracerLimit {
-			return nil, explainSeize(pid, err)
-		}
-		time.Sleep(tracerLimit / 100)
+		return nil, err
 	}
-	// From here on a failure leaves the thread to the kernel, which detaches it when this one ends.
-	if err := ptrace.Interrupt(pid); err != nil {
-		return nil, fmt.Errorf("stopping it: %w", err)
-	}
-	ev, err := ptrace.WaitFor(pid, stopLimit)
-	if err != nil {
-		if errors.Is(err, unix.ETIMEDOUT) {
-			return nil, fmt.Errorf("it did not stop within %v (an uninterruptible sleep?): %w", stopLimit, err)
-		}
-		return nil, fmt.Errorf("waiting for it to stop: %w", err)
-	}
-	if ev.Dead() {
-		return nil, fmt.Errorf("it ended meanwhile: %w", unix.ESRCH)
-	}
-	programs, err := filters(pid)
-	// A signal that arrived just now is delivered; a job control stop goes on.
-	if derr := ptrace.Detach(pid, ev.Signal()); derr != nil && err == nil && !errors.Is(derr, unix.ESRCH) {
-		err = fmt.Errorf("letting it go: %w", derr)
-	}
-	return programs, err
 }
 
 func filters(pid int) ([]bpf.Program, error) {
 	var programs []bpf.Program
-	for i := 0; ; i++ {
+	for i := range maxFilters {
 		p, err := ptrace.Filter(pid, i)
 		switch {
 		case err == nil:
@@ -107,10 +138,7 @@ func filters(pid int) ([]bpf.Program, error) {
 		case errors.Is(err, unix.ENOENT):
 			return programs, nil
 		case errors.Is(err, unix.EACCES):
-			if mode, _ := unix.PrctlRetInt(unix.PR_GET_SECCOMP, 0, 0, 0, 0); mode != 0 {
-				return nil, fmt.Errorf("%w (a process that is itself behind a seccomp filter may not)", err)
-			}
-			return nil, fmt.Errorf("%w (it takes root: CAP_SYS_ADMIN in the first user namespace)", err)
+			return nil, fmt.Errorf("%w (it takes root: CAP_SYS_ADMIN in the first user namespace, and no filter of one's own)", err)
 		case errors.Is(err, unix.EMEDIUMTYPE):
 			return nil, fmt.Errorf("filter %d is not classic BPF: %w", i, err)
 		case errors.Is(err, unix.EINVAL) && i == 0:
@@ -121,22 +149,23 @@ func filters(pid int) ([]bpf.Program, error) {
 			return nil, fmt.Errorf("filter %d: %w", i, err)
 		}
 	}
+	return nil, fmt.Errorf("more than %d filters", maxFilters)
 }
 
-func explainSeize(pid int, err error) error {
-	if errors.Is(err, unix.ESRCH) {
+// maxFilters is more than a thread can have: each costs an instruction at least of the bpf.MaxStacked that the kernel takes.
+const maxFilters = bpf.MaxStacked
+
+func explainAttach(pid int, err *ptrace.AttachError) error {
+	switch {
+	case errors.Is(err, unix.ESRCH):
+		return err.Err
+	case !errors.Is(err, unix.EPERM):
 		return err
 	}
-	if !errors.Is(err, unix.EPERM) {
-		return fmt.Errorf("attaching to it: %w", err)
-	}
 	if by := tracer(pid); by != "" {
-		return fmt.Errorf("process %s traces it already (a debugger?): %w", by, err)
+		return fmt.Errorf("process %s traces it already (a debugger?): %w", by, err.Err)
 	}
-	if os.Geteuid() != 0 {
-		return fmt.Errorf("%w (it takes root)", err)
-	}
-	return fmt.Errorf("%w (a kernel thread, or ptrace is denied by Yama, an LSM, a container or an outer sandbox)", err)
+	return fmt.Errorf("%w (a kernel thread, or ptrace is denied by Yama, an LSM, a container or an outer sandbox)", err.Err)
 }
 
 // tracer is the number of the process that traces a thread, "" if none does.

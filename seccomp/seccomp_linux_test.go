@@ -20,6 +20,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"monban/bpf"
+	"monban/internal/peek"
 	"monban/internal/ptrace"
 )
 
@@ -331,11 +332,20 @@ func stand(t *testing.T) (cmd *exec.Cmd, ids [3]int, end func() string) {
 	}
 }
 
+// ways are the two that Dump has of reading filters.
+var ways = map[string]func(tid int) ([]bpf.Program, error){"Dump": Dump, "stopped": dumpStopped}
+
 func TestDump(t *testing.T) {
+	for name, read := range ways {
+		t.Run(name, func(t *testing.T) { testDump(t, read) })
+	}
+}
+
+func testDump(t *testing.T, read func(int) ([]bpf.Program, error)) {
 	_, ids, end := stand(t)
 	for i, n := range []int{3 + 2, 1} { // Install tries seccomp(2) with a filter of its own before the second and third
 		for range 3 {
-			got, err := Dump(ids[i])
+			got, err := read(ids[i])
 			if err != nil || len(got) != n {
 				t.Fatalf("thread with %d filters: %v, %v", n, got, err)
 			}
@@ -356,7 +366,7 @@ func TestDump(t *testing.T) {
 			}
 		}
 	}
-	if _, err := Dump(ids[2]); !errors.Is(err, ErrNoFilter) {
+	if _, err := read(ids[2]); !errors.Is(err, ErrNoFilter) {
 		t.Errorf("thread without: %v", err)
 	}
 	if got := end(); got != "alive\n" {
@@ -364,7 +374,14 @@ func TestDump(t *testing.T) {
 	}
 }
 
-func TestDumpStopped(t *testing.T) {
+// A process that was stopped stays so, and goes on when it is told to.
+func TestDumpOfStopped(t *testing.T) {
+	for name, read := range ways {
+		t.Run(name, func(t *testing.T) { testDumpOfStopped(t, read) })
+	}
+}
+
+func testDumpOfStopped(t *testing.T, read func(int) ([]bpf.Program, error)) {
 	cmd, ids, end := stand(t)
 	pid := cmd.Process.Pid
 	if err := unix.Kill(pid, unix.SIGSTOP); err != nil {
@@ -386,7 +403,7 @@ func TestDumpStopped(t *testing.T) {
 	if !waitStopped() {
 		t.Fatal("it doesn't stop")
 	}
-	if got, err := Dump(ids[0]); err != nil || len(got) != 5 {
+	if got, err := read(ids[0]); err != nil || len(got) != 5 {
 		t.Fatalf("%v, %v", got, err)
 	}
 	time.Sleep(20 * time.Millisecond)
@@ -422,7 +439,10 @@ func TestDumpErrors(t *testing.T) {
 			<-done
 		})
 		tracer := <-seized
-		_, err := Dump(ids[0])
+		_, err := dumpStopped(ids[0])
+		if _, err := peek.Filters(ids[0]); err != nil && !errors.Is(err, peek.ErrUnavailable) {
+			t.Errorf("from memory: %v", err)
+		}
 		close(done)
 		if !errors.Is(err, unix.EPERM) || !strings.Contains(err.Error(), fmt.Sprintf("process %d traces it", tracer)) &&
 			!strings.Contains(err.Error(), "traces it already") {

@@ -5,11 +5,11 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"os"
 	"os/user"
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 
 	"monban/abi"
 	"monban/bpf"
@@ -60,7 +60,7 @@ func dumpAll(w io.Writer, asJSON bool) error {
 					n += len(p)
 				}
 				row.Instructions, row.Equals = &n, names.of(programs)
-			case errors.Is(err, os.ErrNotExist) || errors.Is(err, seccomp.ErrNoFilter):
+			case errors.Is(err, syscall.ESRCH) || errors.Is(err, seccomp.ErrNoFilter):
 				continue // it ended meanwhile
 			default:
 				unread, why = unread+1, err

@@ -151,37 +151,32 @@ func binaryOf(command string) (string, error) {
 }
 
 // scanRest scans the programs that took part in a run, with what they loaded, adds what they reach, and says which ones are scanned now
-// and which could not be. Where the recording has only a program's name, it is the file that a shell would find.
+// and which could not be. What took part is known by its file: a program chooses its own name.
 func scanRest(ctx context.Context, r *scan.Result, rec *record.Recording, first string, o scan.Options) (files, lost []string) {
 	files = []string{first}
-	programs := slices.Sorted(maps.Keys(rec.Files))
-	known := slices.Concat(programs, r.Files, rec.Command[:1]) // a script's process has the script's name
-	var names []string
-	for _, c := range rec.Calls {
-		for name := range c.Programs {
-			if !slices.Contains(names, name) && !slices.ContainsFunc(known, func(file string) bool { return isNamed(file, name) }) {
-				names = append(names, name)
-			}
+	for _, program := range slices.Sorted(maps.Keys(rec.Files)) {
+		if !rec.Is(program) {
+			lost = append(lost, program)
+			continue
 		}
-	}
-	slices.Sort(names)
-	for _, program := range append(programs, names...) {
-		path, err := exec.LookPath(program)
-		if err == nil {
-			path, err = binaryOf(path)
-		}
+		path := program
 		k := slices.IndexFunc(files, func(f string) bool { return sameFile(f, path) })
 		again := k >= 0
 		if again {
 			path = files[k]
 		}
-		if o.Mapped = slices.Sorted(maps.Keys(rec.Files[program])); err == nil && again && !slices.ContainsFunc(o.Mapped, func(f string) bool { return !slices.Contains(r.Files, f) }) {
+		o.Mapped = nil
+		for _, file := range slices.Sorted(maps.Keys(rec.Files[program])) {
+			if rec.Is(file) {
+				o.Mapped = append(o.Mapped, file)
+			} else {
+				lost = append(lost, file)
+			}
+		}
+		if again && !slices.ContainsFunc(o.Mapped, func(f string) bool { return !slices.Contains(r.Files, f) }) {
 			continue
 		}
-		var one *scan.Result
-		if err == nil {
-			one, err = scan.Files(ctx, []string{path}, o)
-		}
+		one, err := scan.Files(ctx, []string{path}, o)
 		if err == nil {
 			err = r.Add(one)
 		}
@@ -192,7 +187,9 @@ func scanRest(ctx context.Context, r *scan.Result, rec *record.Recording, first 
 			files = append(files, path)
 		}
 	}
-	return files, append(lost, r.Missed...)
+	lost = append(lost, r.Missed...)
+	slices.Sort(lost)
+	return files, slices.Compact(lost)
 }
 
 // sameFile says whether two paths lead to one file.
@@ -202,23 +199,16 @@ func sameFile(a, b string) bool {
 	return err == nil && err2 == nil && os.SameFile(x, y)
 }
 
-// isNamed says whether a program that a recording names may be this file: eBPF has what the kernel keeps of the name (TASK_COMM_LEN).
-func isNamed(file, program string) bool {
-	const kept = 15
-	base := filepath.Base(file)
-	return program == base || len(program) == kept && strings.HasPrefix(base, program)
-}
-
 // learntText is the gate: what was seen, then what can be reached beside.
 func learntText(rec *record.Recording, r *scan.Result, o record.Options, programs, lost []string, tier string) (string, error) {
 	var b strings.Builder
 	fmt.Fprintf(&b, "# Learnt by monban learn, in three tiers: observed (allowed), reachable but never seen (%s), unreachable (%s).\n", tier, o.Default)
 	fmt.Fprintf(&b, "# Scanned: %s, and what they load; they reach %s.\n", printable(strings.Join(programs, " ")), plural(len(r.Calls), "call"))
 	if len(lost) > 0 {
-		fmt.Fprintf(&b, "# Not scanned, because they were not found or cannot be: %s (name their files with --follow).\n", printable(strings.Join(lost, " ")))
+		fmt.Fprintf(&b, "# Not scanned, because they are not there (any more) or cannot be: %s (name their files with --follow).\n", printable(strings.Join(lost, " ")))
 	}
 	if len(rec.Files) == 0 || rec.FilesLost {
-		b.WriteString("# Which modules the programs loaded is not known here, or not of all: name them with --also.\n")
+		b.WriteString("# Which programs took part, and which modules they loaded, is not known here, or not of all: name them with --follow and --also.\n")
 	}
 	scanNotes(&b, r)
 	b.WriteString("#\n")

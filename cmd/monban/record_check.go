@@ -58,7 +58,7 @@ func checked(cmd *cobra.Command, rec *record.Recording, g *format.Gate, v verdic
 	if err != nil {
 		return tooComplex(g, err)
 	}
-	j.Allows = len(j.Lacking) == 0
+	j.Allows = len(j.Lacking) == 0 && rec.Lost == 0 // what was lost may be what it lacks
 	var status error
 	if !j.Allows {
 		status = exit{exitFindings, nil}
@@ -80,9 +80,12 @@ func checked(cmd *cobra.Command, rec *record.Recording, g *format.Gate, v verdic
 	for _, u := range j.Unused {
 		fmt.Fprintln(w, wrap(fmt.Sprintf("allowed on %s and never made: %s", u.Arch, strings.Join(u.Calls, " ")), "  "))
 	}
-	if !j.Allows {
+	switch {
+	case len(j.Lacking) > 0:
 		fmt.Fprintf(w, "%s: it lacks %s of this run\n", g.Name, plural(len(j.Lacking), "call"))
-	} else {
+	case rec.Lost > 0:
+		fmt.Fprintf(w, "%s: it allows all %d calls that were seen of this run; it lost %s\n", g.Name, len(rec.Calls), plural(rec.Lost, "event"))
+	default:
 		fmt.Fprintf(w, "%s: it allows all %d calls of this run\n", g.Name, len(rec.Calls))
 	}
 	return status

@@ -109,9 +109,6 @@ func requestPtr(req, tid int, addr uintptr, data unsafe.Pointer) error {
 // Seize attaches to a thread without stopping it. EPERM: no permission, or it is traced already; ESRCH: no such thread.
 func Seize(tid, options int) error { return request(unix.PTRACE_SEIZE, tid, 0, uintptr(options)) }
 
-// Interrupt asks a seized thread to stop; the stop is reported by Wait.
-func Interrupt(tid int) error { return request(unix.PTRACE_INTERRUPT, tid, 0, 0) }
-
 // SetOptions sets the PTRACE_O_* of a stopped tracee.
 func SetOptions(tid, options int) error {
 	return request(unix.PTRACE_SETOPTIONS, tid, 0, uintptr(options))
@@ -167,23 +164,31 @@ func SetSigMask(tid int, mask uint64) error {
 	return requestPtr(unix.PTRACE_SETSIGMASK, tid, sigsetSize, unsafe.Pointer(&mask))
 }
 
-// syscallInfo is the head of struct ptrace_syscall_info (linux/ptrace.h), the same for every kind of stop.
+// syscallInfo is struct ptrace_syscall_info (linux/ptrace.h); Nr is that of a stop on the way into a call.
 type syscallInfo struct {
 	Op   uint8
 	_    [3]uint8
 	Arch uint32
 	IP   uint64
 	SP   uint64
-	_    [64]byte
+	Nr   uint64
+	_    [56]byte
+}
+
+func getSyscallInfo(tid int) (info syscallInfo, err error) {
+	err = requestPtr(unix.PTRACE_GET_SYSCALL_INFO, tid, unsafe.Sizeof(info), unsafe.Pointer(&info))
+	return info, err
 }
 
 // AuditArch is the AUDIT_ARCH_* of the system call that a stopped tracee is in, or would make (Linux 5.3). It tells an
 // i386 call of a 64-bit program (int 0x80) from the program's native ones.
 func AuditArch(tid int) (uint32, error) {
-	var info syscallInfo
-	err := requestPtr(unix.PTRACE_GET_SYSCALL_INFO, tid, unsafe.Sizeof(info), unsafe.Pointer(&info))
+	info, err := getSyscallInfo(tid)
 	return info.Arch, err
 }
+
+// Result is what the call returned from which a stopped tracee comes; a failed call is its Errno.
+func (r *Regs) Result() (uint64, error) { return r.result() }
 
 // Filter reads the i-th seccomp filter of a stopped tracee; the kernel counts from the oldest. The end of the list is
 // ENOENT. It needs CAP_SYS_ADMIN in the first user namespace and a caller without a filter (EACCES), a thread in filter

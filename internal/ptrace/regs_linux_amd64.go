@@ -5,6 +5,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"monban/abi"
 	"monban/bpf"
 )
 
@@ -78,6 +79,75 @@ func CallArch(tid int, r *Regs) uint32 {
 		return unix.AUDIT_ARCH_X86_64
 	}
 	return unix.AUDIT_ARCH_I386
+}
+
+// Results that the kernel keeps to itself, except from a tracer (include/linux/errno.h).
+const (
+	erestartNoHand       = 514 // make the call again, unless a handler ran
+	erestartRestartBlock = 516
+)
+
+// interrupted says how a stop has ended the call of this architecture that the thread was in.
+func (r *Regs) interrupted(arch uint32) int {
+	if int64(r.Orig_rax) < 0 {
+		return notAtAll
+	}
+	switch -int32(r.Rax) { // a 32-bit program's result has its lower half only
+	case erestartRestartBlock:
+		return byRestart
+	case int32(unix.EINTR):
+		if endsByEINTR(arch, uint32(r.Orig_rax)) {
+			return byEINTR
+		}
+	}
+	return notAtAll
+}
+
+// endsByEINTR says whether a call that only waits ends by EINTR after any stop (signal(7)).
+func endsByEINTR(token, nr uint32) bool {
+	arch, ok := abi.Of(token, nr)
+	if !ok {
+		return false
+	}
+	name, _ := arch.Name(nr)
+	return eintr[name]
+}
+
+// eintr are such calls. select and its like are among them where their time-out lies in memory that can't be written.
+var eintr = map[string]bool{
+	"epoll_wait": true, "epoll_pwait": true, "epoll_pwait2": true, "rt_sigtimedwait": true, "rt_sigtimedwait_time64": true,
+	"semop": true, "semtimedop": true, "semtimedop_time64": true, "ipc": true, "io_getevents": true, "io_pgetevents": true,
+	"io_pgetevents_time64": true, "io_uring_enter": true, "select": true, "_newselect": true, "pselect6": true,
+	"pselect6_time64": true, "ppoll": true, "ppoll_time64": true,
+}
+
+// again has the kernel make the call once more that a stop has ended, unless a handler runs.
+func (r *Regs) again() {
+	result := int64(-erestartNoHand)
+	r.Rax = uint64(result)
+}
+
+// restarts says whether the kernel has set up the resumption of a call that a stop had ended in before.
+func (r *Regs) restarts(before *Regs) bool {
+	const instruction = 2 // bytes: syscall, int 0x80 and sysenter
+	return r.Rip == before.Rip-instruction && r.Rsp == before.Rsp && r.Rax != before.Rax
+}
+
+// restartNumber is the number by which the kernel resumes the call of this architecture that the thread was in.
+func (r *Regs) restartNumber(token uint32) uint32 {
+	arch, _ := abi.Of(token, uint32(r.Orig_rax))
+	nr, _ := arch.Number("restart_syscall")
+	return nr
+}
+
+// isRestart says whether a number is restart_syscall's.
+func isRestart(token uint32, nr uint64) bool {
+	arch, ok := abi.Of(token, uint32(nr))
+	if !ok {
+		return false
+	}
+	name, _ := arch.Name(uint32(nr))
+	return name == "restart_syscall"
 }
 
 func (r *Regs) setCall(site uint64, c Call, args []uint64) {

@@ -81,6 +81,17 @@ func CallArch(tid int, _ *Regs) uint32 {
 // vDSO may be such a page.
 const btype = 3 << 10
 
+// interrupted is never known: before a stop shows, the kernel has set the registers to make the call again.
+func (r *Regs) interrupted(uint32) int { return notAtAll }
+
+func (r *Regs) again() {}
+
+func (r *Regs) restartNumber(uint32) uint32 { return 0 }
+
+func (r *Regs) restarts(*Regs) bool { return false }
+
+func isRestart(uint32, uint64) bool { return false }
+
 func (r *Regs) setCall(site uint64, c Call, args []uint64) {
 	r.Pc = site
 	r.Pstate &^= btype

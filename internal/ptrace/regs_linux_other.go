@@ -42,6 +42,15 @@ func (r *Regs) result() (uint64, error)        { return 0, errors.ErrUnsupported
 // CallArch is unknown.
 func CallArch(int, *Regs) uint32 { return 0 }
 
+func (r *Regs) interrupted(uint32) int { return notAtAll }
+func (r *Regs) again()                 {}
+
+func (r *Regs) restartNumber(uint32) uint32 { return 0 }
+
+func (r *Regs) restarts(*Regs) bool { return false }
+
+func isRestart(uint32, uint64) bool { return false }
+
 func callInstruction(bool) []byte { return nil }
 
 // Breakpoint is unknown.
