@@ -25,8 +25,8 @@ func dumpCommand() *cobra.Command {
 		Short: "the filters of live processes",
 		Long: `Dump reads the seccomp filters of a live process from the kernel, all of the stack, the oldest
 first, and says what mode each of its threads is in and which other processes have the same filters.
-It needs root. The process is not touched; before Linux 6.1 it is stopped for a moment, and goes on as
-if it had not been. Without root, the modes are said all the same.
+It needs root. The process is not touched; before Linux 6.1 it is stopped for a moment, and goes on
+as if it had not been. Without root, the modes are said all the same.
 
 Without -o and --policy the filters are listed instruction by instruction. With --policy, what they
 come to together is written as a policy, which is proven; --each writes each filter's own before it.
