@@ -95,19 +95,24 @@ func TestWriter(t *testing.T) {
 					t.Fatal(n, err)
 				}
 			}
-			if err := w.End(); err != nil {
+			if err := w.Flush(); err != nil {
 				t.Fatal(err)
 			}
-			if strings.Contains(out.String(), "\x1b") || strings.Contains(out.String(), "\r") {
-				t.Errorf("%q in pieces of %d: %q", name, size, out.String())
-			}
-			if size == 4 && out.String() != Document("a\tb "+name+"\n") {
-				t.Errorf("%q: %q", name, out.String())
+			if got, want := out.String(), disarmed(Document("a\tb "+name+"\n")); got != want {
+				t.Errorf("%q in pieces of %d: %q, want %q", name, size, got, want)
 			}
 		}
 	}
 	var out bytes.Buffer
 	w := NewWriter(&out)
+	long := strings.Repeat("門", maxPart)
+	if _, err := w.Write([]byte(long)); err != nil || out.Len() < maxPart {
+		t.Errorf("%v: of a long line %d bytes were written", err, out.Len())
+	}
+	if Fprintf(w, "\n"); out.String() != long+"\n" {
+		t.Error("a long line was changed")
+	}
+	out.Reset()
 	Fprintf(w, "%s %s\n", Paint(Red, "a\x1b[0m"), "\x1b[31m")
 	Fprintf(w, "%s\n", Paint("0m\x1b]0;x\a", "b"))
 	if want := "\x1b[31ma\\x1b[0m\x1b[0m \\x1b[31m\nb\n"; out.String() != want {

@@ -1,6 +1,7 @@
 package plain
 
 import (
+	"bytes"
 	"io"
 	"slices"
 	"strings"
@@ -41,17 +42,23 @@ func (p Painted) String() string {
 // A Writer is the door to what people and machines read: Write escapes, apart from line breaks and tabs.
 type Writer struct {
 	to     io.Writer
-	part   []byte // of a character, until the rest of it comes
-	before rune   // the last one
+	part   []byte // of a line, until the rest of it comes
+	before rune   // what stands before it, where it is too long to be kept
 }
 
-// NewWriter makes a door to w.
+// maxPart is how much of a line is kept, in bytes.
+const maxPart = 64 << 10
+
+// NewWriter makes a door to w. What is written to w is complete after Flush only.
 func NewWriter(w io.Writer) *Writer { return &Writer{to: w} }
 
 // Write writes a text of several lines, such as a gate or a page, as [Document] does.
 func (w *Writer) Write(p []byte) (int, error) {
 	text := append(w.part, p...)
-	n := whole(text)
+	n := bytes.LastIndexByte(text, '\n') + 1
+	if len(text)-n > maxPart {
+		n = whole(text)
+	}
 	w.part = slices.Clone(text[n:])
 	if err := w.document(string(text[:n])); err != nil {
 		return 0, err
@@ -61,7 +68,7 @@ func (w *Writer) Write(p []byte) (int, error) {
 
 func (w *Writer) document(text string) error {
 	text, w.before = escaped(text, visible, "\n\t", w.before)
-	_, err := io.WriteString(w.to, text)
+	_, err := io.WriteString(w.to, disarmed(text))
 	return err
 }
 
@@ -78,33 +85,49 @@ func whole(text []byte) int {
 	return len(text)
 }
 
-// End writes what is left of a character that was cut off.
-func (w *Writer) End() error {
+// Flush writes a last line that does not end.
+func (w *Writer) Flush() error {
 	rest := string(w.part)
 	w.part = nil
 	return w.document(rest)
 }
 
 // Raw writes what is no text: a program for a file or a pipe, or a sequence that moves the cursor. Nothing of it may be anybody else's.
-func (w *Writer) Raw(p []byte) (int, error) { return w.to.Write(p) }
-
-// put writes lines of which all arguments were made plain.
-func (w *Writer) put(lines string) { _, _ = io.WriteString(w.to, lines) } // whoever flushes w.to sees the error
-
-// put writes lines of which all arguments were made plain. A CI system takes what starts with :: for a command.
-func put(w io.Writer, lines string) {
-	if strings.Contains(lines, "::") {
-		all := strings.SplitAfter(lines, "\n")
-		for i, line := range all {
-			if rest := strings.TrimLeft(line, " \t"); strings.HasPrefix(rest, "::") {
-				all[i] = line[:len(line)-len(rest)] + `\x3a` + rest[1:]
-			}
-		}
-		lines = strings.Join(all, "")
+func (w *Writer) Raw(p []byte) (int, error) {
+	if err := w.Flush(); err != nil {
+		return 0, err
 	}
+	return w.to.Write(p)
+}
+
+// put writes lines of which all arguments were made plain. Whoever flushes what stands behind sees the error.
+func (w *Writer) put(lines string) {
+	if w.Flush() == nil {
+		_, _ = io.WriteString(w.to, lines)
+	}
+}
+
+// put writes lines of which all arguments were made plain, to a Writer or to a buffer.
+func put(w io.Writer, lines string) {
+	lines = disarmed(lines)
 	if door, ok := w.(interface{ put(string) }); ok {
 		door.put(lines)
 		return
 	}
-	_, _ = io.WriteString(w, lines) // a buffer
+	_, _ = io.WriteString(w, lines)
+}
+
+// disarmed are lines that no CI system takes for its commands, which start with ::.
+func disarmed(lines string) string {
+	if !strings.Contains(lines, "::") {
+		return lines
+	}
+	var b strings.Builder
+	for line := range strings.SplitAfterSeq(lines, "\n") {
+		if rest := strings.TrimLeft(line, " \t"); strings.HasPrefix(rest, "::") {
+			line = line[:len(line)-len(rest)] + `\x3a` + rest[1:]
+		}
+		b.WriteString(line)
+	}
+	return b.String()
 }
