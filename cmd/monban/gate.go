@@ -115,15 +115,9 @@ func (f *gateFlags) read(ref string) (*format.Gate, error) {
 	}
 	g, err := readWith(ref, o)
 	if err == nil {
-		printNotes(g)
+		printNotes(g.Notes)
 	}
 	return g, err
-}
-
-func printNotes(g *format.Gate) {
-	for _, n := range g.Notes {
-		fmt.Fprintln(os.Stderr, wrap(styled(os.Stderr, faint, "note:")+" "+n, "      "))
-	}
 }
 
 // readWith is read without the notes, for what is behind the flags.

@@ -15,6 +15,7 @@ import (
 	"monban/compile"
 	"monban/expect"
 	"monban/format"
+	"monban/internal/plain"
 	"monban/policy"
 	"monban/verdict"
 )
@@ -238,16 +239,16 @@ func (r *testRun) print(w io.Writer, live bool) {
 		if ok(one) {
 			continue
 		}
-		fmt.Fprintln(w, wrap(fmt.Sprintf("%s %s: %s", styled(w, red, "not ok"), one.Pos, title(one)), "  "))
+		plain.Paragraph(w, "  ", "%s %s: %s", styled(w, red, "not ok"), one.Pos, title(one))
 		for _, line := range refutation(one) {
-			fmt.Fprintln(w, wrap("  "+line, "    "))
+			plain.Paragraph(w, "    ", "  %s", line)
 		}
 	}
 	text := fmt.Sprintf("%s: %d of %d hold at %s, %d of them for all values of what they leave open", r.file, len(r.results)-r.failed(), len(r.results), r.gate, proven)
 	if live {
 		text += fmt.Sprintf("; the kernel was asked about %d (the others could do something, or are of other architectures)", r.tried)
 	}
-	fmt.Fprintln(w, wrap(text, "  "))
+	plain.Paragraph(w, "  ", "%s", text)
 }
 
 func printTAP(w io.Writer, runs []testRun) {
@@ -255,7 +256,7 @@ func printTAP(w io.Writer, runs []testRun) {
 	for _, r := range runs {
 		n += len(r.results)
 	}
-	fmt.Fprintf(w, "TAP version 14\n1..%d\n", n)
+	plain.Fprintf(w, "TAP version 14\n1..%d\n", n)
 	n = 0
 	for _, r := range runs {
 		for i := range r.results {
@@ -265,9 +266,9 @@ func printTAP(w io.Writer, runs []testRun) {
 			if !ok(one) {
 				word = "not ok"
 			}
-			fmt.Fprintf(w, "%s %d - %s: %s\n", word, n, one.Pos, strings.ReplaceAll(title(one), "#", "\\#"))
+			plain.Fprintf(w, "%s %d - %s: %s\n", word, n, one.Pos, strings.ReplaceAll(title(one), "#", "\\#"))
 			if !ok(one) {
-				fmt.Fprintf(w, "  ---\n  message: %q\n  at:\n    file: %q\n    line: %d\n  ...\n", strings.Join(refutation(one), "; "), one.Pos.File, one.Pos.Line)
+				plain.Fprintf(w, "  ---\n  message: %q\n  at:\n    file: %q\n    line: %d\n  ...\n", strings.Join(refutation(one), "; "), one.Pos.File, one.Pos.Line)
 			}
 		}
 	}
