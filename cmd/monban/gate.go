@@ -14,6 +14,7 @@ import (
 	"monban/compile"
 	"monban/format"
 	"monban/format/oci"
+	"monban/internal/plain"
 	"monban/policy"
 	"monban/seccomp"
 	"monban/verdict"
@@ -64,7 +65,7 @@ func completeGates(_ *cobra.Command, _ []string, prefix string) ([]string, cobra
 	files, _ := os.ReadDir(".")
 	for _, f := range files {
 		switch name := f.Name(); {
-		case strings.HasPrefix(name, "."):
+		case strings.HasPrefix(name, ".") || plain.Text(name) != name:
 		case f.IsDir():
 			words = append(words, name+"/")
 		default:

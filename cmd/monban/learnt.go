@@ -31,9 +31,11 @@ func (l *learnFlags) register(cmd *cobra.Command, other string) {
 
 // check says what is wrong with them before anything runs.
 func (l *learnFlags) check() error {
-	if _, err := policy.ParseAction(l.other); err != nil {
+	other, err := policy.ParseAction(l.other)
+	if err != nil {
 		return exit{exitUsage, fmt.Errorf("--default: %w", err)}
 	}
+	l.other = other.String()
 	f, err := writable(l.to)
 	if err != nil {
 		return exit{exitUsage, err}

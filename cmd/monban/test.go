@@ -251,6 +251,9 @@ func (r *testRun) print(w io.Writer, live bool) {
 	plain.Paragraph(w, "  ", "%s", text)
 }
 
+// forTAP keeps a description from being a directive.
+var forTAP = strings.NewReplacer(`\`, `\\`, `#`, `\#`)
+
 func printTAP(w io.Writer, runs []testRun) {
 	n := 0
 	for _, r := range runs {
@@ -266,7 +269,7 @@ func printTAP(w io.Writer, runs []testRun) {
 			if !ok(one) {
 				word = "not ok"
 			}
-			plain.Fprintf(w, "%s %d - %s: %s\n", word, n, one.Pos, strings.ReplaceAll(title(one), "#", "\\#"))
+			plain.Fprintf(w, "%s %d - %s\n", word, n, forTAP.Replace(plain.Sprintf("%s: %s", one.Pos, title(one))))
 			if !ok(one) {
 				plain.Fprintf(w, "  ---\n  message: %q\n  at:\n    file: %q\n    line: %d\n  ...\n", strings.Join(refutation(one), "; "), one.Pos.File, one.Pos.Line)
 			}
@@ -297,12 +300,15 @@ func printJUnit(w io.Writer, runs []testRun) error {
 		Suites  []suite  `xml:"testsuite"`
 	}
 	for _, r := range runs {
-		s := suite{Name: r.file, Tests: len(r.results), Failures: r.failed()}
+		s := suite{Name: plain.Text(r.file), Tests: len(r.results), Failures: r.failed()}
 		for i := range r.results {
 			one := &r.results[i]
-			c := testcase{r.gate, title(one), one.Pos.File, one.Pos.Line, nil}
+			c := testcase{plain.Text(r.gate), plain.Text(title(one)), plain.Text(one.Pos.File), one.Pos.Line, nil}
 			if !ok(one) {
-				lines := refutation(one)
+				lines := refutation(one) // XML has no word for most control characters
+				for i := range lines {
+					lines[i] = plain.Text(lines[i])
+				}
 				c.Failure = &failure{lines[0], strings.Join(lines, "\n")}
 			}
 			s.Cases = append(s.Cases, c)
