@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/json"
 	"encoding/xml"
@@ -10,9 +11,13 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
+	"runtime"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -39,7 +44,11 @@ func (v *victim) run(stdin string, args ...string) (stdout, stderr string) {
 		v.Fatalf("%q: %v", args, err)
 	}
 	v.runs++
-	for name, text := range map[string]string{"stdout": out.String(), "stderr": errs.String()} {
+	printed := map[string]string{"stdout": out.String(), "stderr": errs.String()}
+	if binary := slices.Contains([]string{"compile", "asm"}, args[0]) && !slices.Contains(args, "--stats"); binary {
+		delete(printed, "stdout") // a program
+	}
+	for name, text := range printed {
 		if err := hostile.Check(text); err != nil {
 			v.Errorf("monban %q: %s: %v", args, name, err)
 		}
@@ -249,4 +258,138 @@ func TestHostileArguments(t *testing.T) {
 		}
 	}
 	t.Logf("%d runs", v.runs)
+}
+
+// renamed NAME N gives itself a name and makes a call; where N is 0, it says that it is ready and waits first.
+func renamed() {
+	runtime.LockOSThread()
+	for _, file := range []string{"/proc/self/comm", "/proc/thread-self/comm"} {
+		if err := os.WriteFile(file, []byte(os.Args[1]), 0); err != nil {
+			fmt.Fprintln(os.Stderr, "renamed:", err)
+			os.Exit(1)
+		}
+	}
+	if os.Args[2] == "0" {
+		fmt.Println("ready")
+		time.Sleep(time.Minute)
+	}
+	syscall.RawSyscall(syscall.SYS_GETPGID, 0, 0, 0)
+}
+
+// comms are hostile names of at most 15 bytes, which is what a thread can have.
+func comms() []string {
+	return []string{"\x1b]0;PWN\a\x1b[8m", "x\nPWN", "x\r\nPWN", "x\u202ePWN", "x\u200bPWN", "\x9b31mPWN", "::error::PWN", "##vso[x]PWN", "x\u2028PWN", "\u0301PWN", "x\xc3",
+		"x*/PWN", "x\nallow ptrace"}
+}
+
+// Programs choose their names and those of their threads.
+func TestHostileProcesses(t *testing.T) {
+	if runtime.GOARCH != "amd64" && runtime.GOARCH != "arm64" {
+		t.Skip("needs amd64 or arm64")
+	}
+	v := &victim{T: t, dir: t.TempDir()}
+	v.file("kills.gate", "default allow\nkill_process getpgid\n")
+	v.file("allows.gate", "default allow\nerrno(EPERM) ptrace\n")
+	for _, name := range comms() {
+		_, stderr := v.run("", "run", "--gate", "kills.gate", "--", "renamed", name, "1")
+		if !strings.Contains(stderr, "killed: getpgid(") {
+			t.Errorf("%q: who was killed is not said: %q", name, stderr)
+		}
+		stdout, _ := v.run("", "record", "--backend", "ptrace", "--", "renamed", name, "1")
+		if !strings.Contains(stdout, "getpgid") {
+			t.Errorf("%q: recorded is %q", name, stdout)
+		}
+		v.file("recorded.gate", stdout)
+		if answer, _ := v.run("", "ask", "recorded.gate", "ptrace"); !strings.HasPrefix(answer, "errno(EPERM)\n") {
+			t.Errorf("%q made a rule: %s", name, answer)
+		}
+		v.run("", "record", "--backend", "ptrace", "--check", "kills.gate", "--json", "--", "renamed", name, "1")
+	}
+	program, err := os.ReadFile("/bin/true")
+	if err != nil {
+		t.Skip("needs /bin/true")
+	}
+	for i, name := range fileNames() {
+		if i%12 > 0 { // it takes a while
+			continue
+		}
+		if err := os.WriteFile(filepath.Join(v.dir, name), program, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		for _, args := range [][]string{{"scan"}, {"scan", "--json"}, {"scan", "--why", "exit_group"}, {"learn", "--backend", "ptrace", "--"}, {"record", "--backend", "ptrace", "--"}} {
+			v.run("", append(args, "./"+name)...)
+		}
+	}
+}
+
+// Looking at processes shows their names.
+func TestHostileLooks(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("needs root")
+	}
+	v := &victim{T: t, dir: t.TempDir()}
+	v.file("allows.gate", "default allow\nerrno(EPERM) ptrace\n")
+	for _, name := range comms() {
+		held := exec.Command("monban", "run", "--gate", "allows.gate", "--", "renamed", name, "0")
+		held.Dir = v.dir
+		ready, err := held.StdoutPipe()
+		if err == nil {
+			err = held.Start()
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() {
+			_ = held.Process.Signal(syscall.SIGTERM) // run passes it on
+			_ = held.Wait()
+		})
+		if line, err := bufio.NewReader(ready).ReadString('\n'); err != nil || line != "ready\n" {
+			t.Fatal(line, err)
+		}
+	}
+	stdout, _ := v.run("", "dump", "--all")
+	v.run("", "dump", "--all", "--json")
+	if !strings.Contains(stdout, `x\nallow ptrace`) || !strings.Contains(stdout, `\x1b]0;PWN`) {
+		t.Errorf("their names are not shown: %s", stdout)
+	}
+	looked := 0
+	for line := range strings.Lines(stdout) {
+		words := strings.Fields(line)
+		if !strings.Contains(line, `\`) || looked == 3 { // each looks at all processes
+			continue
+		}
+		looked++
+		for _, more := range [][]string{{}, {"--policy"}, {"--json"}} {
+			v.run("", append([]string{"dump", words[0]}, more...)...)
+		}
+		v.run("", "explain", "pid:"+words[0])
+	}
+}
+
+// On a terminal there are styles, and nothing else.
+func TestHostileTerminal(t *testing.T) {
+	if !probes["script"]() {
+		t.Skip("needs script")
+	}
+	v := &victim{T: t, dir: t.TempDir()}
+	names, err := json.Marshal(append([]string{"read"}, hostile.Names()...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	v.file("evil.json", `{"defaultAction":"SCMP_ACT_LOG","architectures":["SCMP_ARCH_X86_64"],"syscalls":[{"names":`+string(names)+`,"action":"SCMP_ACT_ALLOW"}]}`)
+	styles := regexp.MustCompile(`\x1b\[(0|1|2|31|32|33)m`)
+	for _, args := range []string{"explain evil.json", "lint --min-severity advice evil.json", "diff evil.json @container", "ask evil.json read", "explain $'\x1b[31mPWN'"} {
+		cmd := exec.Command("script", "-qec", "bash -c '"+strings.ReplaceAll("monban "+args, "'", `'\''`)+"'", os.DevNull)
+		cmd.Dir, cmd.Env = v.dir, append(os.Environ(), "TERM=xterm", "NO_COLOR=")
+		out, err := cmd.CombinedOutput()
+		if err != nil && !errors.As(err, new(*exec.ExitError)) {
+			t.Fatal(err)
+		}
+		if !styles.Match(out) {
+			t.Errorf("%s: no styles: %q", args, out)
+		}
+		if err := hostile.Check(strings.ReplaceAll(styles.ReplaceAllString(string(out), ""), "\r\n", "\n")); err != nil {
+			t.Errorf("%s: %v", args, err)
+		}
+	}
 }
