@@ -6,6 +6,7 @@ import (
 
 	"monban/abi"
 	"monban/bpf"
+	"monban/internal/hostile"
 	"monban/policy"
 	"monban/record"
 	"monban/verdict"
@@ -162,4 +163,31 @@ func FuzzDenials(f *testing.F) {
 			t.Errorf("%v in\n%s", err, text)
 		}
 	})
+}
+
+// Programs choose their names and arguments; a gate has them in comments only, and still means what was seen.
+func TestHostileNames(t *testing.T) {
+	o := record.Options{Native: abi.X86_64}
+	meaning := func(text string) *policy.Policy {
+		t.Helper()
+		p, err := policy.Load("x.gate", []byte(text), policy.Options{Native: &o.Native})
+		if err != nil {
+			t.Fatalf("%v in\n%s", err, text)
+		}
+		p.Name = ""
+		return p
+	}
+	want := meaning(calls(t, "read(0)").Text(o)).String()
+	for _, name := range hostile.Names() {
+		r := record.New([]string{name, name}, "hand")
+		r.Add(abi.X86_64, &bpf.Data{Arch: abi.X86_64.Token()}, name)
+		for _, text := range []string{r.Text(o), r.Rules(o, "More")} {
+			if err := hostile.Check(text); err != nil {
+				t.Errorf("%q: %v", name, err)
+			}
+		}
+		if got := meaning(r.Text(o)).String(); got != want {
+			t.Errorf("%q makes rules:\n%s", name, got)
+		}
+	}
 }
