@@ -37,6 +37,33 @@ func TestErrorLines(t *testing.T) {
 	}
 }
 
+// formatAt is which argument of what prints is the format.
+var formatAt = map[string]int{"plain.Fprintf": 1, "plain.Sprintf": 0, "plain.Paragraph": 2, "plain.Shortened": 2, "say": 0, "heading": 1}
+
+// called is what a call's function is named.
+func called(f ast.Expr) string {
+	switch f := f.(type) {
+	case *ast.Ident:
+		return f.Name
+	case *ast.SelectorExpr:
+		return fmt.Sprint(f.X, ".", f.Sel)
+	}
+	return ""
+}
+
+// ours says that a format is written where it is used: a literal, or a constant or parameter that is called format.
+func ours(e ast.Expr) bool {
+	switch e := e.(type) {
+	case *ast.BasicLit:
+		return true
+	case *ast.BinaryExpr:
+		return ours(e.X) && ours(e.Y)
+	case *ast.Ident:
+		return e.Name == "format"
+	}
+	return false
+}
+
 // Nothing but door.go knows standard output and standard error, and nothing prints but through it: neither here nor in any package that
 // the command is made of. What is neither is named below.
 func TestOneDoor(t *testing.T) {
@@ -66,6 +93,9 @@ func TestOneDoor(t *testing.T) {
 			what := ""
 			switch n := n.(type) {
 			case *ast.CallExpr:
+				if i, ok := formatAt[called(n.Fun)]; ok && !ours(n.Args[i]) {
+					t.Errorf("%s: the format of %s is not written here: give it as an argument of %%s", files.Position(n.Pos()), called(n.Fun))
+				}
 				if f, ok := n.Fun.(*ast.Ident); ok && (f.Name == "print" || f.Name == "println") {
 					what = f.Name
 				}

@@ -67,6 +67,7 @@ func Main() int {
 	root.SetOut(out)
 	root.SetErr(stderr)
 	cmd, err := execute(root)
+	_ = stderr.Flush() // nobody could be told
 	if flushed := out.Flush(); err == nil && flushed != nil {
 		err = fmt.Errorf("cannot write standard output: %w", cause(flushed))
 	}

@@ -90,8 +90,9 @@ func printSARIF(w io.Writer, all []linted) error {
 }
 
 func sarifOf(gate string, f *lint.Finding) sarifResult {
-	r := sarifResult{RuleID: f.ID, Level: sarifLevel[f.Severity],
-		Message: sarifText{f.Title + ". " + f.Why + ". Witness: " + witness(f) + ". Mend: " + f.Mend}}
+	message := f.Title + ". " + f.Why + ". Witness: " + witness(f) + ". Mend: " + f.Mend
+	// Two brackets make a link of a message's words.
+	r := sarifResult{RuleID: f.ID, Level: sarifLevel[f.Severity], Message: sarifText{strings.ReplaceAll(message, "](", `]\(`)}}
 	var at sarifPlace
 	at.Physical.Artifact.URI = uri(gate)
 	if f.Pos.Line > 0 {

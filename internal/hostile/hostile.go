@@ -28,7 +28,7 @@ var characters = []string{
 // syntax is what means something where names are written: in source code, in markup, to CI systems.
 var syntax = []string{
 	"*/", "/*", "//", "??/", `\`, `"`, "'", "`", "<script>alert(1)</script>", "<!--", "-->", "]]>", "&lt;", "${{x}}", "{{.}}", "%s%d%n", "%%",
-	"# SKIP", ": x", "- x", "#", ";", "$(id)", "\t", "\u0301", "##[error]", "##vso[task.complete]", "##teamcity[x]",
+	"# SKIP", ": x", "- x", "#", ";", "$(id)", "](javascript:x)", "\t", "\u0301", "##[error]", "##vso[task.complete]", "##teamcity[x]",
 }
 
 // Names are hostile names, of each kind one.

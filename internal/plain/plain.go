@@ -44,12 +44,15 @@ func escaped(s string, write func(b []byte, r rune, raw string) []byte, keep str
 		}
 		return s, before
 	}
-	out := make([]byte, 0, len(s)+16)
+	out, marks := make([]byte, 0, len(s)+16), 0
 	for len(s) > 0 {
 		r, n := utf8.DecodeRuneInString(s)
 		bad := r == utf8.RuneError && n == 1
+		if marks++; !unicode.IsMark(r) {
+			marks = 0
+		}
 		switch {
-		case !bad && strings.ContainsRune(keep, r), !bad && !acts(r, before) && !(r == '#' && before == '#' && command(s[1:])):
+		case !bad && strings.ContainsRune(keep, r), !bad && marks <= maxMarks && !acts(r, before) && !(r == '#' && before == '#' && command(s[1:])):
 			out = append(out, s[:n]...)
 			before = r
 		default:
@@ -60,6 +63,9 @@ func escaped(s string, write func(b []byte, r rune, raw string) []byte, keep str
 	}
 	return string(out), before
 }
+
+// maxMarks is how many combining characters there are on a letter in any script: a hundred would cover the lines above.
+const maxMarks = 4
 
 // harmless is the quick way for what most text is: printable ASCII.
 func harmless(s, keep string) bool {

@@ -30,11 +30,12 @@ func TestText(t *testing.T) {
 		}
 	}
 	for in, want := range map[string]string{
-		"\x1b[2J\a\tx\x7f":   `\x1b[2J\x07\tx\x7f`,
-		"\u009b\x9b31m":      `\u009b\x9b31m`,
-		"a\u202eb\U000e0041": `a\u202eb\U000e0041`,
-		"##vso[x]":           `#\x23vso[x]`,
-		" \u0301a\u0301":     ` \u0301a` + "\u0301",
+		"\x1b[2J\a\tx\x7f":                `\x1b[2J\x07\tx\x7f`,
+		"\u009b\x9b31m":                   `\u009b\x9b31m`,
+		"a\u202eb\U000e0041":              `a\u202eb\U000e0041`,
+		"##vso[x]":                        `#\x23vso[x]`,
+		"e" + strings.Repeat("\u0301", 6): "e\u0301\u0301\u0301\u0301" + `\u0301` + `\u0301`,
+		" \u0301a\u0301":                  ` \u0301a` + "\u0301",
 	} {
 		if got := Text(in); got != want {
 			t.Errorf("Text(%q) = %q, want %q", in, got, want)
