@@ -68,7 +68,7 @@ func escaped(s string, write func(b []byte, r rune, raw string) []byte, keep str
 const maxMarks = 4
 
 // harmless is the quick way for what most text is: printable ASCII.
-func harmless(s, keep string) bool {
+func harmless[T string | []byte](s T, keep string) bool {
 	for i := range len(s) {
 		c := s[i]
 		if c == '#' && i > 0 && s[i-1] == '#' || (c < ' ' || c > '~') && strings.IndexByte(keep, c) < 0 {

@@ -54,6 +54,10 @@ func NewWriter(w io.Writer) *Writer { return &Writer{to: w} }
 
 // Write writes a text of several lines, such as a gate or a page, as [Document] does.
 func (w *Writer) Write(p []byte) (int, error) {
+	if len(w.part) == 0 && bytes.HasSuffix(p, []byte("\n")) && w.before != '#' && harmless(p, "\n\t") && !bytes.Contains(p, []byte("::")) {
+		w.before = '\n'
+		return w.to.Write(p) // most text
+	}
 	text := append(w.part, p...)
 	n := bytes.LastIndexByte(text, '\n') + 1
 	if len(text)-n > maxPart {
