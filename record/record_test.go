@@ -153,7 +153,7 @@ func TestHostileNames(t *testing.T) {
 	o := record.Options{Native: abi.X86_64}
 	meaning := func(text string) *policy.Policy {
 		t.Helper()
-		p, err := policy.Load("x.gate", []byte(text), policy.Options{Native: &o.Native})
+		p, err := policy.Load("x.gate", []byte(text), policy.Options{Native: o.Native})
 		if err != nil {
 			t.Fatalf("%v in\n%s", err, text)
 		}
