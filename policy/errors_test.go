@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"monban/abi"
+	"monban/internal/hostile"
+	"monban/internal/plain"
 	"monban/policy"
 )
 
@@ -151,3 +153,21 @@ func TestIncludes(t *testing.T) {
 }
 
 var errNoFile = &policy.Error{Msg: "no such file"}
+
+// A name that nobody can see for what it is, is refused; the error shows it.
+func TestHostileStrings(t *testing.T) {
+	for _, name := range hostile.Names() {
+		if strings.ContainsAny(name, "\"\n") || plain.Text(name) == name {
+			continue
+		}
+		_, err := policy.Parse("x.gate", []byte("include \""+name+"\"\n"))
+		if err == nil {
+			t.Errorf("%q is taken", name)
+		}
+	}
+	for _, name := range hostile.Innocent {
+		if _, err := policy.Parse("x.gate", []byte("include \""+name+"\"\n")); err != nil {
+			t.Errorf("%q: %v", name, err)
+		}
+	}
+}

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strings"
 	"unicode/utf8"
+
+	"monban/internal/plain"
 )
 
 // An Error is one thing wrong with a policy's text: where, what, and the mend.
@@ -13,7 +15,8 @@ type Error struct {
 	Msg string
 }
 
-func (e *Error) Error() string { return e.Pos.String() + ": " + e.Msg }
+// Error is one line, whatever the text has in it.
+func (e *Error) Error() string { return plain.Text(e.Pos.String() + ": " + e.Msg) }
 
 // String is file:line:column, or what of it is known.
 func (p Pos) String() string {
@@ -119,6 +122,9 @@ func lexWith(symbols []string, file string, src []byte) ([]token, error) {
 			add(quoted, n+1)
 			last := &tokens[len(tokens)-1]
 			last.text = last.text[1 : len(last.text)-1]
+			if shown := plain.Text(last.text); shown != last.text {
+				return nil, errorf(pos, `"%s": a name with characters that nobody sees, or that a terminal obeys (give the file another one)`, shown)
+			}
 		case c == '@':
 			add(name, 1+span(rest[1:], "-_."))
 		case c >= '0' && c <= '9':

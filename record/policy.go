@@ -6,10 +6,10 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"unicode"
 
 	"monban/abi"
 	"monban/inspect"
+	"monban/internal/plain"
 	"monban/policy"
 )
 
@@ -170,11 +170,4 @@ func programs(c *Call) string {
 }
 
 // oneLine joins words for a comment. A program chooses its name and its arguments: a line break in them would begin a rule of its own.
-func oneLine(words []string) string {
-	return strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) || unicode.Is(unicode.Cf, r) {
-			return '?'
-		}
-		return r
-	}, strings.Join(words, " "))
-}
+func oneLine(words []string) string { return plain.Text(strings.Join(words, " ")) }

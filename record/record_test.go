@@ -6,6 +6,7 @@ import (
 
 	"monban/abi"
 	"monban/bpf"
+	"monban/internal/hostile"
 	"monban/policy"
 	"monban/record"
 	"monban/verdict"
@@ -95,23 +96,6 @@ func TestCovers(t *testing.T) {
 	}
 }
 
-// What a program is called, and with which arguments, is its own choice: none of it becomes a rule.
-func TestNamesAreNoRules(t *testing.T) {
-	r := record.New([]string{"sh", "-c", "true\nallow reboot\n", "\xff\x1b[2J\u2028"}, "hand")
-	r.Add(abi.X86_64, &bpf.Data{Arch: abi.X86_64.Token()}, "a\nallow reboot #\r\xff\u202e")
-	o := record.Options{Native: abi.X86_64}
-	for _, text := range []string{r.Text(o), "arch x86_64\n" + r.Rules(o, "Added")} {
-		for line := range strings.Lines(text) {
-			if strings.HasPrefix(line, "allow reboot") || strings.ContainsAny(line, "\x1b\r\u202e") {
-				t.Errorf("%q in\n%s", line, text)
-			}
-		}
-		if _, err := policy.Load("x.gate", []byte(text), policy.Options{}); err != nil {
-			t.Errorf("%v in\n%s", err, text)
-		}
-	}
-}
-
 // The kernel writes names with spaces and the like in hexadecimal. What a gate allows by now is not added once more.
 func TestDenials(t *testing.T) {
 	const log = `type=SECCOMP msg=audit(1.2:3): pid=7 comm=6120620A exe=2F746D702F6120620A sig=0 arch=c000003e syscall=165 compat=0 code=0x50001
@@ -142,7 +126,7 @@ type=SECCOMP msg=audit(1.2:4): pid=7 comm="dead" exe="/bin/dead" sig=0 arch=c000
 		if got != want {
 			t.Errorf("%q lacks %q, want %q", gate, got, want)
 		}
-		if text := lacking.Rules(record.Options{Native: abi.X86_64}, "Denied"); want != "" && !strings.Contains(text, "# 1: a b?\n") {
+		if text := lacking.Rules(record.Options{Native: abi.X86_64}, "Denied"); want != "" && !strings.Contains(text, `# 1: a b\n`) {
 			t.Error(text)
 		}
 	}
@@ -162,4 +146,34 @@ func FuzzDenials(f *testing.F) {
 			t.Errorf("%v in\n%s", err, text)
 		}
 	})
+}
+
+// Programs choose their names and arguments; a gate has them in comments only, and still means what was seen.
+func TestHostileNames(t *testing.T) {
+	o := record.Options{Native: abi.X86_64}
+	meaning := func(text string) *policy.Policy {
+		t.Helper()
+		p, err := policy.Load("x.gate", []byte(text), policy.Options{Native: o.Native})
+		if err != nil {
+			t.Fatalf("%v in\n%s", err, text)
+		}
+		p.Name = ""
+		return p
+	}
+	want := meaning(calls(t, "read(0)").Text(o)).String()
+	for _, name := range hostile.Names() {
+		r := record.New([]string{name, name}, "hand")
+		r.Add(abi.X86_64, &bpf.Data{Arch: abi.X86_64.Token()}, name)
+		for _, text := range []string{r.Text(o), r.Rules(o, "More")} {
+			if err := hostile.Check(text); err != nil {
+				t.Errorf("%q: %v", name, err)
+			}
+		}
+		if got := meaning(r.Text(o)).String(); got != want {
+			t.Errorf("%q makes rules:\n%s", name, got)
+		}
+		if got := meaning("arch x86_64\ndefault errno(EPERM)\n" + r.Rules(o, "More")).String(); strings.Contains(got, "ptrace") {
+			t.Errorf("%q makes rules:\n%s", name, got)
+		}
+	}
 }

@@ -12,6 +12,7 @@ import (
 	"monban/abi"
 	"monban/bpf"
 	"monban/format"
+	"monban/internal/plain"
 	"monban/policy"
 	"monban/verdict"
 )
@@ -99,9 +100,9 @@ machine that runs that architecture.`,
 				}
 				if len(args) > 2 {
 					if i > 0 {
-						fmt.Fprintln(w)
+						plain.Fprintf(w, "\n")
 					}
-					fmt.Fprintln(w, styled(w, bold, text))
+					plain.Fprintf(w, "%s\n", styled(w, bold, text))
 				}
 				for _, a := range some {
 					a.print(w, len(asked) > 1)
@@ -188,7 +189,7 @@ func (d *desk) reading(a abi.Arch) (reading, error) {
 			return r, err
 		}
 		if len(d.read) == 0 {
-			printNotes(r.gate)
+			printNotes(r.gate.Notes)
 		}
 		if r.verdict, err = meaning(r.gate, verdict.NewSpace(verdict.DefaultBudget)); err != nil {
 			return r, err
@@ -324,19 +325,19 @@ func because(p *policy.Policy, d policy.Decision) (why, where string) {
 
 func (a answer) print(w io.Writer, several bool) {
 	if several {
-		fmt.Fprintf(w, "%s: ", a.Arch)
+		plain.Fprintf(w, "%s: ", a.Arch)
 	}
 	if a.Cases == nil {
-		fmt.Fprintln(w, styled(w, actionStyle(a.do), a.Action))
+		plain.Fprintf(w, "%s\n", styled(w, actionStyle(a.do), a.Action))
 	} else {
-		fmt.Fprintln(w, a.Action)
+		plain.Fprintf(w, "%s\n", a.Action)
 	}
 	if a.Why != "" {
 		at := ""
 		if a.Where != "" {
 			at = a.Where + ": "
 		}
-		fmt.Fprintln(w, wrap("  "+at+a.Why, "    "))
+		plain.Paragraph(w, "    ", "  %s%s", at, a.Why)
 	}
 	column := 0
 	for _, o := range a.Cases {
@@ -347,10 +348,10 @@ func (a answer) print(w io.Writer, several bool) {
 		if i > 0 && i == len(a.Cases)-1 {
 			when = "otherwise"
 		}
-		fmt.Fprintln(w, wrap(fmt.Sprintf("  %-*s  %s", column, o.Action, when), "    "))
+		plain.Paragraph(w, "    ", "  %-*s  %s", column, o.Action, when)
 	}
 	if a.UpperHalf != "" {
-		fmt.Fprintln(w, wrap("  but "+a.UpperHalf, "    "))
+		plain.Paragraph(w, "    ", "  but %s", a.UpperHalf)
 	}
 	a.printTrace(w)
 }

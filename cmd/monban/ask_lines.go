@@ -13,6 +13,7 @@ import (
 
 	"monban/abi"
 	"monban/format/strace"
+	"monban/internal/plain"
 	"monban/policy"
 	"monban/verdict"
 )
@@ -118,9 +119,7 @@ func (b *bench) line(line string) (string, error) {
 	}
 	var out strings.Builder
 	for _, r := range replies {
-		out.WriteString(r.before)
-		out.WriteString(printable(shown))
-		out.WriteString(r.after)
+		out.WriteString(r.before + plain.Text(shown) + r.after)
 	}
 	if len(b.whole) < maxRemembered {
 		b.whole[line] = out.String()
@@ -216,9 +215,9 @@ func (b *bench) replies(answers []answer) (out []reply) {
 			}
 			why = strings.Join(cases, "; ")
 		}
-		r := reply{a.Action + "\t", "\t" + why + "\n"}
+		r := reply{plain.Sprintf("%s\t", a.Action), plain.Sprintf("\t%s\n", why)}
 		if len(b.desk.asked) > 1 {
-			r.before = a.Arch + "\t" + r.before
+			r.before = plain.Sprintf("%s\t", a.Arch) + r.before
 		}
 		out = append(out, r)
 	}
@@ -235,7 +234,7 @@ func jsonLines(answers []answer) (string, error) {
 		if err != nil {
 			return "", err
 		}
-		out.Write(raw)
+		out.Write(plain.JSON(raw))
 		out.WriteByte('\n')
 	}
 	return out.String(), nil

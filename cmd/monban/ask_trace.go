@@ -10,6 +10,7 @@ import (
 	"monban/abi"
 	"monban/bpf"
 	"monban/compile"
+	"monban/internal/plain"
 	"monban/policy"
 )
 
@@ -62,11 +63,11 @@ func (a *answer) printTrace(w io.Writer) {
 		if len(a.Trace) > 1 {
 			what = fmt.Sprintf("filter %d of %d", len(a.Trace)-i, len(a.Trace))
 		}
-		fmt.Fprintf(w, "\n  %s executes %d of %s for\n", what, len(s.Instructions), plural(s.Length, "instruction"))
-		fmt.Fprintln(w, wrap("  "+a.Traced, "    "))
+		plain.Fprintf(w, "\n  %s executes %d of %s for\n", what, len(s.Instructions), plural(s.Length, "instruction"))
+		plain.Paragraph(w, "    ", "  %s", a.Traced)
 		for _, line := range s.Instructions {
-			fmt.Fprintln(w, "  "+line)
+			plain.Fprintf(w, "  %s\n", line)
 		}
-		fmt.Fprintf(w, "  and returns %s\n", s.Returns)
+		plain.Fprintf(w, "  and returns %s\n", s.Returns)
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"monban/bpf"
 	"monban/compile"
 	"monban/format"
+	"monban/internal/plain"
 	"monban/verdict"
 )
 
@@ -107,7 +108,8 @@ all are installed, in the order of their names: .1, .2 … is added to the file'
 				limit = "in all"
 			}
 			printBefore(w, g, s.Length)
-			return printStats(w, s, limit, understood, o.Timing)
+			printStats(w, s, limit, understood, o.Timing)
+			return nil
 		},
 	}
 	cmd.Flags().StringVarP(&out, "output", "o", "", "file to write (default standard output)")
@@ -136,7 +138,7 @@ func printBefore(w io.Writer, g *format.Gate, now int) {
 		before += len(p)
 	}
 	if before > 0 {
-		fmt.Fprintf(w, "before            %d instructions: now %.0f %% of it\n", before, 100*float64(now)/float64(before))
+		plain.Fprintf(w, "before            %d instructions: now %.0f %% of it\n", before, 100*float64(now)/float64(before))
 	}
 }
 
@@ -163,13 +165,13 @@ type statsJSON struct {
 func printFilters(w io.Writer, programs []bpf.Program) {
 	total := 0
 	for i, p := range programs {
-		fmt.Fprintf(w, "filter %-10d %d instructions (the kernel takes 4096)\n", i+1, len(p))
+		plain.Fprintf(w, "filter %-10d %d instructions (the kernel takes 4096)\n", i+1, len(p))
 		total += p.KernelLen() + bpf.StackedExtra
 	}
-	fmt.Fprintf(w, "in the kernel     %d instructions (it takes %d in all filters of a program)\n", total, bpf.MaxStacked)
+	plain.Fprintf(w, "in the kernel     %d instructions (it takes %d in all filters of a program)\n", total, bpf.MaxStacked)
 }
 
-func printStats(w io.Writer, s compile.Stats, limit string, understood time.Duration, t *compile.Timing) error {
+func printStats(w io.Writer, s compile.Stats, limit string, understood time.Duration, t *compile.Timing) {
 	distance := "this is as many"
 	switch d := s.Length - s.Estimate; {
 	case d > 0:
@@ -181,7 +183,7 @@ func printStats(w io.Writer, s compile.Stats, limit string, understood time.Dura
 	if s.Weighed {
 		weighted = fmt.Sprintf("%.1f", s.MeanUncached)
 	}
-	_, err := fmt.Fprintf(w, `length            %d instructions %s
+	plain.Fprintf(w, `length            %d instructions %s
 estimate          %d instructions at least if a program only compares; %s
 longest path      %d instructions
 mean executed     %.1f instructions over known calls, %.1f with the kernel's cache
@@ -191,5 +193,4 @@ proof             equal to the gate: one verdict of %d nodes
 time              %v to the verdict, %v to the program, %v for the proof
 `, s.Length, limit, s.Estimate, distance, s.Longest, s.Mean, s.MeanCached, weighted, s.PlainUncached, plural(s.Uncached, "call"),
 		s.Cacheable, s.Allowed, s.Nodes, understood.Round(time.Microsecond), t.Generate.Round(time.Microsecond), t.Prove.Round(time.Microsecond))
-	return err
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -10,6 +9,7 @@ import (
 	"monban/format"
 	"monban/format/codec"
 	"monban/internal/nearest"
+	"monban/internal/plain"
 )
 
 func convertCommand() *cobra.Command {
@@ -44,9 +44,7 @@ mean the same, or is an error that names it.
 			if err != nil {
 				return exit{exitUsage, err}
 			}
-			for _, n := range text.Notes {
-				fmt.Fprintln(os.Stderr, wrap(styled(os.Stderr, faint, "note:")+" "+n, "      "))
-			}
+			printNotes(text.Notes)
 			if f.Binary {
 				err = writeProgram(cmd.OutOrStdout(), out, text.Bytes, "monban disasm "+args[0])
 			} else if out != "" && out != "-" {
@@ -113,7 +111,7 @@ func formatTable() string {
 		if len(f.For) > 1 {
 			about += "; --for " + strings.Join(f.For, ", ")
 		}
-		b.WriteString(wrap(fmt.Sprintf("  %-11s %s  %s", f.Name, mode, about), strings.Repeat(" ", 18)) + "\n")
+		plain.Paragraph(&b, strings.Repeat(" ", 18), "  %-11s %s  %s", f.Name, mode, about)
 	}
 	return strings.TrimRight(b.String(), "\n")
 }

@@ -10,6 +10,7 @@ import (
 	"monban/abi"
 	"monban/format"
 	"monban/inspect"
+	"monban/internal/plain"
 	"monban/verdict"
 )
 
@@ -102,13 +103,13 @@ type comparison struct {
 func (d *comparison) print(w io.Writer) {
 	switch {
 	case d.holds && d.subset:
-		fmt.Fprintf(w, "subset: %s lets nothing pass that %s doesn't\n", d.a, d.b)
+		plain.Fprintf(w, "subset: %s lets nothing pass that %s doesn't\n", d.a, d.b)
 	case d.holds:
-		fmt.Fprintf(w, "equal: %s and %s mean exactly the same\n", d.a, d.b)
+		plain.Fprintf(w, "equal: %s and %s mean exactly the same\n", d.a, d.b)
 	case d.subset:
-		fmt.Fprintf(w, "no subset: %s lets pass what %s doesn't\n", d.a, d.b)
+		plain.Fprintf(w, "no subset: %s lets pass what %s doesn't\n", d.a, d.b)
 	default:
-		fmt.Fprintln(w, wrap(fmt.Sprintf("different: from %s to %s", d.a, d.b), "  "))
+		plain.Paragraph(w, "  ", "different: from %s to %s", d.a, d.b)
 	}
 	for i := range d.classes {
 		d.printClass(w, &d.classes[i])
@@ -131,8 +132,8 @@ func (d *comparison) printClass(w io.Writer, c *inspect.Class) {
 	if c.Partial {
 		partial = "at least "
 	}
-	head := wrap(fmt.Sprintf("%s on %s: %s -> %s, %s%s", change, strings.Join(c.Archs, ", "), from, to, partial, extent(c)), "  ")
-	fmt.Fprintf(w, "\n%s%s\n", styled(w, style, change), strings.TrimPrefix(head, change))
+	plain.Fprintf(w, "\n")
+	plain.Paragraph(w, "  ", "%s on %s: %s -> %s, %s%s", styled(w, style, change), strings.Join(c.Archs, ", "), from, to, partial, extent(c))
 	const most = 16
 	var always []string
 	for _, p := range c.Calls {
@@ -144,7 +145,7 @@ func (d *comparison) printClass(w io.Writer, c *inspect.Class) {
 		always = append(always[:most:most], fmt.Sprintf("… and %d more (--json has all)", n))
 	}
 	if always != nil {
-		fmt.Fprintln(w, wrap("  "+strings.Join(always, " "), "  "))
+		plain.Paragraph(w, "  ", "  %s", strings.Join(always, " "))
 	}
 	listed := 0
 	for _, p := range c.Calls {
@@ -158,12 +159,12 @@ func (d *comparison) printClass(w io.Writer, c *inspect.Class) {
 		if p.When == inspect.Unreadable {
 			when = " " + p.When
 		}
-		fmt.Fprintln(w, shortened("  "+p.Call+when, 4))
+		plain.Shortened(w, "    ", "  %s%s", p.Call, when)
 	}
 	if n := listed - most; n > 0 {
-		fmt.Fprintf(w, "  … and %d more with conditions (--json has all)\n", n)
+		plain.Fprintf(w, "  … and %d more with conditions (--json has all)\n", n)
 	}
-	fmt.Fprintln(w, wrap("  witness: "+c.Witness, "    "))
+	plain.Paragraph(w, "    ", "  witness: %s", c.Witness)
 }
 
 // extent is how much a class concerns: "3 calls", "3 calls and 80 numbers that no call has".

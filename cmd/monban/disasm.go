@@ -11,6 +11,7 @@ import (
 	"monban/bpf"
 	"monban/compile"
 	"monban/format"
+	"monban/internal/plain"
 	"monban/verdict"
 )
 
@@ -68,16 +69,16 @@ func compiled(g *format.Gate) error {
 func list(w io.Writer, g *format.Gate) error {
 	for i, p := range g.Programs {
 		if i > 0 {
-			fmt.Fprintln(w)
+			plain.Fprintf(w, "\n")
 		}
 		if len(g.Programs) > 1 {
-			fmt.Fprintf(w, "; filter %d of %d, the oldest first: %s\n", i+1, len(g.Programs), plural(len(p), "instruction"))
+			plain.Fprintf(w, "; filter %d of %d, the oldest first: %s\n", i+1, len(g.Programs), plural(len(p), "instruction"))
 		} else {
-			fmt.Fprintf(w, "; %s: %s\n", g.Name, plural(len(p), "instruction"))
+			plain.Fprintf(w, "; %s: %s\n", g.Name, plural(len(p), "instruction"))
 		}
 		// The listing itself says its byte order only where it loads halves of arguments; asm wants to know it in any case.
 		if g.Order == binary.ByteOrder(binary.BigEndian) && !slices.ContainsFunc(p, loadsHalf) {
-			fmt.Fprintln(w, ".order big")
+			plain.Fprintf(w, ".order big\n")
 		}
 		if err := bpf.Disassemble(w, p, g.Order, namer{}); err != nil {
 			return err

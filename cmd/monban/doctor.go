@@ -2,11 +2,11 @@ package main
 
 import (
 	"errors"
-	"fmt"
 	"strings"
 
 	"github.com/spf13/cobra"
 
+	"monban/internal/plain"
 	"monban/seccomp"
 )
 
@@ -51,11 +51,10 @@ func doctorCommand() *cobra.Command {
 				if f.Since != "" {
 					since = "Linux " + f.Since
 				}
-				line := fmt.Sprintf("%s  %-24s %-13s %s", mark, f.Name, since, what)
-				fmt.Fprintln(w, strings.TrimRight(wrap(line, strings.Repeat(" ", 44)), " "))
+				plain.Paragraph(w, strings.Repeat(" ", 44), "%s  %-24s %-13s %s", mark, f.Name, since, what)
 			}
-			fmt.Fprintln(w)
-			fmt.Fprintln(w, advice(features))
+			plain.Fprintf(w, "\n")
+			plain.Fprintf(w, "%s\n", advice(features))
 			return nil
 		},
 	}

@@ -12,6 +12,7 @@ import (
 	"monban/abi"
 	"monban/bpf"
 	"monban/format"
+	"monban/internal/plain"
 	"monban/policy"
 	"monban/seccomp"
 	"monban/verdict"
@@ -194,7 +195,7 @@ func (d *dumping) printThreads(w io.Writer, mark string) {
 		if len(kinds) > 1 {
 			text += ": " + fitting(tids[k], 60)
 		}
-		fmt.Fprintln(w, wrap(mark+" "+printable(text), mark+"   "))
+		plain.Paragraph(w, mark+"   ", "%s %s", mark, text)
 	}
 }
 
@@ -205,7 +206,7 @@ func (d *dumping) printShared(w io.Writer, mark string) {
 			for _, tid := range s.tids {
 				tids = append(tids, strconv.Itoa(tid))
 			}
-			fmt.Fprintln(w, wrap(fmt.Sprintf("%s stack %d of %d, of the threads %s", mark, i+1, len(d.stacks), fitting(tids, 60)), mark+"   "))
+			plain.Paragraph(w, mark+"   ", "%s stack %d of %d, of the threads %s", mark, i+1, len(d.stacks), fitting(tids, 60))
 		}
 	}
 	if d.others != nil {
@@ -213,7 +214,7 @@ func (d *dumping) printShared(w io.Writer, mark string) {
 		if len(names) > 8 {
 			names = append(names[:8:8], fmt.Sprintf("and %d more", len(d.others)-8))
 		}
-		fmt.Fprintln(w, wrap(printable(mark+" the same filters: "+strings.Join(names, ", ")), mark+"   "))
+		plain.Paragraph(w, mark+"   ", "%s the same filters: %s", mark, strings.Join(names, ", "))
 	}
 }
 
@@ -234,7 +235,7 @@ func (d *dumping) gates() []*format.Gate {
 func (d *dumping) list(w io.Writer) error {
 	for i, g := range d.gates() {
 		if i > 0 {
-			fmt.Fprintln(w)
+			plain.Fprintf(w, "\n")
 		}
 		if err := list(w, g); err != nil {
 			return err
@@ -257,7 +258,7 @@ func (d *dumping) write(w io.Writer, out string) error {
 		if err := writeFile(name, p.Encode(abi.Native().ByteOrder())); err != nil {
 			return err
 		}
-		fmt.Fprintf(w, "%s: %s (what it means: monban explain %s)\n", name, plural(len(p), "instruction"), name)
+		plain.Fprintf(w, "%s: %s (what it means: monban explain %s)\n", name, plural(len(p), "instruction"), name)
 	}
 	return nil
 }
@@ -283,7 +284,10 @@ func (d *dumping) policies(w io.Writer, each bool) error {
 			if err != nil {
 				return err
 			}
-			fmt.Fprintf(w, "\n# %s\n\n%s", printable(what), text)
+			plain.Fprintf(w, "\n# %s\n\n", what)
+			if _, err := io.WriteString(w, text); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
@@ -301,7 +305,7 @@ func decompiled(name string, programs []bpf.Program) (string, error) {
 	}
 	var b strings.Builder
 	for _, n := range notes {
-		fmt.Fprintln(&b, wrap("# note: "+n, "#   "))
+		plain.Paragraph(&b, "#   ", "# note: %s", n)
 	}
 	b.WriteString(p.String())
 	return b.String(), nil

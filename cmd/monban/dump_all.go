@@ -8,12 +8,12 @@ import (
 	"os/user"
 	"slices"
 	"strconv"
-	"strings"
 	"syscall"
 
 	"monban/abi"
 	"monban/bpf"
 	"monban/format"
+	"monban/internal/plain"
 	"monban/policy"
 	"monban/seccomp"
 	"monban/verdict"
@@ -72,7 +72,7 @@ func dumpAll(w io.Writer, asJSON bool) error {
 		return printJSON(w, "dump-all/1", map[string]any{"processes": rows})
 	}
 	if len(rows) == 0 {
-		fmt.Fprintln(w, "no process here is confined by seccomp")
+		plain.Fprintf(w, "no process here is confined by seccomp\n")
 		return nil
 	}
 	printRows(w, rows)
@@ -84,7 +84,7 @@ func dumpAll(w io.Writer, asJSON bool) error {
 
 func printRows(w io.Writer, rows []confined) {
 	const format = "%7s %-10s %-6s %7s %7s %7s  %-12s %s"
-	fmt.Fprintln(w, styled(w, faint, fmt.Sprintf(format, "PID", "USER", "MODE", "FILTERS", "INSTRS", "THREADS", "EQUALS", "NAME")))
+	plain.Fprintf(w, "%s\n", styled(w, faint, fmt.Sprintf(format, "PID", "USER", "MODE", "FILTERS", "INSTRS", "THREADS", "EQUALS", "NAME")))
 	number := func(n *int) string {
 		if n == nil {
 			return "-"
@@ -96,8 +96,8 @@ func printRows(w io.Writer, rows []confined) {
 		if equals == "" {
 			equals = "-"
 		}
-		fmt.Fprintln(w, strings.TrimRight(fmt.Sprintf(format, strconv.Itoa(r.PID), r.User, r.Mode, number(r.Filters), number(r.Instructions),
-			strconv.Itoa(r.Threads), equals, printable(r.Name)), " "))
+		plain.Fprintf(w, format+"\n", strconv.Itoa(r.PID), r.User, r.Mode, number(r.Filters), number(r.Instructions), strconv.Itoa(r.Threads), equals,
+			r.Name)
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 	"monban/bpf"
 	"monban/format"
 	"monban/inspect"
+	"monban/internal/plain"
 	"monban/lint"
 	"monban/policy"
 	"monban/verdict"
@@ -196,7 +197,7 @@ func (e *explained) full(w io.Writer) error {
 		return exit{exitUsage, fmt.Errorf("%w (monban disasm still shows it instruction by instruction)", e.wordless)}
 	}
 	const next = "#   "
-	line := func(text string) { fmt.Fprintln(w, wrap("# "+text, next)) }
+	line := func(text string) { plain.Paragraph(w, next, "# %s", text) }
 	line(e.title())
 	for _, a := range e.archs {
 		line(a.String() + ": " + counted(e.summaries[a]))
@@ -205,12 +206,12 @@ func (e *explained) full(w io.Writer) error {
 		line("note: " + n)
 	}
 	for _, f := range e.findings {
-		fmt.Fprintln(w, "#")
+		plain.Fprintf(w, "#\n")
 		line("! " + f.ID + " " + f.Title + ": " + f.Why)
 		line("  witness: " + witness(&f))
 	}
-	fmt.Fprintf(w, "\n%s", e.policy)
-	return nil
+	_, err := io.WriteString(w, "\n"+e.policy.String())
+	return err
 }
 
 // counted says how much of an architecture's calls passes.

@@ -5,11 +5,11 @@ import (
 	"io"
 	"slices"
 	"strings"
-	"unicode/utf8"
 
 	"monban/abi"
 	"monban/bpf"
 	"monban/inspect"
+	"monban/internal/plain"
 	"monban/policy"
 )
 
@@ -17,7 +17,7 @@ import (
 // those of the first architecture; of the others, what differs.
 func (e *explained) screen(w io.Writer) {
 	first := e.summaries[e.archs[0]]
-	fmt.Fprintln(w, styled(w, bold, e.title()))
+	plain.Fprintf(w, "%s\n", styled(w, bold, e.title()))
 	e.totals(w, first)
 	e.dangers(w)
 	e.conditions(w, first)
@@ -28,8 +28,8 @@ func (e *explained) screen(w io.Writer) {
 		e.onOther(w, first, a)
 	}
 	e.against(w, first.Arch)
-	fmt.Fprintln(w)
-	fmt.Fprintln(w, styled(w, faint, wrap("more: --full (all of it, as a gate), --syscall NAME (one call), --html FILE (a page)", "  ")))
+	plain.Fprintf(w, "\n")
+	plain.Fprintf(w, "%s\n", styled(w, faint, "more: --full (all of it, as a gate), --syscall NAME (one call), --html FILE (a page)"))
 }
 
 // totals are the numbers of calls that pass, and what happens beside the known calls.
@@ -41,24 +41,24 @@ func (e *explained) totals(w io.Writer, first *inspect.Summary) {
 	const most = 6
 	for i, a := range e.archs {
 		if i == most {
-			fmt.Fprintf(w, "  … and %s\n", plural(len(e.archs)-most, "more architecture"))
+			plain.Fprintf(w, "  … and %s\n", plural(len(e.archs)-most, "more architecture"))
 			break
 		}
-		fmt.Fprintf(w, "  %-*s  %s\n", column, a, counted(e.summaries[a]))
+		plain.Fprintf(w, "  %-*s  %s\n", column, a, counted(e.summaries[a]))
 	}
 	var unknown []string
 	for _, do := range first.Unknown {
 		unknown = append(unknown, inWords(first.Arch, do))
 	}
-	fmt.Fprintln(w, wrap("  numbers that no call has: "+strings.Join(unknown, ", or "), "    "))
+	plain.Paragraph(w, "    ", "  numbers that no call has: %s", strings.Join(unknown, ", or "))
 	if e.elsewhere != "" {
-		fmt.Fprintln(w, wrap("  other architectures: "+inWords(first.Arch, e.other), "    "))
+		plain.Paragraph(w, "    ", "  other architectures: %s", inWords(first.Arch, e.other))
 	}
 	for _, n := range e.notes {
-		fmt.Fprintln(w, wrap("  note: "+n, "    "))
+		plain.Paragraph(w, "    ", "  note: %s", n)
 	}
 	if e.wordless != nil {
-		fmt.Fprintln(w, wrap("  note: "+e.wordless.Error(), "    "))
+		plain.Paragraph(w, "    ", "  note: %s", e.wordless)
 	}
 }
 
@@ -78,12 +78,12 @@ func inWords(a abi.Arch, do bpf.Action) string {
 
 func (e *explained) dangers(w io.Writer) {
 	for _, f := range e.findings {
-		fmt.Fprintln(w)
-		fmt.Fprintln(w, wrap(styled(w, red, "!")+" "+f.Title+": "+f.Why, "  "))
-		fmt.Fprintln(w, wrap("  witness: "+witness(&f), "    "))
+		plain.Fprintf(w, "\n")
+		plain.Paragraph(w, "  ", "%s %s: %s", styled(w, red, "!"), f.Title, f.Why)
+		plain.Paragraph(w, "    ", "  witness: %s", witness(&f))
 	}
 	if len(e.findings) > 0 {
-		fmt.Fprintln(w, styled(w, faint, "  (monban lint says more of each)"))
+		plain.Fprintf(w, "%s\n", styled(w, faint, "  (monban lint says more of each)"))
 	}
 }
 
@@ -98,11 +98,11 @@ func (e *explained) conditions(w io.Writer, s *inspect.Summary) {
 	if depend == nil {
 		return
 	}
-	heading(w, fmt.Sprintf("%s for which the arguments decide", plural(len(depend), "call")))
+	heading(w, "%s for which the arguments decide", plural(len(depend), "call"))
 	const most = 12
 	for i, c := range depend {
 		if i == most {
-			fmt.Fprintf(w, "  … and %d more (--full lists them)\n", len(depend)-most)
+			plain.Fprintf(w, "  … and %d more (--full lists them)\n", len(depend)-most)
 			break
 		}
 		for j, line := range caseLines(s.Arch, c.Cases) {
@@ -110,22 +110,9 @@ func (e *explained) conditions(w io.Writer, s *inspect.Summary) {
 			if j == 0 {
 				name = c.Name
 			}
-			fmt.Fprintln(w, shortened(fmt.Sprintf("  %-16s %s", name, line), 19))
+			plain.Shortened(w, strings.Repeat(" ", 19), "  %-16s %s", name, line)
 		}
 	}
-}
-
-// shortened wraps a line, but after three rows says that it goes on.
-func shortened(line string, indent int) string {
-	rows := strings.Split(wrap(line, strings.Repeat(" ", indent)), "\n")
-	if len(rows) > 3 {
-		last := rows[2]
-		for utf8.RuneCountInString(last) > width-2 {
-			last = last[:strings.LastIndexByte(last, ' ')]
-		}
-		rows = append(rows[:2], last+" …")
-	}
-	return strings.Join(rows, "\n")
 }
 
 // caseLines are answers with their conditions; the last one is what is left.
@@ -150,20 +137,20 @@ func caseLines(a abi.Arch, cases []inspect.Case) (lines []string) {
 func answers(w io.Writer, s *inspect.Summary, g inspect.Group) {
 	a, all := s.Arch, s.Calls
 	do := policy.ActionOn(a, g.Action).String()
-	heading(w, fmt.Sprintf("%s: %s", styled(w, actionStyle(g.Action), do), plural(g.Total, "call")))
+	heading(w, "%s: %s", styled(w, actionStyle(g.Action), do), plural(g.Total, "call"))
 	if !g.Action.Passes() && 2*g.Total > len(all) {
 		// Of a short list of what is allowed, nobody reads what is left.
 		var counts []string
 		for _, p := range g.By {
 			counts = append(counts, fmt.Sprintf("%s %d", p.Purpose, len(p.Calls)))
 		}
-		fmt.Fprintln(w, wrap("  "+strings.Join(counts, ", "), "  "))
+		plain.Paragraph(w, "  ", "  %s", strings.Join(counts, ", "))
 		return
 	}
 	const column = 26
 	for _, p := range g.By {
 		start := fmt.Sprintf("  %-*s%3d  ", column, p.Purpose, len(p.Calls))
-		fmt.Fprintln(w, start+fitting(p.Calls, width-len(start)))
+		plain.Fprintf(w, "%s%s\n", start, fitting(p.Calls, width-len(start)))
 	}
 }
 
@@ -176,7 +163,11 @@ func fitting(names []string, room int) string {
 	return text
 }
 
-func heading(w io.Writer, text string) { fmt.Fprintf(w, "\n%s\n", text) }
+func heading(w io.Writer, format string, args ...any) {
+	plain.Fprintf(w, "\n")
+	plain.Fprintf(w, format, args...)
+	plain.Fprintf(w, "\n")
+}
 
 // onOther says what is different on another architecture.
 func (e *explained) onOther(w io.Writer, first *inspect.Summary, a abi.Arch) {
@@ -200,11 +191,11 @@ func (e *explained) onOther(w io.Writer, first *inspect.Summary, a abi.Arch) {
 	}
 	start := fmt.Sprintf("on %s, ", a)
 	if other == nil {
-		heading(w, start+"calls that "+first.Arch.String()+" has too are answered alike")
+		heading(w, "%scalls that %s has too are answered alike", start, first.Arch)
 		return
 	}
 	start += fmt.Sprintf("%s answered otherwise than on %s: ", pluralAre(len(other), "call"), first.Arch)
-	heading(w, start+fitting(other, max(width-len(start), 20)))
+	heading(w, "%s%s", start, fitting(other, max(width-len(start), 20)))
 }
 
 func pluralAre(n int, what string) string {
@@ -222,19 +213,19 @@ func (e *explained) against(w io.Writer, a abi.Arch) {
 	start := fmt.Sprintf("compared with %s on %s: ", wellKnown, a)
 	switch {
 	case c.Equal:
-		heading(w, start+"every call is answered alike")
+		heading(w, "%severy call is answered alike", start)
 		return
 	case len(c.More)+len(c.Fewer) == 0:
-		heading(w, start+"the same calls pass; what is refused is answered otherwise")
+		heading(w, "%sthe same calls pass; what is refused is answered otherwise", start)
 		return
 	}
-	heading(w, strings.TrimSuffix(start, ": "))
+	heading(w, "%s", strings.TrimSuffix(start, ": "))
 	for _, side := range []struct {
 		what  string
 		calls []inspect.Partly
 	}{{"passes here only", c.More}, {"passes there only", c.Fewer}} {
 		if len(side.calls) == 0 {
-			fmt.Fprintf(w, "  %-18s %3d\n", side.what, 0)
+			plain.Fprintf(w, "  %-18s %3d\n", side.what, 0)
 			continue
 		}
 		var names []string
@@ -246,10 +237,10 @@ func (e *explained) against(w io.Writer, a abi.Arch) {
 			names = append(names, name)
 		}
 		line := fmt.Sprintf("  %-18s %3d  ", side.what, len(names))
-		fmt.Fprintln(w, line+fitting(names, width-len(line)))
+		plain.Fprintf(w, "%s%s\n", line, fitting(names, width-len(line)))
 	}
 	if slices.ContainsFunc(append(slices.Clone(c.More), c.Fewer...), func(p inspect.Partly) bool { return p.When != "" }) {
-		fmt.Fprintf(w, "  * for some arguments: monban diff %s GATE tells which\n", wellKnown)
+		plain.Fprintf(w, "  * for some arguments: monban diff %s GATE tells which\n", wellKnown)
 	}
 }
 
@@ -271,12 +262,12 @@ func (e *explained) story(w io.Writer, call string, asJSON bool) error {
 	if asJSON {
 		return printJSON(w, "explain-syscall/1", storyObject(call, stories))
 	}
-	fmt.Fprintf(w, "%s, for %s\n", styled(w, bold, call), inspect.Purpose(call))
+	plain.Fprintf(w, "%s, for %s\n", styled(w, bold, call), inspect.Purpose(call))
 	if len(stories) == 0 {
-		fmt.Fprintf(w, "  none of %s has it\n", archNames(e.archs))
+		plain.Fprintf(w, "  none of %s has it\n", archNames(e.archs))
 	}
 	for i, st := range stories {
-		fmt.Fprintln(w)
+		plain.Fprintf(w, "\n")
 		where := []string{}
 		if st.Direct {
 			where = append(where, fmt.Sprintf("number %d", st.Number))
@@ -284,17 +275,17 @@ func (e *explained) story(w io.Writer, call string, asJSON bool) error {
 		if st.Mux != nil {
 			where = append(where, muxText(st.Mux))
 		}
-		fmt.Fprintf(w, "%s: %s\n", st.Arch, strings.Join(where, ", and through "))
+		plain.Fprintf(w, "%s: %s\n", st.Arch, strings.Join(where, ", and through "))
 		if i > 0 && st.Direct && stories[0].Direct && inspect.SameCases(st.Cases, stories[0].Cases) {
-			fmt.Fprintf(w, "  as on %s\n", stories[0].Arch)
+			plain.Fprintf(w, "  as on %s\n", stories[0].Arch)
 		} else {
 			for _, line := range caseLines(st.Arch, st.Cases) {
-				fmt.Fprintln(w, wrap("  "+line, "    "))
+				plain.Paragraph(w, "    ", "  %s", line)
 			}
 		}
 		if st.Mux != nil {
 			for _, line := range caseLines(st.Arch, st.Behind) {
-				fmt.Fprintln(w, wrap(fmt.Sprintf("  through %s: %s", st.Mux.Call, line), "    "))
+				plain.Paragraph(w, "    ", "  through %s: %s", st.Mux.Call, line)
 			}
 		}
 		if i > 0 && slices.Equal(st.Rules, stories[0].Rules) {
@@ -305,9 +296,9 @@ func (e *explained) story(w io.Writer, call string, asJSON bool) error {
 			switch {
 			case r.Pos.Line == 0:
 			case n < most:
-				fmt.Fprintln(w, wrap(styled(w, faint, fmt.Sprintf("  %s: %s", r.Pos, r)), "    "))
+				plain.Paragraph(w, "    ", "%s", styled(w, faint, fmt.Sprintf("  %s: %s", r.Pos, r)))
 			case n == most:
-				fmt.Fprintf(w, "  … and %s\n", plural(len(st.Rules)-most, "more rule"))
+				plain.Fprintf(w, "  … and %s\n", plural(len(st.Rules)-most, "more rule"))
 			}
 		}
 	}

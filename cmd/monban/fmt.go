@@ -12,6 +12,7 @@ import (
 
 	"monban/abi"
 	"monban/format"
+	"monban/internal/plain"
 	"monban/policy"
 )
 
@@ -55,7 +56,7 @@ standard output. Meaning and comments stay.`,
 				switch same := bytes.Equal(r.old, r.new); {
 				case check && !same:
 					unformatted++
-					fmt.Fprintln(cmd.OutOrStdout(), nameOf(r.name))
+					plain.Fprintf(cmd.OutOrStdout(), "%s\n", nameOf(r.name))
 				case check:
 				case r.name == "-":
 					if _, err := cmd.OutOrStdout().Write(r.new); err != nil {
@@ -103,8 +104,8 @@ func formatted(name string, src []byte, kernel string, quiet bool) ([]byte, erro
 			if name != "-" {
 				file = " " + name
 			}
-			fmt.Fprintf(os.Stderr, "%s %s names no kernel, so that its groups grow with Monban (to write it down: monban fmt --kernel %s%s)\n",
-				styled(os.Stderr, faint, "note:"), nameOf(name), abi.Newest(), file)
+			plain.Fprintf(stderr, "%s %s names no kernel, so that its groups grow with Monban (to write it down: monban fmt --kernel %s%s)\n",
+				styled(stderr, faint, "note:"), nameOf(name), abi.Newest(), file)
 		}
 		return f.Format(), nil
 	}

@@ -14,6 +14,7 @@ import (
 	"monban/compile"
 	"monban/format"
 	"monban/format/oci"
+	"monban/internal/plain"
 	"monban/policy"
 	"monban/seccomp"
 	"monban/verdict"
@@ -64,7 +65,7 @@ func completeGates(_ *cobra.Command, _ []string, prefix string) ([]string, cobra
 	files, _ := os.ReadDir(".")
 	for _, f := range files {
 		switch name := f.Name(); {
-		case strings.HasPrefix(name, "."):
+		case strings.HasPrefix(name, ".") || plain.Text(name) != name:
 		case f.IsDir():
 			words = append(words, name+"/")
 		default:
@@ -115,15 +116,9 @@ func (f *gateFlags) read(ref string) (*format.Gate, error) {
 	}
 	g, err := readWith(ref, o)
 	if err == nil {
-		printNotes(g)
+		printNotes(g.Notes)
 	}
 	return g, err
-}
-
-func printNotes(g *format.Gate) {
-	for _, n := range g.Notes {
-		fmt.Fprintln(os.Stderr, wrap(styled(os.Stderr, faint, "note:")+" "+n, "      "))
-	}
 }
 
 // readWith is read without the notes, for what is behind the flags.

@@ -55,19 +55,3 @@ func TestHelp(t *testing.T) {
 	}
 	visit(newRoot())
 }
-
-func TestWrap(t *testing.T) {
-	long := strings.Repeat("x", 120)
-	words := strings.TrimSpace(strings.Repeat("wörter ", 40))
-	for _, s := range []string{"", "short", long, "# " + long, "#   " + long + " y", words, "  " + words} {
-		got := wrap(s, "#   ")
-		if strings.Join(strings.Fields(strings.ReplaceAll(got, "\n#   ", " ")), " ") != strings.Join(strings.Fields(s), " ") {
-			t.Errorf("%q became %q", s, got)
-		}
-		for _, line := range tooWide(got) {
-			if strings.Contains(strings.TrimPrefix(line, "#   "), " ") && !strings.Contains(line, long) {
-				t.Errorf("too wide: %q", line)
-			}
-		}
-	}
-}

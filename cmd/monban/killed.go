@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 
@@ -60,7 +59,7 @@ func explainKill(k *sandbox.Killed, more string, st *stack) {
 	case k.Trap:
 		what = "ended by SIGSYS"
 	}
-	say("%s: %s by %s (process %d)%s", styled(os.Stderr, red, what), call, k.Comm, k.PID, more)
+	say("%s: %s by %s (process %d)%s", styled(stderr, red, what), call, k.Comm, k.PID, more)
 	if k.Thread {
 		say("only that thread is dead: the gate says kill_thread, and the process went on without it")
 	}
@@ -85,7 +84,7 @@ func explainKill(k *sandbox.Killed, more string, st *stack) {
 
 // explainUnnamed is for a program that SIGSYS has ended while nobody was attached to see the call.
 func explainUnnamed(c *sandbox.Command, st *stack) {
-	dead := styled(os.Stderr, red, "killed")
+	dead := styled(stderr, red, "killed")
 	switch {
 	case st == nil:
 	case !mayKill(st.all, st.native):

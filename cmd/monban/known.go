@@ -7,6 +7,7 @@ import (
 	"monban/abi"
 	"monban/format"
 	"monban/inspect"
+	"monban/internal/plain"
 	"monban/policy"
 	"monban/record"
 	"monban/verdict"
@@ -38,7 +39,7 @@ func newEarlierGate(g *format.Gate, ref string, v verdict.Verdict, name string, 
 func (e *earlierGate) flatten(ref string, native abi.Arch) error {
 	p, _, err := policy.FromVerdict(ref, e.means, native, e.Policy)
 	if err == nil {
-		e.text = "# " + printable(ref) + "\n" + p.String()
+		e.text = plain.Sprintf("# %s\n", ref) + p.String()
 	}
 	return err
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"monban/inspect"
+	"monban/internal/plain"
 	"monban/policy"
 	"monban/record"
 	"monban/scan"
@@ -70,7 +71,7 @@ not do is for --reachable to say; what they cannot reach is refused.
 			if err != nil {
 				return err
 			}
-			scanned := working("scanning " + printable(first))
+			scanned := working("scanning " + first)
 			r, err := scan.Files(cmd.Context(), []string{first}, scanOptions)
 			scanned()
 			if err != nil {
@@ -202,10 +203,10 @@ func sameFile(a, b string) bool {
 // learntText is the gate: what was seen, then what can be reached beside.
 func learntText(rec *record.Recording, r *scan.Result, o record.Options, programs, lost []string, tier string) (string, error) {
 	var b strings.Builder
-	fmt.Fprintf(&b, "# Learnt by monban learn, in three tiers: observed (allowed), reachable but never seen (%s), unreachable (%s).\n", tier, o.Default)
-	fmt.Fprintf(&b, "# Scanned: %s, and what they load; they reach %s.\n", printable(strings.Join(programs, " ")), plural(len(r.Calls), "call"))
+	plain.Fprintf(&b, "# Learnt by monban learn, in three tiers: observed (allowed), reachable but never seen (%s), unreachable (%s).\n", tier, o.Default)
+	plain.Fprintf(&b, "# Scanned: %s, and what they load; they reach %s.\n", strings.Join(programs, " "), plural(len(r.Calls), "call"))
 	if len(lost) > 0 {
-		fmt.Fprintf(&b, "# Not scanned, because they are not there (any more) or cannot be: %s (name their files with --follow).\n", printable(strings.Join(lost, " ")))
+		plain.Fprintf(&b, "# Not scanned, because they are not there (any more) or cannot be: %s (name their files with --follow).\n", strings.Join(lost, " "))
 	}
 	if len(rec.Files) == 0 || rec.FilesLost {
 		b.WriteString("# Which programs took part, and which modules they loaded, is not known here, or not of all: name them with --follow and --also.\n")
@@ -237,7 +238,7 @@ func learntText(rec *record.Recording, r *scan.Result, o record.Options, program
 		}
 	}
 	if r.Arch == o.Native && len(unseen) > 0 {
-		fmt.Fprintf(&b, "\n# Reachable, never seen in this run (or not with such arguments): %s.\n", plural(len(unseen), "call"))
+		plain.Fprintf(&b, "\n# Reachable, never seen in this run (or not with such arguments): %s.\n", plural(len(unseen), "call"))
 		start := ""
 		if len(rec.Archs(o.Native)) > 1 {
 			start = "on " + r.Arch.String() + ": "

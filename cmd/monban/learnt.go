@@ -10,7 +10,6 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"monban/abi"
 	"monban/bpf"
@@ -32,9 +31,11 @@ func (l *learnFlags) register(cmd *cobra.Command, other string) {
 
 // check says what is wrong with them before anything runs.
 func (l *learnFlags) check() error {
-	if _, err := policy.ParseAction(l.other); err != nil {
+	other, err := policy.ParseAction(l.other)
+	if err != nil {
 		return exit{exitUsage, fmt.Errorf("--default: %w", err)}
 	}
+	l.other = other.String()
 	f, err := writable(l.to)
 	if err != nil {
 		return exit{exitUsage, err}
@@ -167,10 +168,14 @@ func keepText(cmd *cobra.Command, out string, text []byte, binary bool) error {
 		_, err := cmd.OutOrStdout().Write(text)
 		return err
 	}
-	if binary && term.IsTerminal(int(w.file.Fd())) {
+	if binary && terminal(w) {
 		return inSpare(cmd, "monban.bpf", text, exit{exitUsage, errors.New("a BPF program is no text: write it to a file with -o")})
 	}
-	_, err := w.Write(text)
+	write := w.Write
+	if binary {
+		write = w.Raw
+	}
+	_, err := write(text)
 	if err = cmp.Or(err, w.Flush()); err != nil {
 		return inSpare(cmd, "monban.gate", text, exit{exitFailed, fmt.Errorf("cannot write standard output: %w", cause(err))})
 	}
@@ -188,7 +193,7 @@ func inSpare(cmd *cobra.Command, out string, text []byte, why exit) error {
 		os.Remove(spare.Name())
 	}
 	if w, ok := cmd.OutOrStdout().(*output); ok {
-		w.Reset(w.file) // after an error it takes nothing
+		w = newStdout() // after an error the old one takes nothing
 		if _, err := w.Write(text); err != nil || w.Flush() != nil {
 			return exit{why.code, fmt.Errorf("%w; it is lost: %s cannot be written either", why.err, os.TempDir())}
 		}

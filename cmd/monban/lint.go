@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"io"
-	"os"
 	"slices"
 	"strings"
 
@@ -11,6 +10,8 @@ import (
 
 	"monban/abi"
 	"monban/format"
+	"monban/format/codec"
+	"monban/internal/plain"
 	"monban/lint"
 	"monban/policy"
 	"monban/verdict"
@@ -72,7 +73,7 @@ finding out; at the end of a line for the rules there, alone on a line for the w
 			default:
 				for i, l := range all {
 					if i > 0 {
-						fmt.Fprintln(w)
+						plain.Fprintf(w, "\n")
 					}
 					l.print(w)
 				}
@@ -147,11 +148,13 @@ func lintGate(flags *gateFlags, ref string, ignores []lint.Ignore, least lint.Se
 	ignores = append(ignores, comments...)
 	l := linted{name: g.Name}
 	found, l.ignored = lint.Apply(found, ignores)
+	var notes codec.Notes
 	for _, i := range ignores {
 		if !i.Used && i.Pos.Line > 0 {
-			fmt.Fprintf(os.Stderr, "%s %s: nothing to ignore here: there is no %s\n", styled(os.Stderr, faint, "note:"), i.Pos, i.ID)
+			notes.Add(i.Pos, "nothing to ignore here: there is no %s", i.ID)
 		}
 	}
+	printNotes(notes.List())
 	for _, f := range found {
 		if f.Severity < least {
 			l.below++
@@ -213,19 +216,19 @@ func witness(f *lint.Finding) string {
 	return fmt.Sprintf("%s on %s: %s", policy.FormatCall(a, &f.Call), archNames(on), policy.ActionOn(a, f.Action))
 }
 
-var severityStyle = map[lint.Severity]style{lint.High: red, lint.Medium: yellow, lint.Low: faint, lint.Advice: faint}
+var severityStyle = map[lint.Severity]plain.Style{lint.High: red, lint.Medium: yellow, lint.Low: faint, lint.Advice: faint}
 
 func (l *linted) print(w io.Writer) {
 	for i := range l.findings {
 		f := &l.findings[i]
-		fmt.Fprintln(w, wrap(fmt.Sprintf("%s %s %s", styled(w, severityStyle[f.Severity], f.Severity.String()), styled(w, bold, f.ID), f.Title), "  "))
+		plain.Paragraph(w, "  ", "%s %s %s", styled(w, severityStyle[f.Severity], f.Severity.String()), styled(w, bold, f.ID), f.Title)
 		if f.Pos.Line > 0 {
-			fmt.Fprintf(w, "  at %s\n", f.Pos)
+			plain.Fprintf(w, "  at %s\n", f.Pos)
 		}
 		for _, s := range []string{"why: " + f.Why, "witness: " + witness(f), "mend: " + f.Mend, "see: " + f.Reference} {
-			fmt.Fprintln(w, wrap("  "+s, "    "))
+			plain.Paragraph(w, "    ", "  %s", s)
 		}
-		fmt.Fprintln(w)
+		plain.Fprintf(w, "\n")
 	}
 	var said []string
 	for s := lint.High; s >= lint.Advice; s-- {
@@ -248,7 +251,7 @@ func (l *linted) print(w io.Writer) {
 	if n := len(l.ignored); n > 0 {
 		said = append(said, fmt.Sprintf("%d ignored", n))
 	}
-	fmt.Fprintf(w, "%s: %s\n", l.name, strings.Join(said, ", "))
+	plain.Fprintf(w, "%s: %s\n", l.name, strings.Join(said, ", "))
 }
 
 // printCatalogue lists all pitfalls.
@@ -270,7 +273,7 @@ func printCatalogue(w io.Writer, asJSON bool) error {
 		return printJSON(w, "lint-list/1", map[string]any{"pitfalls": all})
 	}
 	for _, e := range lint.Catalogue {
-		fmt.Fprintln(w, wrap(fmt.Sprintf("%s %-18s %-7s %s", e.ID, e.Name, e.Severity, e.Title), "      "))
+		plain.Paragraph(w, "      ", "%s %-18s %-7s %s", e.ID, e.Name, e.Severity, e.Title)
 	}
 	return nil
 }

@@ -3,11 +3,11 @@ package main
 import (
 	"fmt"
 	"os"
-	"strings"
 	"time"
 
 	"golang.org/x/term"
 
+	"monban/internal/plain"
 	"monban/record"
 )
 
@@ -17,7 +17,7 @@ type liveLine struct{ rows int }
 
 // newLiveLine is nil where standard error is no terminal that has one.
 func newLiveLine() *liveLine {
-	if !term.IsTerminal(int(os.Stderr.Fd())) || os.Getenv("TERM") == "dumb" {
+	if !terminal(stderr) || os.Getenv("TERM") == "dumb" {
 		return nil
 	}
 	return &liveLine{}
@@ -34,24 +34,30 @@ func (l *liveLine) seen() func(*record.Recording, time.Duration) {
 }
 
 func (l *liveLine) show(text string) {
-	columns, rows, err := term.GetSize(int(os.Stderr.Fd()))
+	columns, rows, err := term.GetSize(int(stderr.file.Fd()))
 	const fewest = 3
 	if err != nil || rows < fewest || columns < 1 {
 		return
 	}
-	var b strings.Builder
+	var b []byte
 	if rows != l.rows { // scroll if the cursor is in the last row, and keep it and what scrolls above it
-		fmt.Fprintf(&b, "\x1bD\x1b[A\x1b7\x1b[1;%dr\x1b8", rows-1)
+		b = fmt.Appendf(b, "\x1bD\x1b[A\x1b7\x1b[1;%dr\x1b8", rows-1)
 		l.rows = rows
 	}
-	fmt.Fprintf(&b, "\x1b7\x1b[%d;1H\x1b[K%s\x1b8", rows, styled(os.Stderr, faint, text[:min(len(text), columns)]))
-	fmt.Fprint(os.Stderr, b.String())
+	b = fmt.Appendf(b, "\x1b7\x1b[%d;1H\x1b[K%s\x1b8", rows, styled(stderr, faint, cut(text, columns)))
+	_, _ = stderr.Raw(b) // nobody could be told that it fails
+}
+
+// cut is as much of a text, made plain, as a row of some columns takes.
+func cut(text string, columns int) string {
+	r := []rune(plain.Text(text))
+	return string(r[:min(len(r), columns)])
 }
 
 // end gives the row back.
 func (l *liveLine) end() {
 	if l != nil && l.rows > 0 {
-		fmt.Fprintf(os.Stderr, "\x1b7\x1b[r\x1b[%d;1H\x1b[K\x1b8", l.rows)
+		_, _ = stderr.Raw(fmt.Appendf(nil, "\x1b7\x1b[r\x1b[%d;1H\x1b[K\x1b8", l.rows))
 	}
 }
 

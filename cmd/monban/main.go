@@ -12,9 +12,7 @@ import (
 	"fmt"
 	"os"
 	"runtime/debug"
-	"strconv"
 	"strings"
-	"unicode"
 
 	"github.com/spf13/cobra"
 
@@ -64,10 +62,12 @@ func Main() int {
 		}
 		return 0
 	}
-	out := newOutput(os.Stdout)
+	out := newStdout()
 	root := newRoot()
 	root.SetOut(out)
+	root.SetErr(stderr)
 	cmd, err := execute(root)
+	_ = stderr.Flush() // nobody could be told
 	if flushed := out.Flush(); err == nil && flushed != nil {
 		err = fmt.Errorf("cannot write standard output: %w", cause(flushed))
 	}
@@ -102,35 +102,6 @@ func execute(root *cobra.Command) (cmd *cobra.Command, err error) {
 		}
 	}()
 	return root.ExecuteC()
-}
-
-// report writes an error, one line each where several are joined.
-func report(err error) {
-	for line := range strings.SplitSeq(err.Error(), "\n") {
-		say("%s", printable(line))
-	}
-}
-
-// printable escapes what a terminal would obey: an error may quote bytes of a file or a name.
-func printable(line string) string {
-	if strings.IndexFunc(line, func(r rune) bool { return r < ' ' || r > '~' }) < 0 {
-		return line
-	}
-	var b strings.Builder
-	for _, r := range line {
-		if unicode.IsControl(r) {
-			quoted := strconv.QuoteRune(r)
-			b.WriteString(quoted[1 : len(quoted)-1])
-			continue
-		}
-		b.WriteRune(r)
-	}
-	return b.String()
-}
-
-// say writes a line to standard error, marked as ours.
-func say(format string, args ...any) {
-	fmt.Fprintln(os.Stderr, styled(os.Stderr, bold, "monban:"), fmt.Sprintf(format, args...))
 }
 
 func newRoot() *cobra.Command {

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"slices"
 	"strings"
@@ -11,6 +12,7 @@ import (
 
 	"monban/abi"
 	"monban/inspect"
+	"monban/internal/plain"
 	"monban/policy"
 	"monban/verdict"
 )
@@ -91,11 +93,13 @@ Numbers that no call has and other architectures are merged in the same way.`,
 			if err != nil {
 				return exit{exitUsage, fmt.Errorf("%s: %w", name, err)}
 			}
-			text := wrap("# the "+printable(name), "#   ") + "\n" + from + "\n" + p.String()
+			var head strings.Builder
+			plain.Paragraph(&head, "#   ", "# the %s", name)
+			text := head.String() + from + "\n" + p.String()
 			if out != "" && out != "-" {
 				return usage(writeFile(out, []byte(text)))
 			}
-			_, err = fmt.Fprint(cmd.OutOrStdout(), text)
+			_, err = io.WriteString(cmd.OutOrStdout(), text)
 			return err
 		},
 	}
@@ -150,11 +154,11 @@ func originsOf(names []string, meanings []verdict.Verdict, archs []abi.Arch) (st
 			}
 		}
 		for _, at := range slices.Sorted(maps.Keys(calls)) {
-			fmt.Fprintln(&b, wrap(fmt.Sprintf("# %spasses at %s only: %s", on, printable(at), strings.Join(slices.Sorted(slices.Values(calls[at])), " ")), "#   "))
+			plain.Paragraph(&b, "#   ", "# %spasses at %s only: %s", on, at, strings.Join(slices.Sorted(slices.Values(calls[at])), " "))
 		}
 		if differ != nil {
 			slices.Sort(differ)
-			fmt.Fprintln(&b, wrap(fmt.Sprintf("# %spasses at all of them, but not alike: %s", on, strings.Join(differ, " ")), "#   "))
+			plain.Paragraph(&b, "#   ", "# %spasses at all of them, but not alike: %s", on, strings.Join(differ, " "))
 		}
 	}
 	return b.String(), nil

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"errors"
 	"fmt"
 	"io"
@@ -9,17 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-
-	"golang.org/x/term"
 )
-
-// An output is standard output, buffered. The first error stays, so that commands need not look at each line.
-type output struct {
-	*bufio.Writer
-	file *os.File
-}
-
-func newOutput(f *os.File) *output { return &output{bufio.NewWriter(f), f} }
 
 // cause is an error without the name of the file: the message around it names it.
 func cause(err error) error {
@@ -34,8 +23,17 @@ func writeProgram(w io.Writer, name string, program []byte, show string) error {
 	if name != "" && name != "-" {
 		return writeFile(name, program)
 	}
-	if o, ok := w.(*output); ok && term.IsTerminal(int(o.file.Fd())) {
+	if terminal(w) {
 		return fmt.Errorf("a program is binary and standard output a terminal: name a file with -o (to look at it: %s)", show)
+	}
+	return writeRaw(w, program)
+}
+
+// writeRaw writes what is no text.
+func writeRaw(w io.Writer, program []byte) error {
+	if o, ok := w.(*output); ok {
+		_, err := o.Raw(program)
+		return err
 	}
 	_, err := w.Write(program)
 	return err

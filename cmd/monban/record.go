@@ -13,7 +13,6 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"monban/format"
 	"monban/record"
@@ -237,7 +236,7 @@ func recordBy(ctx context.Context, run record.Run, name string) (*record.Recordi
 		rec, result, err := backend.Record(ctx, run)
 		if un, unavailable := errors.AsType[*record.UnavailableError](err); !unavailable || name != "" || i+1 == len(record.Backends) {
 			return rec, result, privileged(err)
-		} else if os.Geteuid() == 0 || term.IsTerminal(int(os.Stderr.Fd())) { // a script of an ordinary user's expects nothing else
+		} else if os.Geteuid() == 0 || terminal(stderr) { // a script of an ordinary user's expects nothing else
 			say("recording by %s, because %s does not work here: %v", record.Backends[i+1].Name, backend.Name, privileged(un))
 		}
 	}

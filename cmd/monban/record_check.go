@@ -11,6 +11,7 @@ import (
 	"monban/abi"
 	"monban/format"
 	"monban/inspect"
+	"monban/internal/plain"
 	"monban/policy"
 	"monban/record"
 	"monban/verdict"
@@ -75,18 +76,18 @@ func checked(cmd *cobra.Command, rec *record.Recording, g *format.Gate, v verdic
 		if l.Example == "" {
 			what = fmt.Sprintf("%s on %s, made %s: libc falls back to clone only from errno(ENOSYS)", l.Name, l.Arch, plural(l.Count, "time"))
 		}
-		fmt.Fprintln(w, wrap(styled(w, red, "refused")+" "+what, "  "))
+		plain.Paragraph(w, "  ", "%s %s", styled(w, red, "refused"), what)
 	}
 	for _, u := range j.Unused {
-		fmt.Fprintln(w, wrap(fmt.Sprintf("allowed on %s and never made: %s", u.Arch, strings.Join(u.Calls, " ")), "  "))
+		plain.Paragraph(w, "  ", "allowed on %s and never made: %s", u.Arch, strings.Join(u.Calls, " "))
 	}
 	switch {
 	case len(j.Lacking) > 0:
-		fmt.Fprintf(w, "%s: it lacks %s of this run\n", g.Name, plural(len(j.Lacking), "call"))
+		plain.Fprintf(w, "%s: it lacks %s of this run\n", g.Name, plural(len(j.Lacking), "call"))
 	case rec.Lost > 0:
-		fmt.Fprintf(w, "%s: it allows all %d calls that were seen of this run; it lost %s\n", g.Name, len(rec.Calls), plural(rec.Lost, "event"))
+		plain.Fprintf(w, "%s: it allows all %d calls that were seen of this run; it lost %s\n", g.Name, len(rec.Calls), plural(rec.Lost, "event"))
 	default:
-		fmt.Fprintf(w, "%s: it allows all %d calls of this run\n", g.Name, len(rec.Calls))
+		plain.Fprintf(w, "%s: it allows all %d calls of this run\n", g.Name, len(rec.Calls))
 	}
 	return status
 }

@@ -1,8 +1,8 @@
 package main
 
 import (
-	"encoding/json"
 	"io"
+	"net/url"
 	"path/filepath"
 	"strings"
 
@@ -74,10 +74,7 @@ func printSARIF(w io.Writer, all []linted) error {
 			results = append(results, r)
 		}
 	}
-	e := json.NewEncoder(w)
-	e.SetIndent("", "  ")
-	e.SetEscapeHTML(false)
-	return e.Encode(map[string]any{
+	text, err := jsonText(map[string]any{
 		"version": "2.1.0",
 		"$schema": "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json",
 		"runs": []any{map[string]any{
@@ -85,17 +82,26 @@ func printSARIF(w io.Writer, all []linted) error {
 			"results": results,
 		}},
 	})
+	if err != nil {
+		return err
+	}
+	_, err = w.Write(text)
+	return err
 }
 
 func sarifOf(gate string, f *lint.Finding) sarifResult {
-	r := sarifResult{RuleID: f.ID, Level: sarifLevel[f.Severity],
-		Message: sarifText{f.Title + ". " + f.Why + ". Witness: " + witness(f) + ". Mend: " + f.Mend}}
+	message := f.Title + ". " + f.Why + ". Witness: " + witness(f) + ". Mend: " + f.Mend
+	// Two brackets make a link of a message's words.
+	r := sarifResult{RuleID: f.ID, Level: sarifLevel[f.Severity], Message: sarifText{strings.ReplaceAll(message, "](", `]\(`)}}
 	var at sarifPlace
-	at.Physical.Artifact.URI = filepath.ToSlash(gate)
+	at.Physical.Artifact.URI = uri(gate)
 	if f.Pos.Line > 0 {
-		at.Physical.Artifact.URI = filepath.ToSlash(f.Pos.File)
+		at.Physical.Artifact.URI = uri(f.Pos.File)
 		at.Physical.Region = &sarifRegion{f.Pos.Line, f.Pos.Col}
 	}
 	r.Locations = []sarifPlace{at}
 	return r
 }
+
+// uri is a file's name as a relative reference (RFC 3986).
+func uri(file string) string { return (&url.URL{Path: filepath.ToSlash(file)}).String() }

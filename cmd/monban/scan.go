@@ -13,6 +13,7 @@ import (
 	"monban/abi"
 	"monban/inspect"
 	"monban/internal/nearest"
+	"monban/internal/plain"
 	"monban/record"
 	"monban/scan"
 )
@@ -67,7 +68,7 @@ system, such as that of a container image.`,
 			if o.Root = root; root == "" {
 				loadersEnvironment(&o)
 			}
-			stop := working("scanning " + printable(strings.Join(names, " ")))
+			stop := working("scanning " + strings.Join(names, " "))
 			r, err := scan.Files(cmd.Context(), names, o)
 			stop()
 			if err != nil {
@@ -98,14 +99,14 @@ func reason(cmd *cobra.Command, r *scan.Result, call string) error {
 	w := cmd.OutOrStdout()
 	k := slices.IndexFunc(r.Calls, func(c scan.Call) bool { return c.Name == call })
 	if k < 0 {
-		fmt.Fprintf(w, "%s cannot be reached\n", call)
+		plain.Fprintf(w, "%s cannot be reached\n", call)
 		if n := len(r.Unresolved); n > 0 {
-			fmt.Fprintf(w, "but for %s whose call could not be traced\n", plural(n, "instruction"))
+			plain.Fprintf(w, "but for %s whose call could not be traced\n", plural(n, "instruction"))
 		}
 		return exit{exitFindings, nil}
 	}
 	if len(r.Calls[k].Path) == 0 {
-		fmt.Fprintf(w, "%s: the kernel makes a program call it\n", call)
+		plain.Fprintf(w, "%s: the kernel makes a program call it\n", call)
 		return nil
 	}
 	for n, s := range r.Calls[k].Path {
@@ -113,18 +114,18 @@ func reason(cmd *cobra.Command, r *scan.Result, call string) error {
 		if n > 0 && how == "" {
 			how = "points to"
 		}
-		fmt.Fprintf(w, "%-22s %s  %s\n", how, printable(s.Function), styled(w, faint, printable(s.File)))
+		plain.Fprintf(w, "%-22s %s  %s\n", how, s.Function, styled(w, faint, s.File))
 	}
-	fmt.Fprintf(w, "%-22s %s\n", "makes the call", styled(w, bold, call))
+	plain.Fprintf(w, "%-22s %s\n", "makes the call", styled(w, bold, call))
 	return nil
 }
 
 // scanText is the policy, with what is known of it in comments.
 func scanText(names []string, r *scan.Result, other string, extra []record.Extra) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "# What %s can reach, by monban scan: %s of %s.\n", printable(strings.Join(names, " ")), plural(len(r.Calls), "call"), plural(len(r.Files), "file"))
+	plain.Fprintf(&b, "# What %s can reach, by monban scan: %s of %s.\n", strings.Join(names, " "), plural(len(r.Calls), "call"), plural(len(r.Files), "file"))
 	scanNotes(&b, r)
-	fmt.Fprintf(&b, "\narch     %s\ndefault  %s\n", r.Arch, other)
+	plain.Fprintf(&b, "\narch     %s\ndefault  %s\n", r.Arch, other)
 	var reachable []string
 	for _, c := range r.Calls {
 		if c.Name != "" {
@@ -135,9 +136,9 @@ func scanText(names []string, r *scan.Result, other string, extra []record.Extra
 	for _, e := range extra {
 		lacking := slices.DeleteFunc(slices.Clone(e.Calls), func(c string) bool { return slices.Contains(reachable, c) })
 		if len(lacking) > 0 {
-			fmt.Fprintf(&b, "\n# %s\n", e.Why)
+			plain.Fprintf(&b, "\n# %s\n", e.Why)
 			for some := range slices.Chunk(lacking, 8) {
-				fmt.Fprintf(&b, "allow    optional %s\n", strings.Join(some, " optional "))
+				plain.Fprintf(&b, "allow    optional %s\n", strings.Join(some, " optional "))
 			}
 		}
 	}
@@ -148,22 +149,22 @@ func scanText(names []string, r *scan.Result, other string, extra []record.Extra
 func scanNotes(b *strings.Builder, r *scan.Result) {
 	const most = 20
 	if n := len(r.Unresolved); n > 0 {
-		fmt.Fprintf(b, "#\n# %s could not be traced. There any call is possible; what is not allowed below is refused.\n", plural(n, "system call instruction"))
+		plain.Fprintf(b, "#\n# %s could not be traced. There any call is possible; what is not allowed below is refused.\n", plural(n, "system call instruction"))
 		for k, s := range r.Unresolved {
 			if k == most {
-				fmt.Fprintf(b, "#   and %d more: monban scan --json lists all\n", n-most)
+				plain.Fprintf(b, "#   and %d more: monban scan --json lists all\n", n-most)
 				break
 			}
-			fmt.Fprintf(b, "#   %s, in %s at %#x: %s\n", printable(s.File), printable(s.Function), s.Address, s.Why)
+			plain.Fprintf(b, "#   %s, in %s at %#x: %s\n", s.File, s.Function, s.Address, s.Why)
 		}
 	}
 	list := func(what string, files []string) {
 		if len(files) == 0 {
 			return
 		}
-		fmt.Fprintf(b, "#\n# %s\n", what)
+		plain.Fprintf(b, "#\n# %s\n", what)
 		for _, f := range files {
-			fmt.Fprintf(b, "#   %s\n", printable(f))
+			plain.Fprintf(b, "#   %s\n", f)
 		}
 	}
 	list("These load modules by dlopen: name those that matter, and are not scanned yet, with --also.", r.Loaders)
@@ -183,9 +184,9 @@ func callLines(b *strings.Builder, action string, calls []string) {
 		if byPurpose[p] == nil {
 			continue
 		}
-		fmt.Fprintf(b, "\n# %s\n", p)
+		plain.Fprintf(b, "\n# %s\n", p)
 		for some := range slices.Chunk(byPurpose[p], 8) {
-			fmt.Fprintf(b, "%-8s %s\n", action, strings.Join(some, " "))
+			plain.Fprintf(b, "%-8s %s\n", action, strings.Join(some, " "))
 		}
 	}
 }

@@ -30,6 +30,7 @@ func TestMain(m *testing.M) {
 		"nobody":      nobody,
 		"threads":     threads,
 		"hold-strict": holdStrict,
+		"renamed":     renamed,
 	})
 }
 

@@ -12,6 +12,7 @@ import (
 
 	"monban/abi"
 	"monban/internal/nearest"
+	"monban/internal/plain"
 	"monban/policy"
 )
 
@@ -91,7 +92,7 @@ lists calls in a line each, with their numbers on the native architecture.`,
 			default:
 				for i, e := range entries {
 					if i > 0 {
-						fmt.Fprintln(w)
+						plain.Fprintf(w, "\n")
 					}
 					e.print(w, on)
 				}
@@ -164,11 +165,11 @@ func describe(name string, on []abi.Arch) entry {
 }
 
 func (e entry) print(w io.Writer, on []abi.Arch) {
-	fmt.Fprintln(w, wrap(fmt.Sprintf("%s(%s)", styled(w, bold, e.Name), strings.Join(e.Args, ", ")), "    "))
+	plain.Paragraph(w, "    ", "%s(%s)", styled(w, bold, e.Name), strings.Join(e.Args, ", "))
 	if e.Since != "" {
-		fmt.Fprintln(w, "since Linux", e.Since)
+		plain.Fprintf(w, "since Linux %s\n", e.Since)
 	}
-	fmt.Fprintln(w, wrap("groups: "+strings.Join(e.Groups, " "), "    "))
+	plain.Paragraph(w, "    ", "groups: %s", strings.Join(e.Groups, " "))
 	for _, a := range on {
 		var ways []string
 		if nr, ok := e.Numbers[a.String()]; ok {
@@ -184,20 +185,19 @@ func (e entry) print(w io.Writer, on []abi.Arch) {
 		if ways == nil {
 			ways = []string{"-"}
 		}
-		fmt.Fprintf(w, "  %-12s %s\n", a, strings.Join(ways, ", "))
+		plain.Fprintf(w, "  %-12s %s\n", a, strings.Join(ways, ", "))
 	}
 }
 
 // listCalls prints a line a call, with its number on one architecture.
 func listCalls(w io.Writer, entries []entry, on abi.Arch) {
 	const format = "%-24s %6s  %s"
-	fmt.Fprintln(w, styled(w, faint, fmt.Sprintf(format, "# call", on, "arguments")))
+	plain.Fprintf(w, "%s\n", styled(w, faint, fmt.Sprintf(format, "# call", on, "arguments")))
 	for _, e := range entries {
 		nr := "-"
 		if n, ok := e.Numbers[on.String()]; ok {
 			nr = fmt.Sprint(n)
 		}
-		line := fmt.Sprintf(format, e.Name, nr, strings.Join(e.Args, ", "))
-		fmt.Fprintln(w, strings.TrimRight(wrap(line, strings.Repeat(" ", 33)), " "))
+		plain.Paragraph(w, strings.Repeat(" ", 33), format, e.Name, nr, strings.Join(e.Args, ", "))
 	}
 }

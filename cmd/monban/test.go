@@ -15,6 +15,7 @@ import (
 	"monban/compile"
 	"monban/expect"
 	"monban/format"
+	"monban/internal/plain"
 	"monban/policy"
 	"monban/verdict"
 )
@@ -238,24 +239,27 @@ func (r *testRun) print(w io.Writer, live bool) {
 		if ok(one) {
 			continue
 		}
-		fmt.Fprintln(w, wrap(fmt.Sprintf("%s %s: %s", styled(w, red, "not ok"), one.Pos, title(one)), "  "))
+		plain.Paragraph(w, "  ", "%s %s: %s", styled(w, red, "not ok"), one.Pos, title(one))
 		for _, line := range refutation(one) {
-			fmt.Fprintln(w, wrap("  "+line, "    "))
+			plain.Paragraph(w, "    ", "  %s", line)
 		}
 	}
 	text := fmt.Sprintf("%s: %d of %d hold at %s, %d of them for all values of what they leave open", r.file, len(r.results)-r.failed(), len(r.results), r.gate, proven)
 	if live {
 		text += fmt.Sprintf("; the kernel was asked about %d (the others could do something, or are of other architectures)", r.tried)
 	}
-	fmt.Fprintln(w, wrap(text, "  "))
+	plain.Paragraph(w, "  ", "%s", text)
 }
+
+// forTAP keeps a description from being a directive.
+var forTAP = strings.NewReplacer(`\`, `\\`, `#`, `\#`)
 
 func printTAP(w io.Writer, runs []testRun) {
 	n := 0
 	for _, r := range runs {
 		n += len(r.results)
 	}
-	fmt.Fprintf(w, "TAP version 14\n1..%d\n", n)
+	plain.Fprintf(w, "TAP version 14\n1..%d\n", n)
 	n = 0
 	for _, r := range runs {
 		for i := range r.results {
@@ -265,9 +269,9 @@ func printTAP(w io.Writer, runs []testRun) {
 			if !ok(one) {
 				word = "not ok"
 			}
-			fmt.Fprintf(w, "%s %d - %s: %s\n", word, n, one.Pos, strings.ReplaceAll(title(one), "#", "\\#"))
+			plain.Fprintf(w, "%s %d - %s\n", word, n, forTAP.Replace(plain.Sprintf("%s: %s", one.Pos, title(one))))
 			if !ok(one) {
-				fmt.Fprintf(w, "  ---\n  message: %q\n  at:\n    file: %q\n    line: %d\n  ...\n", strings.Join(refutation(one), "; "), one.Pos.File, one.Pos.Line)
+				plain.Fprintf(w, "  ---\n  message: %q\n  at:\n    file: %q\n    line: %d\n  ...\n", strings.Join(refutation(one), "; "), one.Pos.File, one.Pos.Line)
 			}
 		}
 	}
@@ -296,12 +300,15 @@ func printJUnit(w io.Writer, runs []testRun) error {
 		Suites  []suite  `xml:"testsuite"`
 	}
 	for _, r := range runs {
-		s := suite{Name: r.file, Tests: len(r.results), Failures: r.failed()}
+		s := suite{Name: plain.Text(r.file), Tests: len(r.results), Failures: r.failed()}
 		for i := range r.results {
 			one := &r.results[i]
-			c := testcase{r.gate, title(one), one.Pos.File, one.Pos.Line, nil}
+			c := testcase{plain.Text(r.gate), plain.Text(title(one)), plain.Text(one.Pos.File), one.Pos.Line, nil}
 			if !ok(one) {
-				lines := refutation(one)
+				lines := refutation(one) // XML has no word for most control characters
+				for i := range lines {
+					lines[i] = plain.Text(lines[i])
+				}
 				c.Failure = &failure{lines[0], strings.Join(lines, "\n")}
 			}
 			s.Cases = append(s.Cases, c)

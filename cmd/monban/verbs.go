@@ -1,11 +1,12 @@
 package main
 
 import (
-	"fmt"
 	"io"
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"monban/internal/plain"
 )
 
 // verbs are the commands by what a person wants to do.
@@ -26,20 +27,20 @@ var verbs = []struct {
 
 // printVerbs is the help of the whole: each command with one example.
 func printVerbs(w io.Writer, root *cobra.Command) {
-	fmt.Fprintf(w, "%s\n", root.Long)
+	_, _ = io.WriteString(w, root.Long+"\n")
 	for _, g := range root.Groups() {
-		fmt.Fprintf(w, "\n%s\n", styled(w, bold, g.Title))
+		plain.Fprintf(w, "\n%s\n", styled(w, bold, g.Title))
 		for _, c := range root.Commands() {
 			if c.GroupID != g.ID || c.Hidden {
 				continue
 			}
-			fmt.Fprintf(w, "  %-9s %s\n", c.Name(), c.Short)
+			plain.Fprintf(w, "  %-9s %s\n", c.Name(), c.Short)
 			if example := firstExample(c); example != "" {
-				fmt.Fprintf(w, "  %-9s %s\n", "", styled(w, faint, "  "+example))
+				plain.Fprintf(w, "  %-9s %s\n", "", styled(w, faint, "  "+example))
 			}
 		}
 	}
-	fmt.Fprint(w, "\nMore of each: monban COMMAND --help. Completion in your shell: monban completion --help.\n")
+	plain.Fprintf(w, "\nMore of each: monban COMMAND --help. Completion in your shell: monban completion --help.\n")
 }
 
 // firstExample is a command's first example, without what is said beside it.

@@ -2,7 +2,6 @@ package firecracker
 
 import (
 	"cmp"
-	"fmt"
 	"maps"
 	"math"
 	"slices"
@@ -35,7 +34,7 @@ var Format = codec.Format{
 type reader struct {
 	*codec.Source
 	err   error
-	notes []string
+	notes codec.Notes
 }
 
 func (r *reader) fail(off int, format string, args ...any) {
@@ -72,7 +71,7 @@ func read(in *codec.Input) (*codec.Parsed, error) {
 	if r.err != nil {
 		return nil, r.err
 	}
-	return &codec.Parsed{Policy: p, Notes: r.notes}, p.Check()
+	return &codec.Parsed{Policy: p, Notes: r.notes.List()}, p.Check()
 }
 
 // thread finds the filter that is asked for.
@@ -234,7 +233,7 @@ func (r *reader) filter(p *policy.Policy, v *jsontree.Value, named []abi.Arch) {
 }
 
 func (r *reader) note(off int, format string, args ...any) {
-	r.notes = append(r.notes, r.Pos(off).String()+": "+fmt.Sprintf(format, args...))
+	r.notes.Add(r.Pos(off), format, args...)
 }
 
 // rule is about the call's own number: without a condition its name would reach through a multiplexer too.

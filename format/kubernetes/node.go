@@ -125,8 +125,8 @@ func (r *reader) fail(n *yaml.Node, format string, args ...any) {
 	}
 }
 
-func (r *reader) note(n *yaml.Node, text string) {
-	r.notes = append(r.notes, fmt.Sprintf("%s: %s", policy.Pos{File: r.Name, Line: n.Line, Col: n.Column}, text))
+func (r *reader) note(n *yaml.Node, format string, args ...any) {
+	r.notes.Add(policy.Pos{File: r.Name, Line: n.Line, Col: n.Column}, format, args...)
 }
 
 var kinds = map[yaml.Kind]string{yaml.MappingNode: "a mapping", yaml.SequenceNode: "a list", yaml.ScalarNode: "a single value"}

@@ -33,21 +33,14 @@ func read(in *codec.Input) (*codec.Parsed, error) {
 	if err != nil {
 		return nil, err
 	}
-	notes := append(r.notes, report.Notes...)
-	if len(report.Unknown) > 0 {
-		notes = append(notes, "passed over, as runtimes do, because no architecture here has them: "+strings.Join(report.Unknown, " "))
-	}
-	for _, s := range report.Overlaps {
-		notes = append(notes, "overlapping rules: "+s)
-	}
-	return &codec.Parsed{Policy: p, Notes: notes}, p.Check()
+	return &codec.Parsed{Policy: p, Notes: append(r.notes.List(), report.All("runtimes do")...)}, p.Check()
 }
 
 // A reader turns nodes into a profile; its err is the first thing that was wrong.
 type reader struct {
 	*codec.Source
 	where oci.Places
-	notes []string
+	notes codec.Notes
 	beta  map[*yaml.Node]bool // the specs of v1beta1
 	lines []int               // where each starts
 	err   error

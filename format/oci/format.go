@@ -3,9 +3,11 @@ package oci
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"strings"
 
 	"monban/format/codec"
+	"monban/policy"
 )
 
 // Format reads and writes profiles.
@@ -31,14 +33,19 @@ func read(in *codec.Input) (*codec.Parsed, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := &codec.Parsed{Policy: p, Notes: report.Notes, Unknown: report.Unknown, Repeated: report.Repeated}
-	if len(report.Unknown) > 0 {
-		out.Notes = append(out.Notes, "passed over, as runc does, because no architecture here has them: "+someOf(report.Unknown))
+	return &codec.Parsed{Policy: p, Notes: report.All("runc does"), Unknown: report.Unknown, Repeated: report.Repeated}, p.Check()
+}
+
+// All are the notes on everything in a report; as says who else passes over what is unknown.
+func (r *Report) All(as string) []string {
+	var more codec.Notes
+	if len(r.Unknown) > 0 {
+		more.Add(policy.Pos{}, "passed over, as %s, because no architecture here has them: %s", as, someOf(r.Unknown))
 	}
-	for _, s := range report.Overlaps {
-		out.Notes = append(out.Notes, fmt.Sprintf("overlapping rules: %s", s))
+	for _, s := range r.Overlaps {
+		more.Add(policy.Pos{}, "overlapping rules: %s", s)
 	}
-	return out, p.Check()
+	return append(slices.Clone(r.Notes), more.List()...)
 }
 
 // someOf joins names, of many the first few.

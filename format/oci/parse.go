@@ -40,7 +40,7 @@ type Report struct {
 	// Overlaps are the rules of one call with different actions that some calls match both of, which upstream leaves open;
 	// at most 100.
 	Overlaps []string
-	// Notes are what else a user of the profile should know, each with its place; at most 100.
+	// Notes are what else a user of the profile should know, each with its place; many of the same kind are one.
 	Notes []string
 }
 
@@ -123,6 +123,7 @@ func resolve(src *codec.Source, prof *profile, o Options) (*policy.Policy, *Repo
 	in.policy.Default = in.named(prof.action)
 	in.policy.Unknown = in.policy.Default
 	in.notes()
+	in.report.Notes = in.said.List()
 	return in.policy, in.report, nil
 }
 
@@ -148,17 +149,12 @@ type importer struct {
 	caps    []string
 	runtime string
 	report  *Report
+	said    codec.Notes
 	policy  *policy.Policy
 }
 
-// maxNotes bounds each list of a report on a hopeless file.
-const maxNotes = 100
-
 func (in *importer) note(off int, format string, args ...any) {
-	if len(in.report.Notes) == maxNotes {
-		return
-	}
-	in.report.Notes = append(in.report.Notes, fmt.Sprintf("%s: %s", in.Pos(off), fmt.Sprintf(format, args...)))
+	in.said.Add(in.Pos(off), format, args...)
 }
 
 // listed are the architectures that the profile names for the native machine.

@@ -126,8 +126,11 @@ func (in *importer) checkArgs(rules []rule) {
 	}
 }
 
+// maxReported bounds what is found out about a hopeless file.
+const maxReported = 100
+
 func (in *importer) overlap(a, b, decides clause) {
-	if len(in.report.Overlaps) == maxNotes {
+	if len(in.report.Overlaps) == maxReported {
 		return
 	}
 	in.report.Overlaps = append(in.report.Overlaps, fmt.Sprintf("%s: %s: %s overlaps with %s at %s; the policy takes %s",
@@ -146,9 +149,14 @@ func (in *importer) unknown(all []clause) {
 			continue
 		}
 		in.report.Unknown = append(in.report.Unknown, c.name)
-		if !abi.Known(c.name) && len(in.report.Notes) < maxNotes {
-			in.note(c.off, "Linux has no system call %s on any architecture%s", c.name, nearest.Hint(c.name, abi.Calls()))
+		if abi.Known(c.name) {
+			continue
 		}
+		hint := ""
+		if len(in.report.Unknown) <= maxReported {
+			hint = nearest.Hint(c.name, abi.Calls())
+		}
+		in.note(c.off, "Linux has no system call %s on any architecture%s", c.name, hint)
 	}
 }
 

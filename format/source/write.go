@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"go/format"
+	gotoken "go/token"
 	"path/filepath"
 	"text/template"
 
@@ -121,7 +122,10 @@ var (
 // identifier is a name for C and Go made of a gate's: web of dir/web.gate.
 func identifier(name string) string {
 	name = filepath.Base(name)
-	if id := base().FindString(name); id != "" {
+	switch id := base().FindString(name); {
+	case gotoken.IsKeyword(id), id == "_":
+		return "gate_" + id // int.gate is a name in C
+	case id != "":
 		return id
 	}
 	return fmt.Sprintf("gate%x", name)[:5]

@@ -1,7 +1,6 @@
 package systemd
 
 import (
-	"fmt"
 	"maps"
 	"slices"
 	"strconv"
@@ -54,7 +53,7 @@ type list struct {
 // A unit is what its settings say.
 type unit struct {
 	in     *codec.Input
-	notes  []string
+	notes  codec.Notes
 	filter list
 	log    list
 	denied policy.Action
@@ -93,16 +92,11 @@ func read(in *codec.Input) (*codec.Parsed, error) {
 		return nil, &policy.Error{Pos: policy.Pos{File: in.Name}, Msg: "the unit says nothing of system calls (SystemCallFilter=, SystemCallArchitectures=)"}
 	}
 	p := u.policy()
-	return &codec.Parsed{Policy: p, Notes: u.notes}, p.Check()
+	return &codec.Parsed{Policy: p, Notes: u.notes.List()}, p.Check()
 }
 
-// maxNotes bounds what is said about a hopeless file.
-const maxNotes = 100
-
 func (u *unit) note(s setting, format string, args ...any) {
-	if len(u.notes) < maxNotes {
-		u.notes = append(u.notes, fmt.Sprintf("%s: %s", s.Pos(s.off), fmt.Sprintf(format, args...)))
-	}
+	u.notes.Add(s.Pos(s.off), format, args...)
 }
 
 // list takes in one line of a list; an empty one takes back all before it.

@@ -17,6 +17,7 @@ import (
 	"monban/bpf"
 	"monban/compile"
 	"monban/inspect"
+	"monban/internal/plain"
 	"monban/policy"
 	"monban/verdict"
 )
@@ -43,9 +44,15 @@ var text string
 
 var page = sync.OnceValue(func() *template.Template { return template.Must(template.New("page").Parse(text)) })
 
-// Write draws the page. The error is w's, or verdict.ErrTooComplex.
+// Write draws the page. Names are written in HTML, and so that no browser obeys an invisible character in them. The error is w's, or
+// verdict.ErrTooComplex.
 func Write(w io.Writer, g *Gate) error {
-	m := model{Gate: g, Legend: legend()}
+	named := *g
+	named.Name, named.Notes = plain.Text(g.Name), nil
+	for _, n := range g.Notes {
+		named.Notes = append(named.Notes, plain.Text(n))
+	}
+	m := model{Gate: &named, Legend: legend()}
 	for i, a := range g.Archs {
 		s, err := inspect.Summarise(g.Verdict, a)
 		if err != nil {
@@ -54,7 +61,11 @@ func Write(w io.Writer, g *Gate) error {
 		m.Tabs = append(m.Tabs, tabOf(g, s, i == 0))
 	}
 	m.Trees = trees(g)
-	return page().Execute(w, m)
+	door := plain.NewWriter(w)
+	if err := page().Execute(door, m); err != nil {
+		return err
+	}
+	return door.Flush()
 }
 
 type model struct {

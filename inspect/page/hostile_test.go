@@ -1,0 +1,51 @@
+package page_test
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+
+	"monban/abi"
+	"monban/inspect/page"
+	"monban/internal/hostile"
+	"monban/policy"
+	"monban/verdict"
+)
+
+// All of a page's texts are hostile: it has the elements that it has otherwise, and no invisible characters.
+func TestHostileNames(t *testing.T) {
+	arch := abi.X86_64
+	p, err := policy.LoadPreset("@strict", policy.Options{Archs: []abi.Arch{arch}, Native: arch})
+	if err != nil {
+		t.Fatal(err)
+	}
+	v, err := p.Verdict(verdict.NewSpace(verdict.DefaultBudget))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := ""
+	for _, s := range append([]string{"plain"}, hostile.Names()...) {
+		var b bytes.Buffer
+		if err := page.Write(&b, &page.Gate{Name: s, Kind: s, Verdict: v, Archs: []abi.Arch{arch}, Order: arch.ByteOrder(), Elsewhere: s,
+			Notes: []string{s}, Dangers: []page.Danger{{Title: s, Reason: s, Witness: s}}, Known: s, Policy: s}); err != nil {
+			t.Fatal(err)
+		}
+		html := b.String()
+		for line := range strings.Lines(html) {
+			if err := hostile.Check("| " + line); err != nil {
+				t.Errorf("%q: %v", s, err)
+			}
+		}
+		var tags strings.Builder
+		for _, part := range strings.Split(html, "<")[1:] {
+			tag, _, _ := strings.Cut(part, ">")
+			tags.WriteString(strings.SplitN(tag, " ", 2)[0] + " ")
+		}
+		if want == "" {
+			want = tags.String()
+		}
+		if tags.String() != want {
+			t.Errorf("%q changes the page's elements", s)
+		}
+	}
+}
