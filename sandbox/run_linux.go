@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"monban/internal/child"
 	"monban/internal/ptrace"
 	"monban/seccomp"
 )
@@ -45,11 +46,19 @@ func (c *Command) Run(ctx context.Context) (*Result, error) {
 	if err != nil {
 		return nil, cmp.Or(prepared(), err)
 	}
-	r := &run{Command: c, ctx: ctx, path: path, jobs: newJobs(c.KeepSignals), prepared: prepared}
+	r := &run{Command: c, path: path, jobs: newJobs(ctx, c.KeepSignals), prepared: prepared}
 	defer r.jobs.close()
+	done := make(chan error, 1)
 	// The thread is the program's parent and tracer, and has no_new_privs: it must live until the program has ended and
-	// never serve another goroutine.
-	ptrace.OwnThread(func() { err = r.do() })
+	// never serve another goroutine. With it ends, whatever holds it, a child that it traces.
+	go ptrace.OwnThread(func() { done <- r.do() })
+	select {
+	case err = <-done:
+	case <-r.jobs.lost:
+	}
+	if why := r.jobs.why(); why != nil {
+		return nil, fmt.Errorf("%s was not started: %w", r.path, why)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -74,7 +83,6 @@ func (c *Command) prepare() func() error {
 // A run is one start of a Command.
 type run struct {
 	*Command
-	ctx    context.Context
 	path   string
 	jobs   *jobs
 	pid    int
@@ -103,46 +111,46 @@ func (r *run) do() error {
 		}
 		return r.doInside()
 	}
-	p, pidfd, err := r.startTraced()
+	p, err := r.startTraced()
+	if p != nil {
+		defer p.Close()
+	}
 	var in *ptrace.Injection
 	if err == nil {
 		if in, err = ptrace.NewInjection(p.Image); err != nil {
-			p.Kill()
-			unix.Close(pidfd)
 			err = r.refused(&ptrace.RefusedError{While: "controlling the program", Err: err})
 		}
 	}
 	if prepErr := r.prepared(); prepErr != nil {
-		if err == nil {
-			p.Kill()
-			unix.Close(pidfd)
-		}
-		return prepErr
+		err = prepErr
+	}
+	if err == nil {
+		r.did("started")
+		err = r.gate(p, in)
 	}
 	if err != nil {
-		return err
-	}
-	r.pid = p.PID
-	r.did("started")
-	// A terminal's signal would have reached both of us; from here on others are passed on too.
-	r.jobs.start(r.ctx, p.PID, pidfd)
-	if err := r.gate(p, in); err != nil {
-		p.Kill()
-		if cerr := r.ctx.Err(); cerr != nil {
-			return fmt.Errorf("%s was not started: %w", r.path, cerr)
+		if p != nil {
+			p.Kill()
 		}
 		return err
+	}
+	if p.PID == 0 { // it ended before main
+		return nil
 	}
 	r.did("gated")
 	if r.Detach || !r.Watch {
-		if err := ptrace.Detach(p.PID, 0); err != nil && !errors.Is(err, unix.ESRCH) {
+		err := r.jobs.release()
+		if err == nil {
+			err = p.Release()
+		}
+		if err != nil && !errors.Is(err, unix.ESRCH) {
 			p.Kill()
 			return fmt.Errorf("letting the program go: %w", err)
 		}
 		r.did("released")
 		return r.wait()
 	}
-	ev, err := p.Reseize(watchOptions)
+	ev, err := p.Reseize(watchOptions, r.jobs.release)
 	if err != nil {
 		p.Kill()
 		return r.refused(err)
@@ -177,20 +185,30 @@ func (r *run) argv() []string {
 	return r.Args
 }
 
-func (r *run) startTraced() (*ptrace.Process, int, error) {
-	pidfd := -1
-	p, err := ptrace.Start(r.path, r.argv(), r.procAttr(), syscall.SysProcAttr{PidFD: &pidfd})
+// startTraced starts the program and takes it to its first instruction. The process is there, to be killed, even with an
+// error that came later than its fork.
+func (r *run) startTraced() (*ptrace.Process, error) {
+	p, err := ptrace.Spawn(r.path, r.argv(), r.procAttr())
 	if err == nil {
-		return p, pidfd, nil
-	}
-	if pidfd >= 0 {
-		unix.Close(pidfd)
+		r.pid = p.PID
+		r.jobs.child(p.PID, p.PIDFD)
+		r.did("spawned")
+		err = p.Load()
 	}
 	var errno syscall.Errno
-	if refused := (*ptrace.RefusedError)(nil); !errors.As(err, &refused) && errors.As(err, &errno) {
-		return nil, -1, r.execError(r.path, errno)
+	refused := (*ptrace.RefusedError)(nil)
+	step := (*child.StepError)(nil)
+	switch {
+	case err == nil:
+		return p, nil
+	case errors.As(err, &refused):
+		return p, r.refused(err)
+	case errors.As(err, &step):
+		return p, fmt.Errorf("%s was not started: %w", r.path, err)
+	case errors.As(err, &errno):
+		return p, r.execError(r.path, errno)
 	}
-	return nil, -1, r.refused(err)
+	return p, fmt.Errorf("%s was not started: %w", r.path, err)
 }
 
 // refused explains why ptrace doesn't work here, as far as can be seen.
@@ -239,31 +257,10 @@ func (r *run) gate(p *ptrace.Process, in *ptrace.Injection) error {
 		}
 		return r.strict(p)
 	}
-	filtered := ptrace.Filtered()
-	before, noProc := ptrace.ReadFilters(p.PID)
 	for i, gate := range r.Gates {
-		if filtered || i > 0 {
-			if err := in.ProbeSeccomp(uint32(r.Flags)); err != nil {
-				return r.gateError(i, err)
-			}
-		}
 		if err := in.InstallFilter(gate, uint32(r.Flags)); err != nil {
 			return r.gateError(i, err)
 		}
-		var after ptrace.Filters
-		if noProc == nil {
-			after, noProc = ptrace.ReadFilters(p.PID)
-		}
-		switch {
-		case noProc == nil:
-			if err := after.CheckInstalled(before); err != nil {
-				return r.gateError(i, err)
-			}
-		case filtered || i > 0:
-			return r.gateError(i, fmt.Errorf("it is installed through another filter, which may fake success, "+
-				"and cannot be looked at: %w", noProc))
-		}
-		before = after
 		r.did(fmt.Sprintf("gate %d", i+1))
 	}
 	return in.End()
@@ -284,7 +281,7 @@ func (r *run) gateError(i int, err error) error {
 		return fmt.Errorf("%s: the kernel does not admit it, or doesn't know a flag (%v): %w", what, r.Flags, err)
 	case errors.Is(err, unix.ENOMEM):
 		return fmt.Errorf("%s: out of memory, or more than 32768 instructions in all gates together: %w", what, err)
-	case errors.Is(err, unix.EIO), errors.Is(err, unix.EFAULT):
+	case errors.Is(err, ptrace.ErrAnswered), errors.Is(err, unix.EIO):
 		return r.refused(&ptrace.RefusedError{While: fmt.Sprintf("gate %d", i+1), Err: err})
 	case i > 0:
 		return fmt.Errorf("%s: %w; gate %d, or another before it, may deny seccomp(2), and each installation goes through "+

@@ -131,7 +131,7 @@ func TestErrors(t *testing.T) {
 		{"first gate kills seccomp", Command{Path: "true", Gates: []bpf.Program{noSeccomp(bpf.KillProcess), gate()}}, 125, "gate 1, or another before it, kills seccomp(2)"},
 		{"first gate traps seccomp", Command{Path: "true", Gates: []bpf.Program{noSeccomp(bpf.Trap), gate()}}, 125, "gate 1, or another before it, kills seccomp(2)"},
 		{"first gate denies seccomp", Command{Path: "true", Gates: []bpf.Program{noSeccomp(bpf.Errno | 1), gate()}}, 125, "gate 1, or another before it, may deny seccomp(2)"},
-		{"first gate pretends", Command{Path: "true", Gates: []bpf.Program{noSeccomp(bpf.Errno), gate()}}, 125, "pretends that seccomp(2) succeeds"},
+		{"first gate pretends", Command{Path: "true", Gates: []bpf.Program{noSeccomp(bpf.Errno), gate()}}, 125, "fakes the answer, or a gate before it does"},
 		{"allow exec: first gate pretends", Command{Path: "true", AllowExec: true, Gates: []bpf.Program{noSeccomp(bpf.Errno), gate()}}, 125, "gate 2 of 2 could not be installed"},
 		{"allow exec: no such file", Command{Path: "/no/such/file", AllowExec: true, Gates: allow}, 127, "no such file"},
 		{"allow exec: not executable", Command{Path: filepath.Join(dir, "plain"), AllowExec: true, Gates: allow}, 126, "permission denied"},
