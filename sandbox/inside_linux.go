@@ -76,7 +76,7 @@ func (r *run) doInside() error {
 		p.Kill()
 		return err
 	}
-	return r.wait()
+	return r.lastly(p, r.wait)
 }
 
 // executed says whether a child has performed an exec, also when it has ended since: the kernel keeps a parent from moving

@@ -13,7 +13,6 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"monban/internal/child"
 	"monban/internal/ptrace"
 	"monban/seccomp"
 )
@@ -143,12 +142,12 @@ func (r *run) do() error {
 		if err == nil {
 			err = p.Release()
 		}
-		if err != nil && !errors.Is(err, unix.ESRCH) {
+		if err != nil {
 			p.Kill()
 			return fmt.Errorf("letting the program go: %w", err)
 		}
 		r.did("released")
-		return r.wait()
+		return r.lastly(p, r.wait)
 	}
 	ev, err := p.Reseize(watchOptions, r.jobs.release)
 	if err != nil {
@@ -160,7 +159,16 @@ func (r *run) do() error {
 		r.ended(ev)
 		return nil
 	}
-	return r.watch()
+	return r.lastly(p, r.watch)
+}
+
+// lastly waits for the program's end; if that can't be had the program ends, too.
+func (r *run) lastly(p *ptrace.Process, wait func() error) error {
+	err := wait()
+	if err != nil {
+		p.Kill()
+	}
+	return err
 }
 
 // procAttr is what the program inherits.
@@ -195,18 +203,14 @@ func (r *run) startTraced() (*ptrace.Process, error) {
 		r.did("spawned")
 		err = p.Load()
 	}
-	var errno syscall.Errno
 	refused := (*ptrace.RefusedError)(nil)
-	step := (*child.StepError)(nil)
-	switch {
+	switch errno, isExec := err.(syscall.Errno); {
 	case err == nil:
 		return p, nil
+	case isExec:
+		return p, r.execError(r.path, errno)
 	case errors.As(err, &refused):
 		return p, r.refused(err)
-	case errors.As(err, &step):
-		return p, fmt.Errorf("%s was not started: %w", r.path, err)
-	case errors.As(err, &errno):
-		return p, r.execError(r.path, errno)
 	}
 	return p, fmt.Errorf("%s was not started: %w", r.path, err)
 }

@@ -31,6 +31,7 @@ type plan struct {
 	Outer []bpf.Program // installed on the launcher first
 	UID   int           // the launcher's, if not 0
 	DieAt string        // SIGKILL the launcher after this step
+	Limit time.Duration // startLimit, if not 0
 }
 
 // outcome is what a launcher reports on its descriptor 3.
@@ -82,6 +83,9 @@ func launch(raw string) {
 			panic(err)
 		}
 		runtime.UnlockOSThread()
+	}
+	if p.Limit != 0 {
+		startLimit = p.Limit
 	}
 	step = func(done string) {
 		if done == p.DieAt {

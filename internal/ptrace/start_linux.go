@@ -134,7 +134,7 @@ func (p *Process) hold() error {
 		ev, err := Wait(p.PID, unix.WUNTRACED)
 		switch {
 		case err != nil:
-			return fmt.Errorf("waiting for the child: %w", err)
+			return &RefusedError{"waiting for the child", err}
 		case ev.Dead():
 			return p.ended(ev)
 		}
@@ -226,7 +226,12 @@ func (p *Process) Release() error {
 	if p.stopPending() {
 		sig = unix.SIGSTOP
 	}
-	if err := Detach(p.PID, sig); err != nil {
+	return p.detach(sig)
+}
+
+// detach ends the trace. That the process is gone, by a SIGKILL, is no error.
+func (p *Process) detach(sig syscall.Signal) error {
+	if err := Detach(p.PID, sig); err != nil && err != unix.ESRCH {
 		return err
 	}
 	if stopped(p.PID) {
@@ -307,11 +312,8 @@ func (p *Process) Close() {
 // and runs no instruction between them. release is called before it is let run, and may forbid that. If the child ended instead the event says so.
 func (p *Process) Reseize(options int, release func() error) (Event, error) {
 	stop := p.stopPending()
-	if err := Detach(p.PID, unix.SIGSTOP); err != nil {
+	if err := p.detach(unix.SIGSTOP); err != nil {
 		return Event{}, err
-	}
-	if stopped(p.PID) {
-		return Event{}, &RefusedError{"letting it go", ErrAnswered}
 	}
 	ev, err := Wait(p.PID, unix.WUNTRACED)
 	if err != nil || ev.Dead() {
