@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"monban/bpf"
 	"monban/internal/ptrace"
 	"monban/seccomp"
 )
@@ -27,8 +28,9 @@ import (
 //
 // Strict mode begins at main where that can be found: in a dynamic program with a symbol table; in a stripped one at its
 // entry point, in a static one at its first instruction. The dynamic loader and constructors (of the program's libraries
-// too) run before that without it; a program that forks, makes a thread, execs or ends on its way there is an error. The C library's way out of main, exit_group, isn't allowed in
-// strict mode: a program lives if it ends in syscall(SYS_exit, n).
+// too) run before that without it, unless Loader gates them. A program that ends on its way there has run: its end is the
+// result, as it is for one that forks, makes a thread or execs there, and is killed; Result.BeforeMain says which. The C
+// library's way out of main, exit_group, isn't allowed in strict mode: a program lives if it ends in syscall(SYS_exit, n).
 func (c *Command) Run(ctx context.Context) (*Result, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -252,27 +254,29 @@ func (r *run) allowExecHint(more string) string {
 	return "; --allow-exec installs the gate before the exec instead" + more
 }
 
-// gate puts the gates, or strict mode, on the stopped program.
+// gate puts the gates, or strict mode, on the stopped program. If it ended on its way to main p.PID is 0.
 func (r *run) gate(p *ptrace.Process, in *ptrace.Injection) error {
 	in.SetMask(p.Mask)
-	if r.Strict {
-		if err := in.End(); err != nil {
-			return err
-		}
-		return r.strict(p)
+	if r.Strict || len(r.Loader) > 0 {
+		return r.atMain(p, in)
 	}
-	for i, gate := range r.Gates {
+	return r.install(in, r.Gates, 0)
+}
+
+// install puts gates on the stopped program; before them there are some others.
+func (r *run) install(in *ptrace.Injection, gates []bpf.Program, before int) error {
+	for i, gate := range gates {
 		if err := in.InstallFilter(gate, uint32(r.Flags)); err != nil {
-			return r.gateError(i, err)
+			return r.gateError(before+i, err)
 		}
-		r.did(fmt.Sprintf("gate %d", i+1))
+		r.did(fmt.Sprintf("gate %d", before+i+1))
 	}
 	return in.End()
 }
 
 func (r *run) gateError(i int, err error) error {
 	ended := (*ptrace.EndedError)(nil)
-	what := fmt.Sprintf("%s was not started: gate %d of %d could not be installed", r.path, i+1, len(r.Gates))
+	what := fmt.Sprintf("%s was not started: gate %d of %d could not be installed", r.path, i+1, len(r.Loader)+len(r.Gates))
 	switch {
 	case errors.Is(err, ptrace.ErrFaked):
 		return fmt.Errorf("%s: %w, or a gate before it does", what, err)

@@ -112,6 +112,10 @@ func explainInstall(errno unix.Errno, f Flags) error {
 // locked thread that does nothing but RawSyscall reads and writes and then SYS_EXIT. To run another program in strict mode
 // use sandbox.Command.
 func Strict() error {
+	// A filter could answer in the kernel's place, and afterwards nothing can be tried.
+	if err := ptrace.Unfiltered(); err != nil {
+		return fmt.Errorf("entering strict mode: this thread is behind a filter, or the kernel lacks CONFIG_SECCOMP: %w", err)
+	}
 	if _, _, errno := unix.RawSyscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_STRICT, 0, 0); errno != 0 {
 		if errors.Is(errno, unix.EINVAL) {
 			return fmt.Errorf("entering strict mode: %w (the thread has a filter already, or the kernel lacks CONFIG_SECCOMP)",

@@ -118,8 +118,11 @@ var deeds = map[string]func(){
 		check(NoNewPrivs())
 		check(Install(bpf.Program{
 			{Code: bpf.LD | bpf.W | bpf.ABS, K: bpf.OffsetNr},
-			{Code: bpf.JMP | bpf.JEQ | bpf.K, Jf: 5, K: unix.SYS_SECCOMP},
-			{Code: bpf.LD | bpf.W | bpf.ABS, K: 32}, // the pointer's halves
+			{Code: bpf.JMP | bpf.JEQ | bpf.K, Jt: 7, K: unix.SYS_PRCTL}, // it says that there is no filter, too
+			{Code: bpf.JMP | bpf.JEQ | bpf.K, Jf: 7, K: unix.SYS_SECCOMP},
+			{Code: bpf.LD | bpf.W | bpf.ABS, K: bpf.OffsetNr + 16},
+			{Code: bpf.JMP | bpf.JEQ | bpf.K, Jt: 4}, // SECCOMP_SET_MODE_STRICT
+			{Code: bpf.LD | bpf.W | bpf.ABS, K: 32},  // the pointer's halves
 			{Code: bpf.JMP | bpf.JEQ | bpf.K, Jf: 2},
 			{Code: bpf.LD | bpf.W | bpf.ABS, K: 36},
 			{Code: bpf.JMP | bpf.JEQ | bpf.K, Jt: 1},
@@ -130,6 +133,7 @@ var deeds = map[string]func(){
 		_, err := InstallListener(allowAll, 0)
 		report("listener", err)
 		report("call", getpriority())
+		report("strict", Strict() != nil)
 	},
 	// Strict mode kills the thread and not the process.
 	"strict": func() {
@@ -258,7 +262,7 @@ func TestInstall(t *testing.T) {
 		"tsync fails": "names the thread: true\nis ESRCH: true\nwith TSYNC_ESRCH: true\nnothing installed: <nil>\n",
 		"too many":    "after 7: true\n",
 		"faked": "error: installing a filter: " + ptrace.ErrFaked.Error() +
-			"\nlistener: installing a filter: " + ptrace.ErrFaked.Error() + "\ncall: <nil>\n",
+			"\nlistener: installing a filter: " + ptrace.ErrFaked.Error() + "\ncall: <nil>\nstrict: true\n",
 		"listener": "close-on-exec: 1\nsecond: true\n",
 		"strict":   "in strict mode\nin strict mode\nthe thread is gone, the process is not\n",
 	} {

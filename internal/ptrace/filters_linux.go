@@ -3,9 +3,12 @@ package ptrace
 import (
 	"errors"
 	"runtime"
+	"syscall"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"monban/internal/child"
 )
 
 // ErrFaked means that seccomp(2) reported success and installed nothing.
@@ -51,6 +54,31 @@ func Install(flags uintptr, prog *unix.SockFprog) (n uintptr, err error) {
 	raw.filter = uintptr(unsafe.Pointer(prog.Filter))
 	n, err = ask()
 	return n, Installed(err)
+}
+
+// Unfiltered returns nil if no filter is around the calling thread, which must be locked. It does not ask: a child enters strict
+// mode, which no thread with a filter can, and is killed for a call that was answered before.
+func Unfiltered() error {
+	s := new(child.Script)
+	s.Call("getpid", child.NoError, unix.SYS_GETPID)
+	s.Call("entering strict mode", child.Equal, unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_STRICT)
+	s.Call("getpid in strict mode", child.NoError, unix.SYS_GETPID)
+	c, err := s.Start()
+	if err != nil {
+		return err
+	}
+	p := &Process{PID: c.PID, PIDFD: c.PIDFD}
+	defer p.Close()
+	ev, err := Wait(c.PID, 0)
+	if err != nil {
+		p.Kill()
+		return err
+	}
+	defer c.Release()
+	if at, _, failed := c.Progress(); ev.Status.Signaled() && ev.Status.Signal() == unix.SIGKILL && !failed && at == 2 {
+		return nil
+	}
+	return c.Ended(syscall.WaitStatus(ev.Status))
 }
 
 // Probed judges the answer to the first of the two calls that Install explains.
