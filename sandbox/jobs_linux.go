@@ -120,6 +120,7 @@ func (j *jobs) child(pid, pidfd int) {
 // release says that the program is about to run, and begins to pass signals on; those since newJobs are passed on now. The
 // error is why it must not run.
 func (j *jobs) release() error {
+	<-j.ready
 	j.lock.Lock()
 	defer j.lock.Unlock()
 	if j.aborted == nil && j.starting {

@@ -137,6 +137,11 @@ func TestErrors(t *testing.T) {
 		{"allow exec: not executable", Command{Path: filepath.Join(dir, "plain"), AllowExec: true, Gates: allow}, 126, "permission denied"},
 		{"allow exec: execve killed", Command{Path: "true", AllowExec: true, Gates: []bpf.Program{noExec}}, 125, "must allow execve"},
 		{"allow exec: execve denied", Command{Path: "true", AllowExec: true, Gates: []bpf.Program{noExecErrno}}, 125, "must allow execve"},
+		{"allow exec: thread killed for execve", Command{Path: "true", AllowExec: true,
+			Gates: []bpf.Program{gate(answer{nativeArch, unix.SYS_EXECVE, bpf.KillThread})}}, 125, "must allow execve"},
+		{"allow exec: neither execve nor an end", Command{Path: "true", AllowExec: true,
+			Gates: []bpf.Program{gate(answer{nativeArch, unix.SYS_EXECVE, bpf.Errno | 1}, answer{nativeArch, unix.SYS_EXIT_GROUP, bpf.Errno | 1})}},
+			125, "must allow execve"},
 		{"allow exec: bad gate", Command{Path: "true", AllowExec: true, Gates: []bpf.Program{bad}}, 125, "does not admit"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

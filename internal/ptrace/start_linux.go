@@ -203,10 +203,14 @@ func Resume(tid, how int) (Event, error) {
 	return ev, err
 }
 
-// stopped says whether a thread is a tracee of ours and stopped.
+// stopped says whether a thread is a tracee of ours and stopped. It looks at the registers: whoever comes here has had them,
+// so that no filter can be keeping them from us.
 func stopped(tid int) bool {
-	_, err := Message(tid)
-	return err == nil
+	_, err := GetRegs(tid)
+	if errors.Is(err, errors.ErrUnsupported) {
+		_, err = Message(tid)
+	}
+	return err == nil || errors.Is(err, ErrAnswered)
 }
 
 // resumed says that a tracee which was let run did: it runs, or has stopped again and that can be waited for. A filter that
