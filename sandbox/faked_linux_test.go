@@ -110,8 +110,8 @@ func TestLoaderGate(t *testing.T) {
 		want string
 	}{
 		{Command{Gates: deny(unix.SYS_GETPPID)}, "constructor 42\nmain 42\n"},
-		{Command{Loader: deny(unix.SYS_GETPGRP), Gates: deny(unix.SYS_GETPPID)}, "constructor 0\nmain 42\n"},
-		{Command{Loader: deny(unix.SYS_GETPPID), Gates: deny(unix.SYS_GETPGRP)}, "constructor 42\nmain 42\n"},
+		{Command{Loader: deny(unix.SYS_GETSID), Gates: deny(unix.SYS_GETPPID)}, "constructor 0\nmain 42\n"},
+		{Command{Loader: deny(unix.SYS_GETPPID), Gates: deny(unix.SYS_GETSID)}, "constructor 42\nmain 42\n"},
 	} {
 		for _, watch := range []bool{false, true} {
 			tt.c.Path, tt.c.Watch = path, watch

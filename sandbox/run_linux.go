@@ -146,7 +146,7 @@ func (r *run) do() error {
 		}
 		if err != nil {
 			p.Kill()
-			return fmt.Errorf("letting the program go: %w", err)
+			return r.refused(err)
 		}
 		r.did("released")
 		return r.lastly(p, r.wait)

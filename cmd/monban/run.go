@@ -36,10 +36,10 @@ The status is the program's own; 128+n if signal n ended it; 125 if Monban faile
 started, or was interrupted; 126 or 127 if the command cannot be executed or found. Where a call is
 killed, run says which one, and what would allow it.
 
-Strict mode begins at main: the dynamic loader, and constructors of the program and its libraries, run
-before it without a gate, and a program may do all it has to do there. --loader-gate gives them one.
-The kernel lets nobody enter strict mode behind a filter, so that @strict, which means the same, is
-put on at main instead. For the loader of a C program @libc is enough.`,
+Strict mode begins at main: the dynamic loader, and constructors of the program and its libraries,
+run before it without a gate, and a program may do all it has to do there. --loader-gate gives them
+one. The kernel lets nobody enter strict mode behind a filter, so that @strict, which means the
+same, is put on at main instead. For the loader of a C program @libc is enough.`,
 		Example: `  monban run -- sh -c 'id; mount -t tmpfs x /mnt'
   monban run --gate web.gate --gate @container -- ./server
   monban run --strict -- ./sum
