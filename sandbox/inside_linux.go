@@ -88,9 +88,7 @@ func executed(pid int) bool {
 
 // write fills in the script.
 func (s *inside) write(r *run) error {
-	s.PrctlSet("prctl(PR_SET_PDEATHSIG)", unix.PR_SET_PDEATHSIG, uintptr(unix.SIGKILL), unix.PR_GET_PDEATHSIG)
-	at := s.Call("the launcher's life", child.Equal, unix.SYS_GETPPID) // it may have ended before the line above
-	s.Steps[at].Want = uintptr(unix.Getpid())
+	s.DieWithParent()
 	if err := s.Inherit(r.procAttr()); err != nil {
 		return err
 	}

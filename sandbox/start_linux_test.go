@@ -354,14 +354,15 @@ func TestKillLauncher(t *testing.T) {
 	kinds := []Command{{}, {Detach: true, Watch: true}, {Watch: true}, {AllowExec: true}}
 	t.Run("steps", func(t *testing.T) {
 		for _, c := range kinds {
-			for _, step := range []string{"no_new_privs", "started", "gate 1", "gated", "released"} {
+			for _, step := range []string{"no_new_privs", "spawned", "started", "gate 1", "gated", "released"} {
 				marker := filepath.Join(t.TempDir(), "marker")
 				c.Path, c.Args, c.Gates = path, []string{"marker", marker}, []bpf.Program{gate()}
-				if c.AllowExec && (step == "gate 1" || step == "released") {
+				if c.AllowExec && (step == "spawned" || step == "gate 1" || step == "released") {
 					continue // it has no such step
 				}
 				p := plan{Command: c, DieAt: step}
 				cmd, _ := p.command(t)
+				cmd.Args = append(cmd.Args, marker) // the child before its exec shows the launcher's arguments
 				err := cmd.Run()
 				if ws, ok := cmd.ProcessState.Sys().(syscall.WaitStatus); !ok || ws.Signal() != unix.SIGKILL {
 					t.Fatalf("step %s: the launcher lived: %v", step, err)
@@ -396,6 +397,7 @@ func TestKillLauncher(t *testing.T) {
 			c.Path, c.Args, c.Gates = path, []string{"marker", marker}, []bpf.Program{gate()}
 			p := plan{Command: c}
 			cmd, _ := p.command(t)
+			cmd.Args = append(cmd.Args, marker)
 			if err := cmd.Start(); err != nil {
 				t.Fatal(err)
 			}

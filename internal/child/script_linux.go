@@ -52,6 +52,13 @@ func (s *Script) PrctlSet(name string, set, value, get uintptr) {
 	s.Add(name, Step{Op: Compare, Word: unsafe.Pointer(word), Want: value})
 }
 
+// DieWithParent adds what has the child killed when the calling thread ends, and ends it if that came before.
+func (s *Script) DieWithParent() {
+	s.PrctlSet("prctl(PR_SET_PDEATHSIG)", unix.PR_SET_PDEATHSIG, uintptr(unix.SIGKILL), unix.PR_GET_PDEATHSIG)
+	at := s.Call("getppid", Equal, unix.SYS_GETPPID)
+	s.Steps[at].Want = uintptr(unix.Getpid())
+}
+
 // Inherit adds what makes the child the program's process as attr wants it: files, directory, limit.
 func (s *Script) Inherit(attr *syscall.ProcAttr) error {
 	if attr.Dir != "" {

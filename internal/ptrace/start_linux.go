@@ -65,7 +65,7 @@ func Start(argv0 string, argv []string, attr *syscall.ProcAttr) (*Process, error
 func Spawn(argv0 string, argv []string, attr *syscall.ProcAttr) (*Process, error) {
 	p := &Process{Mask: child.SignalMask(), goOn: new(uint32)}
 	s := new(child.Script)
-	s.PrctlSet("prctl(PR_SET_PDEATHSIG)", unix.PR_SET_PDEATHSIG, uintptr(unix.SIGKILL), unix.PR_GET_PDEATHSIG)
+	s.DieWithParent() // an orphan would be traced, and left stopped, by process 1
 	if err := s.Inherit(attr); err != nil {
 		return nil, err
 	}
