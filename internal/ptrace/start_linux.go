@@ -74,7 +74,7 @@ func Spawn(argv0 string, argv []string, attr *syscall.ProcAttr) (*Process, error
 	p.stop = s.Call("kill", child.Equal, unix.SYS_KILL, 0, uintptr(unix.SIGSTOP))
 	s.Steps[p.stop].From = 1 + self
 	s.Call("getpid", child.NoError, unix.SYS_GETPID) // for a stop that shows the options
-	s.Add("being told to go on", child.Step{Op: child.Compare, Word: unsafe.Pointer(p.goOn), Want: 1})
+	s.Add("stopping for its tracer", child.Step{Op: child.Compare, Word: unsafe.Pointer(p.goOn), Want: 1})
 	if err := s.Program(argv0, argv, attr.Env); err != nil {
 		return nil, err
 	}
@@ -129,7 +129,6 @@ func (p *Process) Load() error {
 
 // hold waits for the stop that the child makes itself, and sees that it is that of a tracee.
 func (p *Process) hold() error {
-	const while = "ptrace(PTRACE_TRACEME)"
 	for {
 		ev, err := Wait(p.PID, unix.WUNTRACED)
 		switch {
@@ -148,9 +147,11 @@ func (p *Process) hold() error {
 			if err := Cont(p.PID, 0); err != nil && err != unix.ESRCH {
 				return &RefusedError{"ptrace(PTRACE_CONT)", err}
 			}
-		case at > p.traced || err == nil:
-			return &RefusedError{while, ErrAnswered}
-		default: // a job control stop from outside, before it asked to be traced
+		case err == nil:
+			return &RefusedError{"ptrace(PTRACE_GETSIGINFO)", ErrAnswered}
+		default:
+			// A job control stop from outside, before it asked to be traced. Or it asked, and is not: then it goes on from its
+			// own stop to find that it was not told to, and ends.
 			p.held = true
 			if err := p.signal(unix.SIGCONT); err != nil {
 				return err
