@@ -7,10 +7,6 @@ const (
 	StackedExtra = 4
 )
 
-// ProbeLen is what the kernel counts at most for the filter by which an installer here finds out, before each filter but the first,
-// that no earlier one fakes success: eight instructions, in the kernel's own 15.
-const ProbeLen = 15 + StackedExtra
-
 // KernelLen is the program's length once the kernel has translated it to eBPF, which is what counts against MaxStacked
 // (bpf_convert_filter in net/core/filter.c). Where net.core.bpf_jit_harden blinds constants, it becomes longer still.
 func (p Program) KernelLen() int {

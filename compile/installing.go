@@ -11,7 +11,7 @@ import (
 // does meanwhile isn't listed: a policy that denies it is refused anyway.
 //
 //	who                        calls
-//	seccomp.InstallStack       prctl(PR_GET_SECCOMP), seccomp(SECCOMP_SET_MODE_FILTER)
+//	seccomp.InstallStack       seccomp(SECCOMP_SET_MODE_FILTER)
 //	sandbox.Command, traced    seccomp(SECCOMP_SET_MODE_FILTER), injected
 //	sandbox.Command.AllowExec  seccomp(SECCOMP_SET_MODE_FILTER); then execve, when all filters are there
 //	bwrap --add-seccomp-fd     prctl(PR_SET_SECCOMP)
@@ -19,8 +19,8 @@ var installing = []struct {
 	call string
 	arg0 []uint32 // its low words
 }{
-	{"seccomp", []uint32{1}},    // SECCOMP_SET_MODE_FILTER
-	{"prctl", []uint32{21, 22}}, // PR_GET_SECCOMP, PR_SET_SECCOMP
+	{"seccomp", []uint32{1}}, // SECCOMP_SET_MODE_FILTER
+	{"prctl", []uint32{22}},  // PR_SET_SECCOMP
 }
 
 // lastOnly is the condition for what only the filter that is installed last may decide: installing, on every architecture, and

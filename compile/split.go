@@ -214,7 +214,7 @@ func (s *splitter) add(v verdict.Verdict) error {
 
 // close ends the open filter and begins the one to be installed before it.
 func (s *splitter) close() error {
-	s.length += s.filter.KernelLen() + bpf.StackedExtra + bpf.ProbeLen
+	s.length += s.filter.KernelLen() + bpf.StackedExtra
 	s.parts = append(s.parts, s.filter)
 	if s.length > bpf.MaxStacked {
 		return fmt.Errorf("%w: in %d filters it is more than the %d instructions, as the kernel counts, that it takes in all "+

@@ -59,7 +59,7 @@ func checkStack(t *testing.T, what string, parts []bpf.Program, v verdict.Verdic
 		for _, c := range []struct {
 			call string
 			op   uint64
-		}{{"seccomp", 1}, {"prctl", 21}, {"prctl", 22}} {
+		}{{"seccomp", 1}, {"prctl", 22}} {
 			nr, ok := a.Number(c.call)
 			for i := range len(parts) - 1 {
 				d := bpf.Data{Arch: a.Token(), Nr: nr, Args: [6]uint64{c.op, rand.Uint64(), rand.Uint64()}}

@@ -2,6 +2,7 @@ package expect
 
 import (
 	"context"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -12,6 +13,7 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+	"unsafe"
 
 	"monban/abi"
 	"monban/bpf"
@@ -107,7 +109,13 @@ func (r *Result) Try(ctx context.Context, programs []bpf.Program, command string
 
 // Child is the process that Try starts: it reads the filters and the call from in, makes it on a thread of its own, and writes what
 // came of it to out. The thread's fate is seen from outside, since behind the filters it may do nothing any more.
+//
+// Where the executable has given this process privileges that its caller has not (set-user-ID, file capabilities) it refuses:
+// the caller, who chooses environment and input, would have any call made with them.
 func Child(in io.Reader, out io.Writer) error {
+	if secure, err := atSecure(); err != nil || secure {
+		return fmt.Errorf("making calls for %s: not with privileges that the caller does not have (%v)", LiveEnv, err)
+	}
 	var q liveRequest
 	if err := json.NewDecoder(in).Decode(&q); err != nil {
 		return err
@@ -167,4 +175,34 @@ func Child(in io.Reader, out io.Writer) error {
 		time.Sleep(time.Millisecond)
 	}
 	return json.NewEncoder(out).Encode(answer)
+}
+
+// atSecure reads AT_SECURE, by which the kernel tells a program that it was given privileges by its executable.
+func atSecure() (bool, error) {
+	if os.Getuid() != os.Geteuid() || os.Getgid() != os.Getegid() {
+		return true, nil
+	}
+	const (
+		atNull, atSecure = 0, 23 // linux/auxvec.h
+		word             = int(unsafe.Sizeof(uintptr(0)))
+	)
+	auxv, err := os.ReadFile("/proc/self/auxv")
+	if err != nil {
+		return false, err
+	}
+	number := func(b []byte) uint64 {
+		if word == 8 {
+			return binary.NativeEndian.Uint64(b)
+		}
+		return uint64(binary.NativeEndian.Uint32(b))
+	}
+	for ; len(auxv) >= 2*word; auxv = auxv[2*word:] {
+		switch number(auxv) {
+		case atSecure:
+			return number(auxv[word:]) != 0, nil
+		case atNull:
+			return false, errors.New("AT_SECURE is not told")
+		}
+	}
+	return false, errors.New("AT_SECURE is not told")
 }

@@ -165,7 +165,7 @@ func EBPF(ctx context.Context, run Run) (*Recording, Result, error) {
 	var rec *Recording
 	ptrace.OwnThread(func() {
 		var p *ptrace.Process
-		if p, err = ptrace.Start(run.Path, run.Args, &syscall.ProcAttr{Env: run.Env, Files: []uintptr{0, 1, 2}}, syscall.SysProcAttr{}); err != nil {
+		if p, err = ptrace.Start(run.Path, run.Args, &syscall.ProcAttr{Env: run.Env, Files: []uintptr{0, 1, 2}}); err != nil {
 			return
 		}
 		if run.Started != nil {

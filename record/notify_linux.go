@@ -66,7 +66,7 @@ func Notify(ctx context.Context, run Run) (*Recording, Result, error) {
 	var result Result
 	ptrace.OwnThread(func() {
 		var p *ptrace.Process
-		if p, err = ptrace.Start(run.Path, run.Args, &syscall.ProcAttr{Env: run.Env, Files: []uintptr{0, 1, 2}}, syscall.SysProcAttr{}); err != nil {
+		if p, err = ptrace.Start(run.Path, run.Args, &syscall.ProcAttr{Env: run.Env, Files: []uintptr{0, 1, 2}}); err != nil {
 			return
 		}
 		if run.Started != nil {

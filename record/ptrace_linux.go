@@ -32,7 +32,7 @@ func Ptrace(ctx context.Context, run Run) (*Recording, Result, error) {
 	var err error
 	ptrace.OwnThread(func() {
 		var p *ptrace.Process
-		p, err = ptrace.Start(run.Path, run.Args, &syscall.ProcAttr{Env: run.Env, Files: []uintptr{0, 1, 2}}, syscall.SysProcAttr{})
+		p, err = ptrace.Start(run.Path, run.Args, &syscall.ProcAttr{Env: run.Env, Files: []uintptr{0, 1, 2}})
 		if err != nil {
 			return
 		}

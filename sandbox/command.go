@@ -25,6 +25,12 @@ type Command struct {
 	Flags  seccomp.Flags // for each of Gates; NewListener is refused
 	Strict bool          // instead of Gates: the kernel's strict mode, from main on (see Run)
 
+	// Loader are gates that bind from the first instruction on, where Gates are put on at main only, as Strict is: what the
+	// dynamic loader and constructors need and the program does not. They stay, under Gates, and must let
+	// seccomp(SECCOMP_SET_MODE_FILTER) through, which puts those on. The kernel lets nobody behind a filter enter strict mode:
+	// Gates that mean the same do instead of Strict.
+	Loader []bpf.Program
+
 	// Prepare, if set, fills in Gates and Watch while the program is being loaded, and touches nothing else. Its error is
 	// Run's, before any other that the program's start may have; the program has then not run.
 	Prepare func(*Command) error `json:"-"`
@@ -44,6 +50,10 @@ type Result struct {
 	Signal   syscall.Signal // what ended the program, 0 if it exited
 	CoreDump bool
 	Killed   []Killed // the calls that were killed, in the order of the deaths; with Watch only
+
+	// BeforeMain says what the program did on its way to main instead of coming there: it ended, or it was killed for
+	// leaving that way. With Strict or Loader only. Strict mode, or Gates, never began; it has run all the same.
+	BeforeMain string
 }
 
 // ExitStatus is the status that a launcher passes on: the program's, or 128+n if signal n ended it.

@@ -20,4 +20,9 @@
 //
 // Whatever ends the launcher, SIGKILL at any step included: the program dies with it (PDEATHSIG, PTRACE_O_EXITKILL), and
 // nothing of it that lives on, as a detached grandchild does, is without the gate.
+//
+// It takes one process, no second start of the executable: there is nothing to call from main, and importing this package
+// does nothing. A seccomp filter around this process that answers calls in the kernel's place is found out, and nothing is
+// started then. Every start ends: after 30 seconds at the latest, or when a signal that ends processes comes before the
+// program runs.
 package sandbox

@@ -3,10 +3,10 @@
 package sandbox
 
 import (
-	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -42,9 +42,9 @@ func TestFakedByOuterFilter(t *testing.T) {
 		{"seccomp, AllowExec", []bpf.Program{install}, Command{AllowExec: true}, "it is not there"},
 		{"seccomp, by a gate", nil, Command{Gates: []bpf.Program{install, gate()}}, "gate 2 of 2"},
 		{"seccomp, by a gate, AllowExec", nil, Command{AllowExec: true, Gates: []bpf.Program{install, gate()}}, "gate 2 of 2"},
-		{"TRACEME", []bpf.Program{traceMe}, Command{}, "did not stop it"},
-		{"TRACEME, watched", []bpf.Program{traceMe}, Command{Watch: true}, "did not stop it"},
-		{"TRACEME, strict", []bpf.Program{traceMe}, Command{Strict: true}, "did not stop it"},
+		{"TRACEME", []bpf.Program{traceMe}, Command{}, "a filter answers in the kernel's place"},
+		{"TRACEME, watched", []bpf.Program{traceMe}, Command{Watch: true}, "a filter answers in the kernel's place"},
+		{"TRACEME, strict", []bpf.Program{traceMe}, Command{Strict: true}, "a filter answers in the kernel's place"},
 		{"nothing", []bpf.Program{harmless}, Command{}, ""},
 		{"nothing, watched", []bpf.Program{harmless}, Command{Watch: true}, ""},
 		{"nothing, AllowExec", []bpf.Program{harmless}, Command{AllowExec: true}, ""},
@@ -74,24 +74,51 @@ func TestFakedByOuterFilter(t *testing.T) {
 	}
 }
 
-// A program that never comes to its main never comes to strict mode, and must not do anything else instead.
+// A program that never comes to its main never comes to strict mode, and must not do anything else instead. It has run: its
+// end is the result.
 func TestStrictWithoutMain(t *testing.T) {
-	for _, tt := range []struct{ how, text string }{
-		{"END", "ended before main"},
-		{"FORK", "before main, and was killed"},
-		{"EXEC", "executed another program before main"},
-		{"THREAD", "made a thread or process before main"},
+	for _, tt := range []struct {
+		how, what string
+		signal    syscall.Signal
+		code      int
+	}{
+		{"END", "ended", 0, 7},
+		{"FORK", "forked, and was killed", unix.SIGKILL, 0},
+		{"EXEC", "executed another program, and was killed", unix.SIGKILL, 0},
+		{"THREAD", "made a thread or process, and was killed", unix.SIGKILL, 0},
 	} {
 		t.Run(tt.how, func(t *testing.T) {
 			path := build(t, "gcc", "nomain", "-D"+tt.how, "-nostartfiles", "-Wl,-e,start", "-pthread")
-			for _, watch := range []bool{false, true} {
-				p := plan{Command: Command{Path: path, Strict: true, Watch: watch}}
+			for _, c := range []Command{{Strict: true}, {Strict: true, Watch: true}, {Loader: []bpf.Program{gate()}, Gates: []bpf.Program{gate()}}} {
+				c.Path = path
+				p := plan{Command: c}
 				o, out := p.run(t)
-				if o.Status != 125 || !strings.Contains(o.Err, tt.text) || !strings.Contains(o.Err, "strict mode never began") ||
-					out != "" || fmt.Sprint(o.Kinds) != "[]" {
+				if o.Err != "" || o.Result.BeforeMain != tt.what || o.Result.Signal != tt.signal || o.Result.ExitCode != tt.code || out != "" {
 					t.Errorf("%v, %q", o, out)
 				}
 			}
 		})
+	}
+}
+
+// The loader's gate binds before main, the others from main on.
+func TestLoaderGate(t *testing.T) {
+	path := build(t, "gcc", "ctor")
+	deny := func(nr uint32) []bpf.Program { return []bpf.Program{gate(answer{nativeArch, nr, bpf.Errno | 42})} }
+	for _, tt := range []struct {
+		c    Command
+		want string
+	}{
+		{Command{Gates: deny(unix.SYS_GETPPID)}, "constructor 42\nmain 42\n"},
+		{Command{Loader: deny(unix.SYS_GETSID), Gates: deny(unix.SYS_GETPPID)}, "constructor 0\nmain 42\n"},
+		{Command{Loader: deny(unix.SYS_GETPPID), Gates: deny(unix.SYS_GETSID)}, "constructor 42\nmain 42\n"},
+	} {
+		for _, watch := range []bool{false, true} {
+			tt.c.Path, tt.c.Watch = path, watch
+			p := plan{Command: tt.c}
+			if o, out := p.run(t); o.Err != "" || o.Result.ExitCode != 0 || out != tt.want {
+				t.Errorf("%v, %q, want %q", o, out, tt.want)
+			}
+		}
 	}
 }

@@ -2,13 +2,17 @@ package sandbox
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"os/signal"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"monban/internal/ptrace"
 )
 
 // passOn are the signals that a launcher hands to its program. Not SIGURG, which the Go runtime uses itself, nor SIGPIPE,
@@ -25,19 +29,38 @@ var stopSignals = []syscall.Signal{unix.SIGTSTP, unix.SIGTTIN, unix.SIGTTOU}
 // settle is how long one signal to a whole process group may take to show at all its processes.
 const settle = 20 * time.Millisecond
 
-// jobs passes signals on to the program and stops and continues together with it. Its fields belong to its goroutine; the
-// tracing thread talks to it through reports.
+// startLimit is how long a start may take, until the program runs: a hundred times what the largest program takes on a busy
+// machine. What stops this process, a terminal or a suspended machine, does not count.
+var startLimit = 30 * time.Second
+
+// giveUp is how long an aborted start may take to end.
+const giveUp = 3 * time.Second
+
+// endsStart are the signals that end a start. The others wait until the program runs.
+var endsStart = map[syscall.Signal]bool{unix.SIGHUP: true, unix.SIGINT: true, unix.SIGQUIT: true, unix.SIGTERM: true}
+
+// jobs owns the time and the signals of a run. During the start, a signal that ends processes, the end of the context or
+// startLimit aborts it: the child is killed, and where even that is in vain, lost is closed. Once the program runs jobs
+// passes signals on to it, and stops and continues together with it. The fields below quit belong to its goroutine; the
+// tracing thread talks to it through reports and the state under the lock.
 type jobs struct {
 	signals chan os.Signal      // of passOn
 	stops   chan os.Signal      // of stopSignals
 	reports chan syscall.Signal // the signal that stopped the program, or 0: it goes on
+	running chan struct{}       // the program runs
 	ready   chan struct{}       // closed once signals arrive in the channels above
+	lost    chan struct{}       // closed when the start was aborted and does not end
 	quit    chan struct{}
 	done    chan struct{}
 	keep    bool
 
-	ctx        context.Context
-	pid, pidfd int
+	lock       sync.Mutex
+	starting   bool
+	aborted    error // why the start was
+	pid, pidfd int   // of the child, 0 while there is none; pidfd may be -1
+
+	ctx     context.Context
+	waiting []syscall.Signal // came during the start
 
 	stopSignal syscall.Signal // what has stopped the program, 0 while it runs
 	gotStop    bool           // this process was told to stop, too
@@ -45,22 +68,31 @@ type jobs struct {
 	check      *time.Timer    // when to see whether the program has been continued together with this process
 }
 
-func newJobs(keep bool) *jobs {
+func newJobs(ctx context.Context, keep bool) *jobs {
 	j := &jobs{
-		signals: make(chan os.Signal, 64),
-		stops:   make(chan os.Signal, 16),
-		reports: make(chan syscall.Signal, 64),
-		ready:   make(chan struct{}),
-		quit:    make(chan struct{}),
-		keep:    keep,
+		signals:  make(chan os.Signal, 64),
+		stops:    make(chan os.Signal, 16),
+		reports:  make(chan syscall.Signal, 64),
+		running:  make(chan struct{}, 1),
+		ready:    make(chan struct{}),
+		lost:     make(chan struct{}),
+		quit:     make(chan struct{}),
+		done:     make(chan struct{}),
+		keep:     keep,
+		starting: true,
+		pidfd:    -1,
+		ctx:      ctx,
+		check:    time.NewTimer(time.Hour),
 	}
+	j.check.Stop()
 	go func() {
 		// A millisecond's work, done while the program is loaded.
-		defer close(j.ready)
 		if !keep {
 			notify(j.signals, passOn)
 			notify(j.stops, stopSignals)
 		}
+		close(j.ready)
+		j.loop()
 	}()
 	return j
 }
@@ -75,30 +107,60 @@ func notify(c chan os.Signal, set []syscall.Signal) {
 	}
 }
 
-// start begins passing on; the signals since newJobs are passed on now. pidfd may be -1; it is closed in the end.
-func (j *jobs) start(ctx context.Context, pid, pidfd int) {
-	<-j.ready
-	j.ctx, j.pid, j.pidfd = ctx, pid, pidfd
-	j.done = make(chan struct{})
-	j.check = time.NewTimer(time.Hour)
-	j.check.Stop()
-	go j.loop()
+// child tells of the child, which is killed at once if the start has been aborted.
+func (j *jobs) child(pid, pidfd int) {
+	j.lock.Lock()
+	defer j.lock.Unlock()
+	j.pid, j.pidfd = pid, pidfd
+	if j.aborted != nil {
+		j.send(unix.SIGKILL)
+	}
 }
 
-// close ends passing on. The program has been reaped, or never started.
-func (j *jobs) close() {
-	if j.done != nil {
-		close(j.quit)
-		<-j.done
-		if j.pidfd >= 0 {
-			unix.Close(j.pidfd)
-		}
+// release says that the program is about to run, and begins to pass signals on; those since newJobs are passed on now. The
+// error is why it must not run.
+func (j *jobs) release() error {
+	<-j.ready
+	j.lock.Lock()
+	defer j.lock.Unlock()
+	if j.aborted == nil && j.starting {
+		j.starting = false
+		j.running <- struct{}{}
 	}
+	return j.aborted
+}
+
+// abort ends a start, and says whether it did: not if the program runs.
+func (j *jobs) abort(why error) bool {
+	j.lock.Lock()
+	defer j.lock.Unlock()
+	if !j.starting || j.aborted != nil {
+		return j.starting
+	}
+	j.aborted = why
+	if j.pid != 0 {
+		j.send(unix.SIGKILL)
+	}
+	time.AfterFunc(giveUp, func() { close(j.lost) })
+	return true
+}
+
+// why is the reason for which the start was aborted, nil if it wasn't.
+func (j *jobs) why() error {
+	j.lock.Lock()
+	defer j.lock.Unlock()
+	return j.aborted
+}
+
+// close ends passing on. The child has been reaped, or there never was one, or it is lost.
+func (j *jobs) close() {
+	close(j.quit)
 	// Half a millisecond's work that a launcher, which ends now, need not wait for.
 	go func() {
 		<-j.ready
 		signal.Stop(j.signals)
 		signal.Stop(j.stops)
+		<-j.done
 	}()
 }
 
@@ -115,14 +177,29 @@ func (j *jobs) report(s syscall.Signal) {
 func (j *jobs) loop() {
 	defer close(j.done)
 	cancelled := j.ctx.Done()
-	for {
+	// Ticks are dropped while this process is stopped: what is counted is time in which it could run.
+	const ticks = 30
+	clock := time.NewTicker(startLimit / ticks)
+	defer clock.Stop()
+	for left := ticks; ; {
 		select {
 		case s := <-j.signals:
-			j.received(s.(syscall.Signal))
+			j.signalled(s.(syscall.Signal))
 		case s := <-j.stops:
 			j.gotStop = true
-			j.received(s.(syscall.Signal))
+			j.signalled(s.(syscall.Signal))
 			j.stopToo()
+		case <-j.running:
+			clock.Stop()
+			for _, s := range j.waiting {
+				j.received(s)
+			}
+			j.waiting = nil
+		case <-clock.C:
+			if left--; left == 0 {
+				clock.Stop()
+				j.abort(fmt.Errorf("it has not come to its first instruction within %v", startLimit))
+			}
 		case s := <-j.reports:
 			j.stopSignal, j.answered = s, false
 			if s == 0 {
@@ -135,11 +212,30 @@ func (j *jobs) loop() {
 			}
 		case <-cancelled:
 			cancelled = nil
-			j.send(unix.SIGKILL)
+			if !j.abort(j.ctx.Err()) {
+				j.send(unix.SIGKILL)
+			}
 		case <-j.quit:
 			return
 		}
 	}
+}
+
+// signalled deals with a signal to this process.
+func (j *jobs) signalled(s syscall.Signal) {
+	switch {
+	case endsStart[s] && j.abort(fmt.Errorf("interrupted by %s", unix.SignalName(s))):
+	case j.isStarting():
+		j.waiting = append(j.waiting, s)
+	default:
+		j.received(s)
+	}
+}
+
+func (j *jobs) isStarting() bool {
+	j.lock.Lock()
+	defer j.lock.Unlock()
+	return j.starting
 }
 
 // received passes a signal on, unless the program has had it from the same sender.
@@ -179,6 +275,10 @@ func (j *jobs) stopToo() {
 }
 
 func (j *jobs) send(s syscall.Signal) {
+	if s == unix.SIGKILL {
+		_ = ptrace.Signal(j.pid, j.pidfd, s)
+		return
+	}
 	if j.pidfd >= 0 {
 		err := unix.PidfdSendSignal(j.pidfd, s, nil, 0)
 		if err == nil || err == unix.ESRCH {
@@ -216,7 +316,12 @@ type sender struct {
 }
 
 // senders holds for each signal si_pid<<32 | si_code of its last arrival; signal handlers write it.
-var senders [65]uint64
+var senders = func() (s [65]uint64) {
+	for i := range s {
+		s[i] = noSender
+	}
+	return s
+}()
 
 const (
 	siKernel   = 0x80 // SI_KERNEL (asm-generic/siginfo.h)
@@ -231,10 +336,4 @@ func takeSender(s syscall.Signal) sender {
 		return sender{unknown: true}
 	}
 	return sender{kernel: v&siCodeMask == siKernel, pid: int(v >> 32)}
-}
-
-func init() {
-	for i := range senders {
-		senders[i] = noSender
-	}
 }

@@ -396,7 +396,7 @@ func TestStopWithoutTerminal(t *testing.T) {
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)
 		}
-		pid := child(t, cmd.Process.Pid, "sleep")
+		pid := childOf(t, cmd.Process.Pid, "sleep")
 		time.Sleep(50 * time.Millisecond) // the start itself stops and continues the program
 		for _, to := range []int{pid, cmd.Process.Pid} {
 			unix.Kill(pid, unix.SIGSTOP)
@@ -414,8 +414,8 @@ func TestStopWithoutTerminal(t *testing.T) {
 	})
 }
 
-// child waits for a child of a process with the given name.
-func child(t *testing.T, parent int, comm string) int {
+// childOf waits for a child of a process with the given name.
+func childOf(t *testing.T, parent int, comm string) int {
 	t.Helper()
 	for range 300 {
 		tasks, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", parent))

@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"monban/bpf"
 	"monban/internal/ptrace"
 	"monban/seccomp"
 )
@@ -27,8 +28,9 @@ import (
 //
 // Strict mode begins at main where that can be found: in a dynamic program with a symbol table; in a stripped one at its
 // entry point, in a static one at its first instruction. The dynamic loader and constructors (of the program's libraries
-// too) run before that without it; a program that forks, makes a thread, execs or ends on its way there is an error. The C library's way out of main, exit_group, isn't allowed in
-// strict mode: a program lives if it ends in syscall(SYS_exit, n).
+// too) run before that without it, unless Loader gates them. A program that ends on its way there has run: its end is the
+// result, as it is for one that forks, makes a thread or execs there, and is killed; Result.BeforeMain says which. The C
+// library's way out of main, exit_group, isn't allowed in strict mode: a program lives if it ends in syscall(SYS_exit, n).
 func (c *Command) Run(ctx context.Context) (*Result, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -45,11 +47,19 @@ func (c *Command) Run(ctx context.Context) (*Result, error) {
 	if err != nil {
 		return nil, cmp.Or(prepared(), err)
 	}
-	r := &run{Command: c, ctx: ctx, path: path, jobs: newJobs(c.KeepSignals), prepared: prepared}
+	r := &run{Command: c, path: path, jobs: newJobs(ctx, c.KeepSignals), prepared: prepared}
 	defer r.jobs.close()
+	done := make(chan error, 1)
 	// The thread is the program's parent and tracer, and has no_new_privs: it must live until the program has ended and
-	// never serve another goroutine.
-	ptrace.OwnThread(func() { err = r.do() })
+	// never serve another goroutine. With it ends, whatever holds it, a child that it traces.
+	go ptrace.OwnThread(func() { done <- r.do() })
+	select {
+	case err = <-done:
+	case <-r.jobs.lost:
+	}
+	if why := r.jobs.why(); why != nil {
+		return nil, fmt.Errorf("%s was not started: %w", r.path, why)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -74,7 +84,6 @@ func (c *Command) prepare() func() error {
 // A run is one start of a Command.
 type run struct {
 	*Command
-	ctx    context.Context
 	path   string
 	jobs   *jobs
 	pid    int
@@ -103,46 +112,46 @@ func (r *run) do() error {
 		}
 		return r.doInside()
 	}
-	p, pidfd, err := r.startTraced()
+	p, err := r.startTraced()
+	if p != nil {
+		defer p.Close()
+	}
 	var in *ptrace.Injection
 	if err == nil {
 		if in, err = ptrace.NewInjection(p.Image); err != nil {
-			p.Kill()
-			unix.Close(pidfd)
 			err = r.refused(&ptrace.RefusedError{While: "controlling the program", Err: err})
 		}
 	}
 	if prepErr := r.prepared(); prepErr != nil {
-		if err == nil {
-			p.Kill()
-			unix.Close(pidfd)
-		}
-		return prepErr
+		err = prepErr
+	}
+	if err == nil {
+		r.did("started")
+		err = r.gate(p, in)
 	}
 	if err != nil {
-		return err
-	}
-	r.pid = p.PID
-	r.did("started")
-	// A terminal's signal would have reached both of us; from here on others are passed on too.
-	r.jobs.start(r.ctx, p.PID, pidfd)
-	if err := r.gate(p, in); err != nil {
-		p.Kill()
-		if cerr := r.ctx.Err(); cerr != nil {
-			return fmt.Errorf("%s was not started: %w", r.path, cerr)
+		if p != nil {
+			p.Kill()
 		}
 		return err
+	}
+	if p.PID == 0 { // it ended before main
+		return nil
 	}
 	r.did("gated")
 	if r.Detach || !r.Watch {
-		if err := ptrace.Detach(p.PID, 0); err != nil && !errors.Is(err, unix.ESRCH) {
+		err := r.jobs.release()
+		if err == nil {
+			err = p.Release()
+		}
+		if err != nil {
 			p.Kill()
-			return fmt.Errorf("letting the program go: %w", err)
+			return r.refused(err)
 		}
 		r.did("released")
-		return r.wait()
+		return r.lastly(p, r.wait)
 	}
-	ev, err := p.Reseize(watchOptions)
+	ev, err := p.Reseize(watchOptions, r.jobs.release)
 	if err != nil {
 		p.Kill()
 		return r.refused(err)
@@ -152,7 +161,16 @@ func (r *run) do() error {
 		r.ended(ev)
 		return nil
 	}
-	return r.watch()
+	return r.lastly(p, r.watch)
+}
+
+// lastly waits for the program's end; if that can't be had the program ends, too.
+func (r *run) lastly(p *ptrace.Process, wait func() error) error {
+	err := wait()
+	if err != nil {
+		p.Kill()
+	}
+	return err
 }
 
 // procAttr is what the program inherits.
@@ -177,20 +195,26 @@ func (r *run) argv() []string {
 	return r.Args
 }
 
-func (r *run) startTraced() (*ptrace.Process, int, error) {
-	pidfd := -1
-	p, err := ptrace.Start(r.path, r.argv(), r.procAttr(), syscall.SysProcAttr{PidFD: &pidfd})
+// startTraced starts the program and takes it to its first instruction. The process is there, to be killed, even with an
+// error that came later than its fork.
+func (r *run) startTraced() (*ptrace.Process, error) {
+	p, err := ptrace.Spawn(r.path, r.argv(), r.procAttr())
 	if err == nil {
-		return p, pidfd, nil
+		r.pid = p.PID
+		r.jobs.child(p.PID, p.PIDFD)
+		r.did("spawned")
+		err = p.Load()
 	}
-	if pidfd >= 0 {
-		unix.Close(pidfd)
+	refused := (*ptrace.RefusedError)(nil)
+	switch errno, isExec := err.(syscall.Errno); {
+	case err == nil:
+		return p, nil
+	case isExec:
+		return p, r.execError(r.path, errno)
+	case errors.As(err, &refused):
+		return p, r.refused(err)
 	}
-	var errno syscall.Errno
-	if refused := (*ptrace.RefusedError)(nil); !errors.As(err, &refused) && errors.As(err, &errno) {
-		return nil, -1, r.execError(r.path, errno)
-	}
-	return nil, -1, r.refused(err)
+	return p, fmt.Errorf("%s was not started: %w", r.path, err)
 }
 
 // refused explains why ptrace doesn't work here, as far as can be seen.
@@ -230,48 +254,29 @@ func (r *run) allowExecHint(more string) string {
 	return "; --allow-exec installs the gate before the exec instead" + more
 }
 
-// gate puts the gates, or strict mode, on the stopped program.
+// gate puts the gates, or strict mode, on the stopped program. If it ended on its way to main p.PID is 0.
 func (r *run) gate(p *ptrace.Process, in *ptrace.Injection) error {
 	in.SetMask(p.Mask)
-	if r.Strict {
-		if err := in.End(); err != nil {
-			return err
-		}
-		return r.strict(p)
+	if r.Strict || len(r.Loader) > 0 {
+		return r.atMain(p, in)
 	}
-	filtered := ptrace.Filtered()
-	before, noProc := ptrace.ReadFilters(p.PID)
-	for i, gate := range r.Gates {
-		if filtered || i > 0 {
-			if err := in.ProbeSeccomp(uint32(r.Flags)); err != nil {
-				return r.gateError(i, err)
-			}
-		}
+	return r.install(in, r.Gates, 0)
+}
+
+// install puts gates on the stopped program; before them there are some others.
+func (r *run) install(in *ptrace.Injection, gates []bpf.Program, before int) error {
+	for i, gate := range gates {
 		if err := in.InstallFilter(gate, uint32(r.Flags)); err != nil {
-			return r.gateError(i, err)
+			return r.gateError(before+i, err)
 		}
-		var after ptrace.Filters
-		if noProc == nil {
-			after, noProc = ptrace.ReadFilters(p.PID)
-		}
-		switch {
-		case noProc == nil:
-			if err := after.CheckInstalled(before); err != nil {
-				return r.gateError(i, err)
-			}
-		case filtered || i > 0:
-			return r.gateError(i, fmt.Errorf("it is installed through another filter, which may fake success, "+
-				"and cannot be looked at: %w", noProc))
-		}
-		before = after
-		r.did(fmt.Sprintf("gate %d", i+1))
+		r.did(fmt.Sprintf("gate %d", before+i+1))
 	}
 	return in.End()
 }
 
 func (r *run) gateError(i int, err error) error {
 	ended := (*ptrace.EndedError)(nil)
-	what := fmt.Sprintf("%s was not started: gate %d of %d could not be installed", r.path, i+1, len(r.Gates))
+	what := fmt.Sprintf("%s was not started: gate %d of %d could not be installed", r.path, i+1, len(r.Loader)+len(r.Gates))
 	switch {
 	case errors.Is(err, ptrace.ErrFaked):
 		return fmt.Errorf("%s: %w, or a gate before it does", what, err)
@@ -284,7 +289,7 @@ func (r *run) gateError(i int, err error) error {
 		return fmt.Errorf("%s: the kernel does not admit it, or doesn't know a flag (%v): %w", what, r.Flags, err)
 	case errors.Is(err, unix.ENOMEM):
 		return fmt.Errorf("%s: out of memory, or more than 32768 instructions in all gates together: %w", what, err)
-	case errors.Is(err, unix.EIO), errors.Is(err, unix.EFAULT):
+	case errors.Is(err, ptrace.ErrAnswered), errors.Is(err, unix.EIO):
 		return r.refused(&ptrace.RefusedError{While: fmt.Sprintf("gate %d", i+1), Err: err})
 	case i > 0:
 		return fmt.Errorf("%s: %w; gate %d, or another before it, may deny seccomp(2), and each installation goes through "+

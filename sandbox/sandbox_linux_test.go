@@ -31,6 +31,9 @@ type plan struct {
 	Outer []bpf.Program // installed on the launcher first
 	UID   int           // the launcher's, if not 0
 	DieAt string        // SIGKILL the launcher after this step
+	Limit time.Duration // startLimit, if not 0
+
+	TermAt string // SIGTERM to the launcher after this step, and wait until its child is dead
 }
 
 // outcome is what a launcher reports on its descriptor 3.
@@ -83,10 +86,24 @@ func launch(raw string) {
 		}
 		runtime.UnlockOSThread()
 	}
+	if p.Limit != 0 {
+		startLimit = p.Limit
+	}
 	step = func(done string) {
 		if done == p.DieAt {
 			unix.Kill(unix.Getpid(), unix.SIGKILL)
 			select {}
+		}
+		if done == p.TermAt {
+			unix.Kill(unix.Getpid(), unix.SIGTERM)
+			var info unix.Siginfo
+			for range 1000 {
+				err := unix.Waitid(unix.P_ALL, 0, &info, unix.WEXITED|unix.WNOHANG|unix.WNOWAIT|unix.WALL|unix.WNOTHREAD, nil)
+				if err != nil || info.Signo != 0 {
+					break
+				}
+				time.Sleep(10 * time.Millisecond)
+			}
 		}
 	}
 	res, err := p.Run(context.Background())

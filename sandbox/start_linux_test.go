@@ -131,12 +131,17 @@ func TestErrors(t *testing.T) {
 		{"first gate kills seccomp", Command{Path: "true", Gates: []bpf.Program{noSeccomp(bpf.KillProcess), gate()}}, 125, "gate 1, or another before it, kills seccomp(2)"},
 		{"first gate traps seccomp", Command{Path: "true", Gates: []bpf.Program{noSeccomp(bpf.Trap), gate()}}, 125, "gate 1, or another before it, kills seccomp(2)"},
 		{"first gate denies seccomp", Command{Path: "true", Gates: []bpf.Program{noSeccomp(bpf.Errno | 1), gate()}}, 125, "gate 1, or another before it, may deny seccomp(2)"},
-		{"first gate pretends", Command{Path: "true", Gates: []bpf.Program{noSeccomp(bpf.Errno), gate()}}, 125, "pretends that seccomp(2) succeeds"},
+		{"first gate pretends", Command{Path: "true", Gates: []bpf.Program{noSeccomp(bpf.Errno), gate()}}, 125, "fakes the answer, or a gate before it does"},
 		{"allow exec: first gate pretends", Command{Path: "true", AllowExec: true, Gates: []bpf.Program{noSeccomp(bpf.Errno), gate()}}, 125, "gate 2 of 2 could not be installed"},
 		{"allow exec: no such file", Command{Path: "/no/such/file", AllowExec: true, Gates: allow}, 127, "no such file"},
 		{"allow exec: not executable", Command{Path: filepath.Join(dir, "plain"), AllowExec: true, Gates: allow}, 126, "permission denied"},
 		{"allow exec: execve killed", Command{Path: "true", AllowExec: true, Gates: []bpf.Program{noExec}}, 125, "must allow execve"},
 		{"allow exec: execve denied", Command{Path: "true", AllowExec: true, Gates: []bpf.Program{noExecErrno}}, 125, "must allow execve"},
+		{"allow exec: thread killed for execve", Command{Path: "true", AllowExec: true,
+			Gates: []bpf.Program{gate(answer{nativeArch, unix.SYS_EXECVE, bpf.KillThread})}}, 125, "must allow execve"},
+		{"allow exec: neither execve nor an end", Command{Path: "true", AllowExec: true,
+			Gates: []bpf.Program{gate(answer{nativeArch, unix.SYS_EXECVE, bpf.Errno | 1}, answer{nativeArch, unix.SYS_EXIT_GROUP, bpf.Errno | 1})}},
+			125, "must allow execve"},
 		{"allow exec: bad gate", Command{Path: "true", AllowExec: true, Gates: []bpf.Program{bad}}, 125, "does not admit"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -349,14 +354,15 @@ func TestKillLauncher(t *testing.T) {
 	kinds := []Command{{}, {Detach: true, Watch: true}, {Watch: true}, {AllowExec: true}}
 	t.Run("steps", func(t *testing.T) {
 		for _, c := range kinds {
-			for _, step := range []string{"no_new_privs", "started", "gate 1", "gated", "released"} {
+			for _, step := range []string{"no_new_privs", "spawned", "started", "gate 1", "gated", "released"} {
 				marker := filepath.Join(t.TempDir(), "marker")
 				c.Path, c.Args, c.Gates = path, []string{"marker", marker}, []bpf.Program{gate()}
-				if c.AllowExec && (step == "gate 1" || step == "released") {
+				if c.AllowExec && (step == "spawned" || step == "gate 1" || step == "released") {
 					continue // it has no such step
 				}
 				p := plan{Command: c, DieAt: step}
 				cmd, _ := p.command(t)
+				cmd.Args = append(cmd.Args, marker) // the child before its exec shows the launcher's arguments
 				err := cmd.Run()
 				if ws, ok := cmd.ProcessState.Sys().(syscall.WaitStatus); !ok || ws.Signal() != unix.SIGKILL {
 					t.Fatalf("step %s: the launcher lived: %v", step, err)
@@ -391,6 +397,7 @@ func TestKillLauncher(t *testing.T) {
 			c.Path, c.Args, c.Gates = path, []string{"marker", marker}, []bpf.Program{gate()}
 			p := plan{Command: c}
 			cmd, _ := p.command(t)
+			cmd.Args = append(cmd.Args, marker)
 			if err := cmd.Start(); err != nil {
 				t.Fatal(err)
 			}

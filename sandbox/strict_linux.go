@@ -22,40 +22,50 @@ var beforeMain = map[int]string{
 	unix.PTRACE_EVENT_CLONE: "made a thread or process",
 }
 
-// strict runs the stopped program up to main and puts it into strict mode there.
-func (r *run) strict(p *ptrace.Process) error {
+// atMain runs the stopped program up to main, behind the loader's gates if there are any, and puts its gates or strict mode
+// on it there.
+func (r *run) atMain(p *ptrace.Process, in *ptrace.Injection) error {
+	if err := r.install(in, r.Loader, 0); err != nil {
+		return err
+	}
 	addr, err := strictPoint(p)
 	if err != nil {
-		return fmt.Errorf("%s was not started in strict mode: %w", r.path, err)
+		return fmt.Errorf("%s was not started: %w", r.path, err)
 	}
 	if err := ptrace.SetOptions(p.PID, strictOptions); err != nil {
 		return r.refused(&ptrace.RefusedError{While: "setting trace options", Err: err})
 	}
-	ev, err := runTo(p.PID, addr)
+	ev, err := runTo(p.PID, addr, r.jobs.release)
 	if err != nil {
 		return err
 	}
 	if ev.Dead() {
 		p.PID = 0
-		return fmt.Errorf("%s ended before main (%v): strict mode never began", r.path, ev)
+		r.ended(ev)
+		r.result.BeforeMain = "ended"
+		return nil
 	}
 	if what, ok := beforeMain[ev.Cause()]; ok {
 		if child, err := ptrace.Message(p.PID); err == nil && ev.Cause() != unix.PTRACE_EVENT_EXEC {
-			(&ptrace.Process{PID: int(child)}).Kill() // traced as well, and still before its first instruction
+			(&ptrace.Process{PID: int(child), PIDFD: -1}).Kill() // traced as well, and still before its first instruction
 		}
-		return fmt.Errorf("%s %s before main, and was killed: strict mode never began", r.path, what)
+		p.Kill()
+		p.PID = 0
+		r.result.Signal, r.result.BeforeMain = unix.SIGKILL, what+", and was killed"
+		return nil
 	}
 	if err := ptrace.SetOptions(p.PID, unix.PTRACE_O_EXITKILL|unix.PTRACE_O_TRACESYSGOOD); err != nil {
 		return fmt.Errorf("setting trace options: %w", err)
 	}
 	r.did("at main")
 	if n := readTask(p.PID).threads; n > 1 {
-		return fmt.Errorf("%s has %d threads before it reaches main; strict mode would bind one of them only",
-			r.path, n)
+		return fmt.Errorf("%s has %d threads before it reaches main; only one of them would be bound", r.path, n)
 	}
-	in, err := ptrace.NewInjection(p.Image)
-	if err != nil {
+	if in, err = ptrace.NewInjection(p.Image); err != nil {
 		return err
+	}
+	if !r.Strict {
+		return r.install(in, r.Gates, len(r.Loader))
 	}
 	if err := in.Do(ptrace.Prctl, unix.PR_SET_SECCOMP, unix.SECCOMP_MODE_STRICT); err != nil {
 		if errors.Is(err, unix.EINVAL) {
@@ -64,9 +74,13 @@ func (r *run) strict(p *ptrace.Process) error {
 		}
 		return fmt.Errorf("%s could not be put into strict mode: %w", r.path, err)
 	}
-	if mode := readTask(p.PID).seccomp; mode != modeStrict {
-		return fmt.Errorf("%s could not be put into strict mode: an outer sandbox answers in the kernel's place",
-			r.path)
+	// No filter of ours has answered that, nor, as /proc shows, one that a constructor made.
+	err = ptrace.Unfiltered()
+	if mode := readTask(p.PID).seccomp; err == nil && mode != modeStrict {
+		err = ptrace.ErrAnswered
+	}
+	if err != nil {
+		return fmt.Errorf("%s could not be put into strict mode: an outer sandbox answers in the kernel's place: %w", r.path, err)
 	}
 	return in.End()
 }
@@ -101,8 +115,8 @@ func strictPoint(p *ptrace.Process) (uint64, error) {
 
 // runTo lets a stopped program run until it is about to execute the instruction at addr. The breakpoint is in the
 // process's private copy of the page, and gone again when runTo returns the zero event; another is a death or a stop of
-// strictOptions.
-func runTo(pid int, addr uint64) (ptrace.Event, error) {
+// strictOptions. release is called before it runs, and may forbid it.
+func runTo(pid int, addr uint64, release func() error) (ptrace.Event, error) {
 	regs, err := ptrace.GetRegs(pid)
 	if err != nil {
 		return ptrace.Event{}, err
@@ -117,7 +131,9 @@ func runTo(pid int, addr uint64) (ptrace.Event, error) {
 	if err := ptrace.Write(pid, addr, ptrace.Breakpoint); err != nil {
 		return ptrace.Event{}, fmt.Errorf("setting a breakpoint at main: %w", err)
 	}
-	// At first the stop is that of the exec, whose SIGTRAP is not the program's.
+	if err := release(); err != nil {
+		return ptrace.Event{}, err
+	}
 	for sig := unix.Signal(0); ; {
 		if err := ptrace.Cont(pid, sig); err != nil && !errors.Is(err, unix.ESRCH) {
 			return ptrace.Event{}, err

@@ -204,7 +204,7 @@ func yamaState() string {
 func probeInVictim(name, detail, since string, probe func(*ptrace.Process) error) Feature {
 	f := Feature{Name: name, Detail: detail, Since: since}
 	return f.verdict(onThread(func() error {
-		p, err := ptrace.Start("/proc/self/exe", []string{"monban"}, &syscall.ProcAttr{}, syscall.SysProcAttr{})
+		p, err := ptrace.Start("/proc/self/exe", []string{"monban"}, &syscall.ProcAttr{})
 		if err != nil {
 			return err
 		}

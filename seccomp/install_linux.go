@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
 
@@ -34,8 +33,8 @@ func NoNewPrivs() error {
 // unknown flag, ENOMEM for too many instructions in all filters together, ESRCH if TSYNC met a thread with another filter.
 // NewListener is refused with EINVAL: [InstallListener] returns its descriptor.
 //
-// A thread that has a filter already (as prctl(PR_GET_SECCOMP) tells) gets a filter of eight instructions besides p, by
-// which Install finds out that no earlier filter fakes the success of seccomp(2). If one does, that is an error.
+// Success is never taken on trust: if an earlier filter fakes that of seccomp(2), that is an error. Nothing is installed
+// besides p for that.
 func Install(p bpf.Program, f Flags) error {
 	if f&NewListener != 0 {
 		return fmt.Errorf("flag NEW_LISTENER: use InstallListener, which returns the descriptor: %w", unix.EINVAL)
@@ -62,22 +61,11 @@ func install(p bpf.Program, f Flags) (int, error) {
 
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	// Not through /proc: an earlier filter may kill open(2), and ours from now on everything.
-	if mode, err := unix.PrctlRetInt(unix.PR_GET_SECCOMP, 0, 0, 0, 0); err != nil || mode != 0 {
-		n, err := ptrace.ProbeInstall(uintptr(f&^(NewListener|WaitKillableRecv)), &prog)
-		if errno := unix.Errno(0); errors.As(err, &errno) {
-			return -1, explainInstall(errno, f)
-		} else if err != nil {
-			return -1, fmt.Errorf("installing a filter: %w", err)
-		}
-		if n > 0 {
-			return -1, otherThread(n)
-		}
-	}
-	n, _, errno := unix.Syscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, uintptr(f), uintptr(unsafe.Pointer(&prog)))
-	runtime.KeepAlive(raw)
-	if errno != 0 {
+	n, err := ptrace.Install(uintptr(f), &prog)
+	if errno := unix.Errno(0); errors.As(err, &errno) {
 		return -1, explainInstall(errno, f)
+	} else if err != nil {
+		return -1, fmt.Errorf("installing a filter: %w", err)
 	}
 	if n > 0 && f&NewListener == 0 {
 		return -1, otherThread(n)
@@ -105,8 +93,6 @@ func explainInstall(errno unix.Errno, f Flags) error {
 		why = "out of memory, or more than 32768 instructions in all filters of the thread together (each counts 4 more)"
 	case unix.EBUSY:
 		why = "a filter of this thread has a listener already"
-	case unix.EFAULT:
-		why = "the program's address is invalid"
 	case unix.ENOSYS:
 		why = "this kernel has no seccomp(2): it needs Linux 3.17 and CONFIG_SECCOMP_FILTER"
 	case unix.EPERM:
@@ -126,6 +112,10 @@ func explainInstall(errno unix.Errno, f Flags) error {
 // locked thread that does nothing but RawSyscall reads and writes and then SYS_EXIT. To run another program in strict mode
 // use sandbox.Command.
 func Strict() error {
+	// A filter could answer in the kernel's place, and afterwards nothing can be tried.
+	if err := ptrace.Unfiltered(); err != nil {
+		return fmt.Errorf("entering strict mode: this thread is behind a filter, or the kernel lacks CONFIG_SECCOMP: %w", err)
+	}
 	if _, _, errno := unix.RawSyscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_STRICT, 0, 0); errno != 0 {
 		if errors.Is(errno, unix.EINVAL) {
 			return fmt.Errorf("entering strict mode: %w (the thread has a filter already, or the kernel lacks CONFIG_SECCOMP)",

@@ -118,8 +118,11 @@ var deeds = map[string]func(){
 		check(NoNewPrivs())
 		check(Install(bpf.Program{
 			{Code: bpf.LD | bpf.W | bpf.ABS, K: bpf.OffsetNr},
-			{Code: bpf.JMP | bpf.JEQ | bpf.K, Jf: 5, K: unix.SYS_SECCOMP},
-			{Code: bpf.LD | bpf.W | bpf.ABS, K: 32}, // the pointer's halves
+			{Code: bpf.JMP | bpf.JEQ | bpf.K, Jt: 7, K: unix.SYS_PRCTL}, // it says that there is no filter, too
+			{Code: bpf.JMP | bpf.JEQ | bpf.K, Jf: 7, K: unix.SYS_SECCOMP},
+			{Code: bpf.LD | bpf.W | bpf.ABS, K: bpf.OffsetNr + 16},
+			{Code: bpf.JMP | bpf.JEQ | bpf.K, Jt: 4}, // SECCOMP_SET_MODE_STRICT
+			{Code: bpf.LD | bpf.W | bpf.ABS, K: 32},  // the pointer's halves
 			{Code: bpf.JMP | bpf.JEQ | bpf.K, Jf: 2},
 			{Code: bpf.LD | bpf.W | bpf.ABS, K: 36},
 			{Code: bpf.JMP | bpf.JEQ | bpf.K, Jt: 1},
@@ -130,6 +133,7 @@ var deeds = map[string]func(){
 		_, err := InstallListener(allowAll, 0)
 		report("listener", err)
 		report("call", getpriority())
+		report("strict", Strict() != nil)
 	},
 	// Strict mode kills the thread and not the process.
 	"strict": func() {
@@ -258,7 +262,7 @@ func TestInstall(t *testing.T) {
 		"tsync fails": "names the thread: true\nis ESRCH: true\nwith TSYNC_ESRCH: true\nnothing installed: <nil>\n",
 		"too many":    "after 7: true\n",
 		"faked": "error: installing a filter: " + ptrace.ErrFaked.Error() +
-			"\nlistener: installing a filter: " + ptrace.ErrFaked.Error() + "\ncall: <nil>\n",
+			"\nlistener: installing a filter: " + ptrace.ErrFaked.Error() + "\ncall: <nil>\nstrict: true\n",
 		"listener": "close-on-exec: 1\nsecond: true\n",
 		"strict":   "in strict mode\nin strict mode\nthe thread is gone, the process is not\n",
 	} {
@@ -343,20 +347,14 @@ func TestDump(t *testing.T) {
 
 func testDump(t *testing.T, read func(int) ([]bpf.Program, error)) {
 	_, ids, end := stand(t)
-	for i, n := range []int{3 + 2, 1} { // Install tries seccomp(2) with a filter of its own before the second and third
+	for i, n := range []int{3, 1} { // nothing besides what was installed
 		for range 3 {
 			got, err := read(ids[i])
 			if err != nil || len(got) != n {
 				t.Fatalf("thread with %d filters: %v, %v", n, got, err)
 			}
 			for j, p := range got {
-				if j%2 == 1 {
-					if len(p) != 8 || p[1].K != unix.SYS_SECCOMP {
-						t.Errorf("filter %d is %v, want Install's own", j, p)
-					}
-					continue
-				}
-				want := denyGetpriority(uint16(j/2 + 1)) // the oldest denies with 1
+				want := denyGetpriority(uint16(j + 1)) // the oldest denies with 1
 				if i == 1 {
 					want = denyGetpriority(4)
 				}
@@ -403,7 +401,7 @@ func testDumpOfStopped(t *testing.T, read func(int) ([]bpf.Program, error)) {
 	if !waitStopped() {
 		t.Fatal("it doesn't stop")
 	}
-	if got, err := read(ids[0]); err != nil || len(got) != 5 {
+	if got, err := read(ids[0]); err != nil || len(got) != 3 {
 		t.Fatalf("%v, %v", got, err)
 	}
 	time.Sleep(20 * time.Millisecond)
@@ -464,7 +462,7 @@ func TestDumpErrors(t *testing.T) {
 			t.Skip("needs root")
 		}
 		ptrace.OwnThread(func() {
-			p, err := ptrace.Start("/proc/self/exe", []string{"x"}, &syscall.ProcAttr{}, syscall.SysProcAttr{})
+			p, err := ptrace.Start("/proc/self/exe", []string{"x"}, &syscall.ProcAttr{})
 			if err != nil {
 				t.Error(err)
 				return

@@ -10,7 +10,7 @@ import (
 )
 
 // InstallStack is [Install] for several filters, in the order in which they bind: what compile.Programs makes of a policy that
-// does not fit one. Those before the last must let prctl(PR_GET_SECCOMP) and seccomp(2) through.
+// does not fit one. Those before the last must let seccomp(2) through.
 //
 // Nothing is installed if the kernel would not admit one of them, or all together are too long. Where installing fails
 // later (something around this process has installed filters, too), those that are there stay; each only takes away.
@@ -22,7 +22,7 @@ func InstallStack(programs []bpf.Program, f Flags) error {
 		}
 		total += p.KernelLen()
 		if i > 0 {
-			total += bpf.StackedExtra + bpf.ProbeLen
+			total += bpf.StackedExtra
 		}
 	}
 	if total > bpf.MaxStacked {

@@ -30,13 +30,11 @@ func init() {
 					defer close(done)
 					check(NoNewPrivs())
 					check(Install(p, 0))
-					const probe = 15 + bpf.StackedExtra // Install's own filter, before each but the first
 					room := bpf.MaxStacked - (p.KernelLen() + bpf.StackedExtra)
 					for range 7 {
 						check(Install(filler(4096), 0))
-						room -= probe + filler(4096).KernelLen() + bpf.StackedExtra
+						room -= filler(4096).KernelLen() + bpf.StackedExtra
 					}
-					room -= probe
 					err := Install(filler(1+room-filler(1).KernelLen()+more), 0)
 					count[fmt.Sprintf("%d more: %v", more, errors.Is(err, unix.ENOMEM))]++
 				})

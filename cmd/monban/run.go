@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -22,7 +23,7 @@ const defaultGate = "@container"
 
 func runCommand() *cobra.Command {
 	var gate gateFlags
-	var refs []string
+	var refs, loader []string
 	var strict, allowExec, detach bool
 	cmd := &cobra.Command{
 		Use:   "run [flags] [--] COMMAND [ARG…]",
@@ -32,11 +33,17 @@ everything that it starts. The gate need not allow execve: it is put on after th
 loaded.
 
 The status is the program's own; 128+n if signal n ended it; 125 if Monban failed before the program
-started; 126 or 127 if the command cannot be executed or found. Where a call is killed, run says
-which one, and what would allow it.`,
+started, or was interrupted; 126 or 127 if the command cannot be executed or found. Where a call is
+killed, run says which one, and what would allow it.
+
+Strict mode begins at main: the dynamic loader, and constructors of the program and its libraries,
+run before it without a gate, and a program may do all it has to do there. --loader-gate gives them
+one. The kernel lets nobody enter strict mode behind a filter, so that @strict, which means the
+same, is put on at main instead. For the loader of a C program @libc is enough.`,
 		Example: `  monban run -- sh -c 'id; mount -t tmpfs x /mnt'
   monban run --gate web.gate --gate @container -- ./server
-  monban run --strict -- ./sum`,
+  monban run --strict -- ./sum
+  monban run --strict --loader-gate @libc -- ./sum`,
 		Args: cobra.ArbitraryArgs,
 		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 			return nil, cobra.ShellCompDirectiveDefault
@@ -51,7 +58,18 @@ which one, and what would allow it.`,
 					return exit{exitUsage, errors.New("--strict and --gate exclude each other: strict mode has no filter")}
 				}
 				c.Watch = true
+				if len(loader) > 0 {
+					var st *stack
+					c.Strict, c.Prepare = false, func(c *sandbox.Command) (err error) {
+						st, err = gate.behindLoader(c, loader)
+						return err
+					}
+					return start(cmd.Context(), c, func() *stack { return st })
+				}
 				return start(cmd.Context(), c, func() *stack { return nil })
+			}
+			if len(loader) > 0 {
+				return exit{exitUsage, errors.New("--loader-gate needs --strict: any other gate binds the loader, too")}
 			}
 			if len(refs) == 0 {
 				refs = []string{defaultGate}
@@ -75,13 +93,52 @@ which one, and what would allow it.`,
 	cmd.Flags().SetInterspersed(false)
 	cmd.Flags().StringArrayVar(&refs, "gate", nil, "the gate (default "+defaultGate+"); several stack, and the most restrictive answer wins")
 	cmd.Flags().BoolVar(&strict, "strict", false, "the kernel's strict mode from main on: read, write, exit and sigreturn only")
+	cmd.Flags().StringArrayVar(&loader, "loader-gate", nil, "with --strict: a gate for what runs before main; it stays")
 	cmd.Flags().BoolVar(&allowExec, "allow-exec", false, "put the gate on before the exec, without ptrace: the gate must then allow execve")
 	cmd.Flags().BoolVar(&detach, "detach", false, "let go of the program once the gate is on: a killed call is not named")
 	gate.register(cmd)
-	if err := cmd.RegisterFlagCompletionFunc("gate", completeGates); err != nil {
-		panic(err) // the flag was registered above
+	for _, name := range []string{"gate", "loader-gate"} {
+		if err := cmd.RegisterFlagCompletionFunc(name, completeGates); err != nil {
+			panic(err) // the flag was registered above
+		}
 	}
 	return cmd
+}
+
+// behindLoader gives c gates for the loader and, from main on, what strict mode means as a filter; the stack has both.
+func (f *gateFlags) behindLoader(c *sandbox.Command, loader []string) (*stack, error) {
+	st, err := f.readStack(append(slices.Clone(loader), "@strict"), abi.Native())
+	if err != nil {
+		return nil, err
+	}
+	n := len(loader)
+	first := st.verdicts[0]
+	for _, v := range st.verdicts[1:n] {
+		first = verdict.Stack(first, v)
+	}
+	order := st.native.ByteOrder()
+	if c.Loader, err = compile.Programs(lettingInstall(first), order); err != nil {
+		return nil, fmt.Errorf("%s: %w", st.gates[0].Name, err)
+	}
+	c.Gates, err = compile.Programs(st.verdicts[n], order)
+	return st, err
+}
+
+// lettingInstall is v with seccomp(SECCOMP_SET_MODE_FILTER) allowed, through which the next filter comes. That one can only
+// take away.
+func lettingInstall(v verdict.Verdict) verdict.Verdict {
+	s := v.Space()
+	is := func(w verdict.Word, value uint32) verdict.Node {
+		return s.Compare(verdict.Single(w), verdict.EQ, false, uint64(value))
+	}
+	const setModeFilter = 1 // SECCOMP_SET_MODE_FILTER
+	cond := verdict.False
+	for _, a := range abi.Archs() {
+		if nr, ok := a.Number("seccomp"); ok {
+			cond = s.Or(cond, s.And(is(verdict.Arch, a.Token()), s.And(is(verdict.Nr, nr), is(verdict.ArgLo(0), setModeFilter))))
+		}
+	}
+	return s.Verdict(s.If(cond, s.Action(bpf.Allow), v.Node()))
 }
 
 // A stack is several gates that bind a program together, the oldest first.
@@ -155,6 +212,9 @@ func start(ctx context.Context, c *sandbox.Command, st func() *stack) error {
 	r, err := c.Run(ctx)
 	if err != nil {
 		return exit{sandbox.ExitStatus(err), err}
+	}
+	if r.BeforeMain != "" {
+		say("%s %s before main: strict mode never began", c.Path, r.BeforeMain)
 	}
 	explainKills(r, c, st())
 	if status := r.ExitStatus(); status != 0 {

@@ -24,6 +24,7 @@ type Image struct {
 	Auxv map[uint64]uint64
 	Wide bool   // 64-bit registers and pointers; false: an i386 program on amd64
 	site uint64 // the address of a system call instruction
+	held bool   // a SIGSTOP came during an injection; it can't be blocked
 }
 
 // vdsoSize is how much of the vDSO is searched: it has two or three pages.

@@ -1,11 +1,11 @@
 package ptrace
 
 import (
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"runtime"
-	"syscall"
 
 	"golang.org/x/sys/unix"
 
@@ -34,7 +34,6 @@ type Injection struct {
 	im    *Image
 	saved Regs
 	mask  uint64
-	stops []syscall.Signal // SIGSTOPs that came meanwhile: they can't be blocked
 }
 
 // NewInjection begins work on a thread in a ptrace stop. All signals that can be are blocked until End, so that no
@@ -52,7 +51,7 @@ func NewInjection(im *Image) (*Injection, error) {
 	if in.mask, err = GetSigMask(im.TID); err != nil {
 		return nil, fmt.Errorf("reading the signal mask: %w", err)
 	}
-	if err := SetSigMask(im.TID, ^uint64(0)); err != nil {
+	if err := in.setMask(^uint64(0)); err != nil {
 		return nil, fmt.Errorf("blocking signals: %w", err)
 	}
 	return in, nil
@@ -63,20 +62,39 @@ func (in *Injection) SetMask(mask uint64) { in.mask = mask }
 
 // End restores registers and mask. The thread is still stopped.
 func (in *Injection) End() error {
-	if err := SetRegs(in.im.TID, &in.saved); err != nil {
+	if err := in.setRegs(&in.saved); err != nil {
 		return fmt.Errorf("restoring registers: %w", err)
 	}
-	if err := SetSigMask(in.im.TID, in.mask); err != nil {
+	if err := in.setMask(in.mask); err != nil {
 		return fmt.Errorf("restoring the signal mask: %w", err)
-	}
-	for _, s := range in.stops {
-		// Held back by Call; the thread gets it when it is let run.
-		if err := unix.Kill(in.im.TID, s); err != nil {
-			return err
-		}
 	}
 	return nil
 }
+
+// setRegs sets registers and reads them back: else the program's own code could run where a call of ours was to.
+func (in *Injection) setRegs(regs *Regs) error {
+	if err := SetRegs(in.im.TID, regs); err != nil {
+		return err
+	}
+	if now, err := GetRegs(in.im.TID); err != nil || now.PC() != regs.PC() || now.call() != regs.call() {
+		return cmp.Or(err, ErrAnswered)
+	}
+	return nil
+}
+
+// setMask sets the signal mask and reads it back.
+func (in *Injection) setMask(mask uint64) error {
+	if err := SetSigMask(in.im.TID, mask); err != nil {
+		return err
+	}
+	if now, err := GetSigMask(in.im.TID); err != nil || (now^mask)&^unblockable != 0 {
+		return cmp.Or(err, ErrAnswered)
+	}
+	return nil
+}
+
+// unblockable are SIGKILL and SIGSTOP in a mask.
+const unblockable = 1<<(unix.SIGKILL-1) | 1<<(unix.SIGSTOP-1)
 
 // Call makes the thread perform c and returns what the call returned; a failed call is its Errno, a thread that ended
 // instead an *EndedError.
@@ -84,23 +102,20 @@ func (in *Injection) Call(c Call, args ...uint64) (uint64, error) {
 	tid := in.im.TID
 	regs := in.saved
 	regs.setCall(in.im.site, c, args)
-	if err := SetRegs(tid, &regs); err != nil {
+	if err := in.setRegs(&regs); err != nil {
 		return 0, fmt.Errorf("setting registers for %s(2): %w", c.Name, err)
 	}
 	for stop := 0; stop < 2; { // on the way into the call, and out of it
-		if err := ToSyscall(tid, 0); err != nil {
-			return 0, fmt.Errorf("resuming for %s(2): %w", c.Name, err)
-		}
-		ev, err := Wait(tid, 0)
+		ev, err := Resume(tid, unix.PTRACE_SYSCALL)
 		switch {
 		case err != nil:
-			return 0, err
+			return 0, fmt.Errorf("%s(2): %w", c.Name, err)
 		case ev.Syscall():
 			stop++
 		case ev.Dead():
 			return 0, &EndedError{c, ev}
 		case ev.Signal() == unix.SIGSTOP:
-			in.stops = append(in.stops, unix.SIGSTOP)
+			in.im.held = true
 		case ev.Signal() == unix.SIGTRAP && stop == 0, ev.Cause() == unix.PTRACE_EVENT_STOP:
 			// A trap that was pending when we began, or a job control stop.
 		default:
@@ -119,62 +134,83 @@ func (in *Injection) Call(c Call, args ...uint64) (uint64, error) {
 func (in *Injection) Do(c Call, args ...uint64) error {
 	result, err := in.Call(c, args...)
 	if err == nil && result != 0 {
-		const stopped = 0x7f // the low byte of a wait status, the signal above it
-		return &EndedError{c, Event{TID: in.im.TID, Status: unix.WaitStatus(stopped | unix.SIGSYS<<8)}}
+		return in.undone(c)
 	}
 	return err
 }
 
-// ProbeSeccomp finds out whether seccomp(2) gets through to the kernel: a filter without an address is EFAULT there. A nil
-// answer would be that of an earlier filter that pretends success.
-func (in *Injection) ProbeSeccomp(flags uint32) error {
-	switch err := in.Do(Seccomp, unix.SECCOMP_SET_MODE_FILTER, uint64(flags), 0); {
-	case err == nil:
-		return errors.New("a filter pretends that seccomp(2) succeeds")
-	case !errors.Is(err, unix.EFAULT):
-		return err
-	}
-	return nil
+func (in *Injection) undone(c Call) error {
+	const stopped = 0x7f // the low byte of a wait status, the signal above it
+	return &EndedError{c, Event{TID: in.im.TID, Status: unix.WaitStatus(stopped | unix.SIGSYS<<8)}}
 }
 
 // redZone is what the x86-64 ABI lets a leaf function use below the stack pointer.
 const redZone = 128
 
-// InstallFilter makes the thread call seccomp(SECCOMP_SET_MODE_FILTER, flags, p). The program is written below its stack
-// pointer, where nothing is kept. The error is the kernel's errno or an *EndedError.
+// InstallFilter makes the thread call seccomp(SECCOMP_SET_MODE_FILTER, flags, p), and sees to it that the kernel did it. The
+// program is written below its stack pointer, where nothing is kept. The error is the kernel's errno, an *EndedError or
+// ErrFaked.
 func (in *Injection) InstallFilter(p bpf.Program, flags uint32) error {
-	at, err := in.writeFilter(p)
-	if err != nil {
-		return err
-	}
-	return in.Do(Seccomp, unix.SECCOMP_SET_MODE_FILTER, uint64(flags), at)
+	_, err := in.install(p, flags)
+	return err
 }
 
 // InstallListener is InstallFilter with SECCOMP_FILTER_FLAG_NEW_LISTENER: fd is the listener in the thread's own table.
 func (in *Injection) InstallListener(p bpf.Program, flags uint32) (fd int, err error) {
-	at, err := in.writeFilter(p)
-	if err != nil {
-		return -1, err
-	}
-	n, err := in.Call(Seccomp, unix.SECCOMP_SET_MODE_FILTER, uint64(flags)|unix.SECCOMP_FILTER_FLAG_NEW_LISTENER, at)
+	n, err := in.install(p, flags|unix.SECCOMP_FILTER_FLAG_NEW_LISTENER)
 	return int(int32(n)), err
 }
 
-// writeFilter puts a program and its struct sock_fprog below the stack pointer, and says where.
-func (in *Injection) writeFilter(p bpf.Program) (at uint64, err error) {
+// install asks twice, as explained at [Installed].
+func (in *Injection) install(p bpf.Program, flags uint32) (result uint64, err error) {
+	at, fprog, err := in.writeFilter(p)
+	if err != nil {
+		return 0, err
+	}
+	ask := func() (uint64, error) {
+		return in.Call(Seccomp, unix.SECCOMP_SET_MODE_FILTER, uint64(flags), at)
+	}
+	result, err = ask()
+	if err == nil && result != 0 {
+		return 0, in.undone(Seccomp)
+	}
+	if err := Probed(err); err != nil {
+		return 0, err
+	}
+	if err := Write(in.im.TID, at, fprog); err != nil {
+		return 0, fmt.Errorf("writing the filter to the program's stack: %w", err)
+	}
+	result, err = ask()
+	if err := Installed(err); err != nil {
+		return 0, err
+	}
+	if result != 0 && flags&unix.SECCOMP_FILTER_FLAG_NEW_LISTENER == 0 {
+		return 0, in.undone(Seccomp)
+	}
+	return result, nil
+}
+
+// writeFilter puts a program and a struct sock_fprog without the program's address below the stack pointer, and says where;
+// fprog is the struct with the address.
+func (in *Injection) writeFilter(p bpf.Program) (at uint64, fprog []byte, err error) {
 	if len(p) == 0 || len(p) > bpf.MaxInstructions {
-		return 0, fmt.Errorf("a filter has 1 to %d instructions, this one has %d: %w", bpf.MaxInstructions, len(p), unix.EINVAL)
+		return 0, nil, fmt.Errorf("a filter has 1 to %d instructions, this one has %d: %w", bpf.MaxInstructions, len(p), unix.EINVAL)
 	}
 	order := binary.NativeEndian
 	const fprogSize = 16 // struct sock_fprog: a length and a pointer, 8 bytes on i386
 	buf := make([]byte, fprogSize, fprogSize+8*len(p))
 	at = (in.saved.SP() - redZone - uint64(cap(buf))) &^ 15
-	order.PutUint16(buf, uint16(len(p)))
-	if in.im.Wide {
-		order.PutUint64(buf[8:], at+fprogSize)
-	} else {
-		order.PutUint32(buf[4:], uint32(at+fprogSize))
+	header := func(filter uint64) []byte {
+		b := make([]byte, fprogSize)
+		order.PutUint16(b, uint16(len(p)))
+		if in.im.Wide {
+			order.PutUint64(b[8:], filter)
+		} else {
+			order.PutUint32(b[4:], uint32(filter))
+		}
+		return b
 	}
+	copy(buf, header(Nowhere))
 	for _, ins := range p {
 		buf = order.AppendUint16(buf, ins.Code)
 		buf = append(buf, ins.Jt, ins.Jf)
@@ -182,10 +218,10 @@ func (in *Injection) writeFilter(p bpf.Program) (at uint64, err error) {
 	}
 	if err := Write(in.im.TID, at, buf); err != nil {
 		if errors.Is(err, unix.EFAULT) || errors.Is(err, unix.EIO) {
-			return 0, fmt.Errorf("writing %d bytes below the stack pointer (is the stack limit, ulimit -s, too small?): %w",
+			return 0, nil, fmt.Errorf("writing %d bytes below the stack pointer (is the stack limit, ulimit -s, too small?): %w",
 				len(buf), err)
 		}
-		return 0, fmt.Errorf("writing the filter to the program's stack: %w", err)
+		return 0, nil, fmt.Errorf("writing the filter to the program's stack: %w", err)
 	}
-	return at, nil
+	return at, header(at + fprogSize), nil
 }

@@ -1,6 +1,8 @@
 package ptrace
 
 import (
+	"bytes"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -32,6 +34,16 @@ func Write(tid int, addr uint64, buf []byte) error {
 	if n, err := unix.ProcessVMWritev(tid, local, remote, 0); err == nil && n == len(buf) {
 		return nil
 	}
-	_, err := unix.PtracePokeData(tid, uintptr(addr), buf)
-	return err
+	if _, err := unix.PtracePokeData(tid, uintptr(addr), buf); err != nil {
+		return err
+	}
+	// Unlike the result of the first way, the success of this one can be an outer filter's.
+	back := make([]byte, len(buf))
+	if err := Read(tid, addr, back); err != nil {
+		return err
+	}
+	if !bytes.Equal(back, buf) {
+		return ErrAnswered
+	}
+	return nil
 }

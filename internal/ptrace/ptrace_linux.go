@@ -62,14 +62,27 @@ func (e Event) String() string {
 	return fmt.Sprintf("thread %d stopped by %s (event %d)", e.TID, unix.SignalName(e.Status.StopSignal()), e.Cause())
 }
 
+// interruptions is how many signals Wait takes before it looks at the clock.
+const interruptions = 1 << 12
+
 // Wait waits for pid, or with -1 for any child or tracee of the calling thread and of no other thread: __WNOTHREAD keeps
 // it from reaping what another part of the program started. With WNOHANG and nothing to report, TID is 0.
 func Wait(pid, options int) (Event, error) {
-	for {
+	began := time.Now()
+	for interrupted := 1; ; interrupted++ {
 		var status unix.WaitStatus
 		tid, err := unix.Wait4(pid, &status, options|unix.WALL|unix.WNOTHREAD, nil)
-		if err != unix.EINTR {
+		switch {
+		case err == nil && tid == 0 && options&unix.WNOHANG == 0:
+			return Event{}, fmt.Errorf("wait4(2): %w", ErrAnswered)
+		case err != unix.EINTR:
 			return Event{TID: tid, Status: status}, err
+		case interrupted%interruptions == 0:
+			// No signals come so fast.
+			if time.Since(began) < interruptions*10*time.Microsecond {
+				return Event{}, fmt.Errorf("wait4(2): %w", ErrAnswered)
+			}
+			began = time.Now()
 		}
 	}
 }
@@ -151,6 +164,33 @@ func GetSigInfo(tid int) (SigInfo, error) {
 
 // sigsetSize is sizeof(kernel sigset_t) on the architectures that Go has, save MIPS.
 const sigsetSize = 8
+
+// pendingSignal says whether a signal waits to be taken by a stopped tracee or its process.
+func pendingSignal(tid int, s syscall.Signal) bool {
+	const shared = 1 // PTRACE_PEEKSIGINFO_SHARED
+	for flags := range uint32(shared + 1) {
+		for from := uint64(0); ; {
+			var infos [16]SigInfo
+			args := struct { // struct ptrace_peeksiginfo_args
+				from  uint64
+				flags uint32
+				count int32
+			}{from, flags, int32(len(infos))}
+			n, _, errno := unix.Syscall6(unix.SYS_PTRACE, unix.PTRACE_PEEKSIGINFO, uintptr(tid), uintptr(unsafe.Pointer(&args)),
+				uintptr(unsafe.Pointer(&infos)), 0, 0)
+			if errno != 0 || n == 0 {
+				break
+			}
+			for _, info := range infos[:min(int(n), len(infos))] {
+				if info.Signo == int32(s) {
+					return true
+				}
+			}
+			from += uint64(n)
+		}
+	}
+	return false
+}
 
 // GetSigMask reads which signals a stopped tracee blocks; bit n-1 is signal n.
 func GetSigMask(tid int) (uint64, error) {

@@ -29,8 +29,11 @@ type Regs struct{ unix.PtraceRegs }
 
 // GetRegs reads the registers of a stopped tracee. PTRACE_GETREGS, not the regset: that one shrinks for i386 programs.
 func GetRegs(tid int) (Regs, error) {
-	var r Regs
+	r := Regs{unix.PtraceRegs{Rip: noPC}}
 	err := requestPtr(unix.PTRACE_GETREGS, tid, 0, unsafe.Pointer(&r))
+	if err == nil && r.Rip == noPC {
+		err = ErrAnswered
+	}
 	return r, err
 }
 
@@ -47,6 +50,9 @@ func (r *Regs) PC() uint64 { return r.Rip }
 
 // SetPC sets the instruction pointer.
 func (r *Regs) SetPC(pc uint64) { r.Rip = pc }
+
+// call is the number of the call that the thread is about to make.
+func (r *Regs) call() uint64 { return r.Rax }
 
 // SP is the stack pointer.
 func (r *Regs) SP() uint64 { return r.Rsp }

@@ -30,7 +30,7 @@ type Regs struct{ unix.PtraceRegs }
 
 // GetRegs reads the registers of a stopped tracee; a 32-bit ARM program is errors.ErrUnsupported.
 func GetRegs(tid int) (Regs, error) {
-	var r Regs
+	r := Regs{unix.PtraceRegs{Pc: noPC}}
 	iov := unix.Iovec{Base: (*byte)(unsafe.Pointer(&r))}
 	iov.SetLen(int(unsafe.Sizeof(r)))
 	if err := requestPtr(unix.PTRACE_GETREGSET, tid, ntPrstatus, unsafe.Pointer(&iov)); err != nil {
@@ -38,6 +38,9 @@ func GetRegs(tid int) (Regs, error) {
 	}
 	if iov.Len != uint64(unsafe.Sizeof(r)) {
 		return r, fmt.Errorf("a 32-bit ARM program, which Monban cannot control: %w", errors.ErrUnsupported)
+	}
+	if r.Pc == noPC {
+		return r, ErrAnswered
 	}
 	return r, nil
 }
@@ -57,6 +60,9 @@ func (r *Regs) PC() uint64 { return r.Pc }
 
 // SetPC sets the program counter.
 func (r *Regs) SetPC(pc uint64) { r.Pc = pc }
+
+// call is the number of the call that the thread is about to make.
+func (r *Regs) call() uint64 { return r.Regs[8] }
 
 // SP is the stack pointer.
 func (r *Regs) SP() uint64 { return r.Sp }

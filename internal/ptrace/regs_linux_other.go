@@ -35,6 +35,7 @@ func (r *Regs) PC() uint64                     { return 0 }
 func (r *Regs) SetPC(uint64)                   {}
 func (r *Regs) SP() uint64                     { return 0 }
 func (r *Regs) RolledBack() bool               { return false }
+func (r *Regs) call() uint64                   { return 0 }
 func (r *Regs) Data(arch uint32) bpf.Data      { return bpf.Data{Arch: arch} }
 func (r *Regs) setCall(uint64, Call, []uint64) {}
 func (r *Regs) result() (uint64, error)        { return 0, errors.ErrUnsupported }

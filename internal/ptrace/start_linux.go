@@ -1,13 +1,21 @@
 package ptrace
 
 import (
+	"errors"
 	"fmt"
 	"os"
+	"sync/atomic"
 	"syscall"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"monban/internal/child"
 )
+
+// ErrAnswered is [child.ErrAnswered].
+var ErrAnswered = child.ErrAnswered
 
 // A RefusedError says that a program could not be traced, and so was not run.
 type RefusedError struct {
@@ -21,111 +29,295 @@ func (e *RefusedError) Unwrap() error { return e.Err }
 // A Process is a child that this thread started and traces.
 type Process struct {
 	PID   int
+	PIDFD int    // -1 where the kernel has none; the caller's to close
 	Image *Image // nil where no calls can be injected: elsewhere than on amd64 and arm64
 	Mask  uint64 // the signals that the program is to block, as its parent does
+
+	child  *child.Child
+	goOn   *uint32 // what the child must find after its stop, or end
+	traced int     // the places of its steps
+	stop   int
+	held   bool // a SIGSTOP came while we held the child
 }
 
-// Start starts a program and returns when it stands before its first instruction (for a dynamic program, the dynamic
-// loader's). All its signals are blocked until Mask is set. It dies with the calling thread. An error of execve(2) itself
-// is a syscall.Errno, a trace that the system refuses a *RefusedError.
-//
-// How no step is left uncovered: the child asks to be traced (PTRACE_TRACEME) and has PDEATHSIG set to SIGKILL before its
-// exec; the exec ends in a pending SIGTRAP, which stops a traced program and kills an orphaned one; and from the first
-// wait on PTRACE_O_EXITKILL holds.
-func Start(argv0 string, argv []string, attr *syscall.ProcAttr, sys syscall.SysProcAttr) (*Process, error) {
-	if err := preflight(); err != nil {
-		return nil, err
-	}
-	// The fork gives this thread's mask to the child. A signal that stopped it before its exec would find us in vfork(2),
-	// waiting for that exec. The signals of faults stay open for the Go runtime, SIGTRAP for the exec.
-	var all, old unix.Sigset_t
-	for i := range all.Val {
-		all.Val[i] = ^all.Val[i]
-	}
-	for _, s := range []syscall.Signal{unix.SIGTRAP, unix.SIGSEGV, unix.SIGBUS, unix.SIGFPE, unix.SIGILL} {
-		clearSignal(&all, s)
-	}
-	if err := unix.PthreadSigmask(unix.SIG_SETMASK, &all, &old); err != nil {
-		return nil, fmt.Errorf("blocking signals: %w", err)
-	}
-	sys.Ptrace = true
-	sys.Pdeathsig = unix.SIGKILL
-	traced := *attr
-	traced.Sys = &sys
-	pid, err := syscall.ForkExec(argv0, argv, &traced)
-	if merr := unix.PthreadSigmask(unix.SIG_SETMASK, &old, nil); merr != nil && err == nil {
-		err = fmt.Errorf("unblocking signals: %w", merr)
-	}
+// Start is Spawn and Load.
+func Start(argv0 string, argv []string, attr *syscall.ProcAttr) (*Process, error) {
+	p, err := Spawn(argv0, argv, attr)
 	if err != nil {
-		if refused := tryTraceMe(); refused != nil {
-			return nil, refused
-		}
 		return nil, err
 	}
-	p := &Process{PID: pid, Mask: maskBits(&old)}
-	if err := p.prepare(); err != nil {
+	if err := p.Load(); err != nil {
 		p.Kill()
+		p.Close()
 		return nil, err
 	}
 	return p, nil
 }
 
-// prepare takes the child from its exec's SIGTRAP to where calls can be injected.
-func (p *Process) prepare() error {
-	for {
-		ev, err := Wait(p.PID, 0)
-		if err != nil {
-			return fmt.Errorf("waiting for the program's exec: %w", err)
-		}
-		if ev.Dead() {
-			p.PID = 0
-			// Not a refusal: it may have run.
-			return fmt.Errorf("the program ended before it was stopped after its exec, and may have run without a gate: %v", ev)
-		}
-		if ev.Signal() == unix.SIGTRAP {
-			break
-		}
-		if err := Cont(p.PID, ev.Signal()); err != nil {
-			return err
-		}
+// Spawn starts a child that will execute a program, and be traced by the calling thread, once it is told so by Load. Of
+// attr it takes Dir, Env and Files.
+//
+// No step is left uncovered, whatever ends this process and whatever a filter around it pretends. The child stops itself
+// before its exec, and executes nothing unless this thread has told it to go on. That it does only when it has seen that it
+// traces the child (it got a stop of a tracee), and that the options are set (a stop came marked, as one of them wants it,
+// and they are set by one call): PTRACE_O_EXITKILL, with which the child dies with this thread, and PTRACE_O_TRACEEXEC,
+// which stops it at the exec. Before that an orphan finds that it was not told to go on.
+func Spawn(argv0 string, argv []string, attr *syscall.ProcAttr) (*Process, error) {
+	p := &Process{Mask: child.SignalMask(), goOn: new(uint32)}
+	s := new(child.Script)
+	s.DieWithParent() // an orphan would be traced, and left stopped, by process 1
+	if err := s.Inherit(attr); err != nil {
+		return nil, err
 	}
-	if err := SetOptions(p.PID, unix.PTRACE_O_EXITKILL|unix.PTRACE_O_TRACESYSGOOD); err != nil {
+	p.traced = s.Call("ptrace(PTRACE_TRACEME)", child.Equal, unix.SYS_PTRACE, unix.PTRACE_TRACEME)
+	self := s.Call("getpid", child.NoError, unix.SYS_GETPID)
+	p.stop = s.Call("kill", child.Equal, unix.SYS_KILL, 0, uintptr(unix.SIGSTOP))
+	s.Steps[p.stop].From = 1 + self
+	s.Call("getpid", child.NoError, unix.SYS_GETPID) // for a stop that shows the options
+	s.Add("stopping for its tracer", child.Step{Op: child.Compare, Word: unsafe.Pointer(p.goOn), Want: 1})
+	if err := s.Program(argv0, argv, attr.Env); err != nil {
+		return nil, err
+	}
+	c, err := s.Start()
+	if err != nil {
+		return nil, err
+	}
+	p.child, p.PID, p.PIDFD = c, c.PID, c.PIDFD
+	return p, nil
+}
+
+// Load returns when the program stands before its first instruction (for a dynamic program, the dynamic loader's). All its
+// signals are blocked until Mask is set. It dies with the calling thread. An error of execve(2) itself is a syscall.Errno, a
+// trace that the system refuses a *RefusedError.
+func (p *Process) Load() error {
+	if err := p.hold(); err != nil {
+		return err
+	}
+	if err := SetOptions(p.PID, unix.PTRACE_O_EXITKILL|unix.PTRACE_O_TRACESYSGOOD|unix.PTRACE_O_TRACEEXEC); err != nil {
 		return &RefusedError{"setting trace options", err}
+	}
+	ev, err := p.advance(unix.PTRACE_SYSCALL)
+	if err != nil {
+		return err
+	}
+	if !ev.Syscall() {
+		return &RefusedError{"setting trace options", ErrAnswered}
+	}
+	atomic.StoreUint32(p.goOn, 1)
+	if ev, err = p.advance(unix.PTRACE_CONT); err != nil {
+		return err
+	}
+	if ev.Cause() != unix.PTRACE_EVENT_EXEC {
+		return &RefusedError{"the program's exec", fmt.Errorf("%w: %v", ErrAnswered, ev)}
+	}
+	p.child.Release()
+	// The way out of execve, which sets the result.
+	if ev, err = p.advance(unix.PTRACE_SYSCALL); err != nil {
+		return err
+	}
+	if !ev.Syscall() {
+		return &RefusedError{"the program's exec", fmt.Errorf("unexpected: %v", ev)}
 	}
 	if !injectable {
 		return nil
 	}
-	var err error
 	if p.Image, err = ReadImage(p.PID); err != nil {
 		return &RefusedError{"looking into the program", err}
 	}
 	return nil
 }
 
-// Kill ends and reaps the process.
+// hold waits for the stop that the child makes itself, and sees that it is that of a tracee.
+func (p *Process) hold() error {
+	for {
+		ev, err := Wait(p.PID, unix.WUNTRACED)
+		switch {
+		case err != nil:
+			return &RefusedError{"waiting for the child", err}
+		case ev.Dead():
+			return p.ended(ev)
+		}
+		at, _, _ := p.child.Progress()
+		info, err := GetSigInfo(p.PID)
+		switch {
+		case err == nil && info.Signo == int32(unix.SIGSTOP) && at >= p.stop:
+			return nil
+		case err == nil && info.Signo != 0: // traced, and stopped from outside
+			p.held = p.held || ev.Signal() == unix.SIGSTOP
+			if err := Cont(p.PID, 0); err != nil && err != unix.ESRCH {
+				return &RefusedError{"ptrace(PTRACE_CONT)", err}
+			}
+		case err == nil:
+			return &RefusedError{"ptrace(PTRACE_GETSIGINFO)", ErrAnswered}
+		default:
+			// A job control stop from outside, before it asked to be traced. Or it asked, and is not: then it goes on from its
+			// own stop to find that it was not told to, and ends.
+			p.held = true
+			if err := p.signal(unix.SIGCONT); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// advance resumes the child by a ptrace request and returns its next stop, other than for signals, which are blocked.
+func (p *Process) advance(request int) (Event, error) {
+	for {
+		ev, err := Resume(p.PID, request)
+		switch {
+		case err != nil:
+			return ev, err
+		case ev.Dead():
+			return ev, p.ended(ev)
+		case ev.Signal() == unix.SIGSTOP:
+			p.held = true
+		case ev.Signal() != 0 && ev.Signal() != unix.SIGTRAP:
+			return ev, &RefusedError{"starting it", fmt.Errorf("%v", ev)} // SIGSYS, SIGSEGV: forced
+		default:
+			return ev, nil
+		}
+	}
+}
+
+// ended is the error for the end of the child in its script.
+func (p *Process) ended(ev Event) error {
+	p.PID = 0
+	err := p.child.Ended(syscall.WaitStatus(ev.Status))
+	if step := (*child.StepError)(nil); errors.As(err, &step) && step.Step >= p.traced {
+		return &RefusedError{"starting it", err}
+	}
+	return err
+}
+
+// Resume lets a stopped tracee run and waits for what it does next.
+func Resume(tid, how int) (Event, error) {
+	if err := request(how, tid, 0, 0); err != nil && err != unix.ESRCH { // ESRCH: a SIGKILL was faster
+		return Event{}, &RefusedError{"resuming it", err}
+	}
+	if !resumed(tid) {
+		return Event{}, &RefusedError{"resuming it", ErrAnswered}
+	}
+	ev, err := Wait(tid, 0)
+	if err != nil {
+		err = &RefusedError{"waiting for it", err}
+	}
+	return ev, err
+}
+
+// stopped says whether a thread is a tracee of ours and stopped. It looks at the registers: whoever comes here has had them,
+// so that no filter can be keeping them from us.
+func stopped(tid int) bool {
+	_, err := GetRegs(tid)
+	if errors.Is(err, errors.ErrUnsupported) {
+		_, err = Message(tid)
+	}
+	return err == nil || errors.Is(err, ErrAnswered)
+}
+
+// resumed says that a tracee which was let run did: it runs, or has stopped again and that can be waited for. A filter that
+// answers ptrace(2) in the kernel's place would have us wait for ever.
+func resumed(tid int) bool {
+	if !stopped(tid) {
+		return true
+	}
+	var info unix.Siginfo
+	err := unix.Waitid(unix.P_PID, tid, &info, unix.WEXITED|unix.WSTOPPED|unix.WNOHANG|unix.WNOWAIT|unix.WALL|unix.WNOTHREAD, nil)
+	return err == nil && info.Signo == int32(unix.SIGCHLD)
+}
+
+// Release lets the stopped program go. A stop that came meanwhile is delivered now.
+func (p *Process) Release() error {
+	var sig syscall.Signal
+	if p.stopPending() {
+		sig = unix.SIGSTOP
+	}
+	return p.detach(sig)
+}
+
+// detach ends the trace. That the process is gone, by a SIGKILL, is no error.
+func (p *Process) detach(sig syscall.Signal) error {
+	if err := Detach(p.PID, sig); err != nil && err != unix.ESRCH {
+		return err
+	}
+	if stopped(p.PID) {
+		return &RefusedError{"letting it go", ErrAnswered}
+	}
+	return nil
+}
+
+// stopPending says that the program is to begin stopped: a SIGSTOP came, and no SIGCONT after it, which would be pending.
+func (p *Process) stopPending() bool {
+	return (p.held || p.Image != nil && p.Image.held) && !pendingSignal(p.PID, unix.SIGCONT)
+}
+
+// killLimit is how long Kill waits for the end. A process that can be killed at all is gone in microseconds, and a busy
+// machine is not that busy.
+const killLimit = 2 * time.Second
+
+// Kill ends and reaps the process. Where a filter lets no SIGKILL through it gives up: the process, stopped, ends with the
+// calling thread by PTRACE_O_EXITKILL, or by not being told to go on.
 func (p *Process) Kill() {
 	if p.PID == 0 {
 		return
 	}
-	if unix.Kill(p.PID, unix.SIGKILL) != nil {
-		return
-	}
-	for {
-		if ev, err := Wait(p.PID, 0); err != nil || ev.Dead() {
+	_ = p.signal(unix.SIGKILL)
+	for end := time.Now().Add(killLimit); time.Now().Before(end); {
+		ev, err := WaitFor(p.PID, time.Until(end))
+		if err != nil {
 			return
 		}
-		_ = Cont(p.PID, 0) // an exit event, or a stop from before the SIGKILL
+		if ev.Dead() {
+			p.PID = 0
+			return
+		}
+		_ = Cont(p.PID, unix.SIGKILL) // an exit event, a stop from before the SIGKILL, or no SIGKILL came
+	}
+}
+
+// signal sends a signal in each way there is until one takes it.
+func (p *Process) signal(s syscall.Signal) error {
+	return Signal(p.PID, p.PIDFD, s)
+}
+
+// Signal sends a signal to a child. All ways are tried, since a filter may pretend the success of some: of the signals that
+// are sent here a second one means nothing.
+func Signal(pid, pidfd int, s syscall.Signal) error {
+	err := unix.ENOSYS
+	for _, try := range []func() error{
+		func() error { return unix.PidfdSendSignal(pidfd, s, nil, 0) },
+		func() error { return unix.Kill(pid, s) },
+		func() error { return unix.Tgkill(pid, pid, s) },
+	} {
+		e := try()
+		if e == nil || e == unix.ESRCH {
+			err = 0
+		} else if errno, ok := e.(syscall.Errno); ok && err != 0 {
+			err = errno
+		}
+	}
+	if err != 0 {
+		return os.NewSyscallError("kill", err)
+	}
+	return nil
+}
+
+// Close gives back what the start needed, PIDFD too. The process has ended, or its program runs.
+func (p *Process) Close() {
+	if p.PIDFD >= 0 {
+		unix.Close(p.PIDFD)
+		p.PIDFD = -1
+	}
+	if p.PID == 0 && p.child != nil {
+		p.child.Release()
 	}
 }
 
 // Reseize changes the hold on a stopped child from that of PTRACE_TRACEME to that of PTRACE_SEIZE, which alone can leave a
-// child in a job control stop. The child is stopped by a signal of ours from one hold to the other and runs no
-// instruction between them. It returns with the child running. If the child ended instead the event says so.
-func (p *Process) Reseize(options int) (Event, error) {
-	if err := unix.Kill(p.PID, unix.SIGSTOP); err != nil {
-		return Event{}, err
-	}
-	if err := Detach(p.PID, 0); err != nil {
+// child in a job control stop. The child, in a system call stop, is stopped by a signal of ours from one hold to the other
+// and runs no instruction between them. release is called before it is let run, and may forbid that. If the child ended instead the event says so.
+func (p *Process) Reseize(options int, release func() error) (Event, error) {
+	stop := p.stopPending()
+	if err := p.detach(unix.SIGSTOP); err != nil {
 		return Event{}, err
 	}
 	ev, err := Wait(p.PID, unix.WUNTRACED)
@@ -147,97 +339,22 @@ func (p *Process) Reseize(options int) (Event, error) {
 			return Event{}, err
 		}
 	}
-	if err := unix.Kill(p.PID, unix.SIGCONT); err != nil {
+	if err := release(); err != nil {
 		return Event{}, err
+	}
+	if err := p.signal(unix.SIGCONT); err != nil {
+		return Event{}, err
+	}
+	if stop {
+		if err := unix.Kill(p.PID, unix.SIGSTOP); err != nil {
+			return Event{}, err
+		}
 	}
 	if err := Cont(p.PID, 0); err != nil && err != unix.ESRCH {
 		return Event{}, err
 	}
+	if !resumed(p.PID) {
+		return Event{}, &RefusedError{"letting it run", ErrAnswered}
+	}
 	return Event{}, nil
-}
-
-// preflight meets an outer seccomp filter that pretends ptrace(2) to succeed: behind it a program would run untraced.
-func preflight() error {
-	if !Filtered() {
-		return nil
-	}
-	if err := tryTraceMe(); err != nil { // in a child, as the filter may kill
-		return err
-	}
-	if err := Cont(0, 0); err != unix.ESRCH { // there is no process 0
-		return &RefusedError{"ptrace(2)", fmt.Errorf("a filter answers in the kernel's place (%v)", err)}
-	}
-	return tryExec()
-}
-
-// tracedName is the arg 0 under which this executable, started once more, does nothing.
-const tracedName = "monban-traced"
-
-func init() {
-	if len(os.Args) == 1 && os.Args[0] == tracedName {
-		os.Exit(0)
-	}
-}
-
-// tryExec starts something harmless, this executable under tracedName, to see that the exec of a child that asks to be
-// traced does stop it.
-func tryExec() error {
-	const while = "ptrace(PTRACE_TRACEME)"
-	pid, err := syscall.ForkExec("/proc/self/exe", []string{tracedName}, &syscall.ProcAttr{
-		Sys: &syscall.SysProcAttr{Ptrace: true, Pdeathsig: unix.SIGKILL},
-	})
-	if err != nil {
-		return &RefusedError{while, fmt.Errorf("trying it with /proc/self/exe: %w", err)}
-	}
-	for {
-		ev, err := Wait(pid, 0)
-		switch {
-		case err != nil:
-			return &RefusedError{while, err}
-		case ev.Dead():
-			return &RefusedError{while, fmt.Errorf("a filter answers in the kernel's place: the exec of a child that asked "+
-				"to be traced did not stop it (%v)", ev)}
-		case ev.Signal() == unix.SIGTRAP:
-			(&Process{PID: pid}).Kill()
-			return nil
-		}
-		if err := Cont(pid, ev.Signal()); err != nil && err != unix.ESRCH {
-			(&Process{PID: pid}).Kill()
-			return &RefusedError{"ptrace(PTRACE_CONT)", err}
-		}
-	}
-}
-
-// tryTraceMe finds out whether a child may ask to be traced. It execs the empty path, which always fails with ENOENT.
-func tryTraceMe() error {
-	pid, err := syscall.ForkExec("", []string{""}, &syscall.ProcAttr{
-		Sys: &syscall.SysProcAttr{Ptrace: true, Pdeathsig: unix.SIGKILL},
-	})
-	if err == nil {
-		// No message from the child and no exec: it was killed.
-		ev, werr := Wait(pid, 0)
-		if werr != nil {
-			return &RefusedError{"ptrace(PTRACE_TRACEME)", werr}
-		}
-		return &RefusedError{"ptrace(PTRACE_TRACEME)", fmt.Errorf("%v", ev)}
-	}
-	if err != unix.ENOENT {
-		return &RefusedError{"ptrace(PTRACE_TRACEME)", err}
-	}
-	return nil
-}
-
-func clearSignal(set *unix.Sigset_t, s syscall.Signal) {
-	const bits = 8 * int(unsafe.Sizeof(set.Val[0]))
-	n := int(s) - 1
-	set.Val[n/bits] &^= 1 << (n % bits)
-}
-
-// maskBits is a signal set as one number; bit n-1 is signal n.
-func maskBits(set *unix.Sigset_t) uint64 {
-	mask := uint64(set.Val[0])
-	if unsafe.Sizeof(set.Val[0]) == 4 {
-		mask |= uint64(set.Val[1]) << 32
-	}
-	return mask
 }

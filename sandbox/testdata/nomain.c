@@ -27,5 +27,5 @@ void start(void)
     pthread_create(&t, 0, thread, 0);
     pthread_join(t, 0);
 #endif
-    exit(0);
+    exit(7);
 }

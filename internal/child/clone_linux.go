@@ -1,0 +1,24 @@
+//go:build linux && (amd64 || arm64)
+
+package child
+
+import (
+	"syscall"
+	"unsafe"
+)
+
+// syscall6 makes a system call and nothing else, and returns what the kernel returns.
+//
+//go:noescape
+func syscall6(nr, a, b, c, d, e, f uintptr) uintptr
+
+// cloneOnStack is clone(2) whose child calls perform with the control block on the new stack.
+//
+//go:noescape
+func cloneOnStack(nr, flags, stack, pidfd, control uintptr) uintptr
+
+func clone(memory *byte, size uintptr, pidfd *int32) uintptr {
+	const flags = syscall.CLONE_VM | 0x1000 /* CLONE_PIDFD */ | uintptr(syscall.SIGCHLD)
+	base := uintptr(unsafe.Pointer(memory))
+	return cloneOnStack(syscall.SYS_CLONE, flags, (base+size)&^15, uintptr(unsafe.Pointer(pidfd)), base)
+}

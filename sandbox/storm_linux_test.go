@@ -1,0 +1,89 @@
+//go:build linux && (amd64 || arm64)
+
+package sandbox
+
+import (
+	"encoding/json"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"monban/bpf"
+)
+
+// What interrupts the launcher before its program runs ends both.
+func TestInterruptedStart(t *testing.T) {
+	for _, c := range []Command{{}, {Watch: true}} { // with AllowExec the child goes on by itself
+		for _, step := range []string{"spawned", "started", "gate 1", "gated"} {
+			marker := filepath.Join(t.TempDir(), "ran")
+			c.Path, c.Args, c.Gates = "touch", []string{"touch", marker}, []bpf.Program{gate()}
+			p := plan{Command: c, TermAt: step}
+			cmd, r := p.command(t)
+			out, err := cmd.CombinedOutput()
+			cmd.ExtraFiles[0].Close()
+			var o outcome
+			if json.NewDecoder(r).Decode(&o) != nil {
+				if ws := cmd.ProcessState.Sys().(syscall.WaitStatus); ws.Signal() != unix.SIGTERM { // it came before our handler
+					t.Errorf("%s, watch %v: %v, %q", step, c.Watch, err, out)
+				}
+			} else if o.Result != nil || o.Status != 125 || !strings.HasSuffix(o.Err, "touch was not started: interrupted by SIGTERM") || len(out) > 0 {
+				t.Errorf("%s, watch %v: %v, %q", step, c.Watch, o, out)
+			}
+			if _, err := os.Stat(marker); err == nil {
+				t.Errorf("%s, watch %v: the program ran", step, c.Watch)
+			}
+		}
+	}
+}
+
+// Signals that stop and continue launcher and child at any moment of a start delay it, and no more.
+func TestStopsDuringStart(t *testing.T) {
+	path := build(t, "gcc", "gated", "-static")
+	kinds := []Command{{}, {Watch: true}, {AllowExec: true}}
+	for i := range 60 {
+		c := kinds[i%len(kinds)]
+		marker := filepath.Join(t.TempDir(), "word")
+		c.Path, c.Args = path, []string{"gated", marker}
+		c.Gates = []bpf.Program{gate(answer{nativeArch, unix.SYS_GETPRIORITY, bpf.Errno | 42})}
+		p := plan{Command: c}
+		cmd, r := p.command(t)
+		cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		over := make(chan struct{})
+		go func() {
+			defer close(over)
+			cmd.Wait()
+		}()
+		for storm := time.Now().Add(rand.N(40 * time.Millisecond)); time.Now().Before(storm); {
+			unix.Kill(-cmd.Process.Pid, []syscall.Signal{unix.SIGSTOP, unix.SIGCONT, unix.SIGTSTP, unix.SIGCONT}[rand.IntN(4)])
+			time.Sleep(rand.N(300 * time.Microsecond))
+		}
+		limit := time.After(60 * time.Second)
+	calm:
+		for {
+			select {
+			case <-over:
+				break calm
+			case <-time.After(20 * time.Millisecond):
+				unix.Kill(-cmd.Process.Pid, unix.SIGCONT)
+			case <-limit:
+				unix.Kill(-cmd.Process.Pid, unix.SIGKILL)
+				t.Fatalf("allow exec %v, watch %v: hung", c.AllowExec, c.Watch)
+			}
+		}
+		cmd.ExtraFiles[0].Close()
+		var o outcome
+		err := json.NewDecoder(r).Decode(&o)
+		if word, _ := os.ReadFile(marker); err != nil || o.Err != "" || o.Result.ExitCode != 0 || string(word) != "gated" {
+			t.Errorf("allow exec %v, watch %v: %v, %v, wrote %q", c.AllowExec, c.Watch, o, err, word)
+		}
+	}
+}
