@@ -37,8 +37,8 @@ const (
 
 	busy = 1 << 62
 
-	// tries is how many places a cell may have. With three of four taken, one in a hundred finds none.
-	tries = 16
+	// tries is how many places a cell may have. With half of them taken, one in 256 finds none.
+	tries = 8
 )
 
 // newKeys are odd: then each bit of what they are multiplied by tells.

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -292,6 +293,39 @@ func TestSameNumbers(t *testing.T) {
 			if name, _ := key.Arch.Name(key.Nr); want[key] == 0 && name != "exit_group" && name != "clone" {
 				t.Errorf("%s: number %#x of %s was not made", b.Name, key.Nr, key.Arch)
 			}
+		}
+	}
+}
+
+// The word for a number is its process's only if that began when the word says, to the nanosecond.
+func TestTimes(t *testing.T) {
+	r := newTestRecorder(t)
+	const nr = 700
+	word := &r.numbers[os.Getpid()]
+	for _, c := range []struct{ word, made uint64 }{{nobody, 0}, {candidate, 0}, {1_000_000_000, 0}, {chosen, 1}, {0, 1}} {
+		atomic.StoreUint64(word, c.word)
+		_, _, _ = unix.RawSyscall(nr, 0, 0, 0)
+		if c.word == chosen {
+			*word++ // it is a time by now, and another than ours from here on
+			_, _, _ = unix.RawSyscall(nr, 0, 0, 0)
+		}
+		rec, err := r.recording(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := rec.made(nr); got != c.made {
+			t.Errorf("with the word %d, counted %d times, want %d", c.word, got, c.made)
+		}
+	}
+}
+
+// The flags of a clone3 that cannot be read are lost, unless the kernel does not look at them.
+func TestUnreadable(t *testing.T) {
+	size := func(n uint32) []byte { return binary.LittleEndian.AppendUint32([]byte{0xbe}, n) } // mov esi, n
+	for n, lost := range map[uint32]uint64{0: 0, 63: 0, 64: 1, 88: 1} {
+		file := program(t, "clone3", edi(16), size(n), call(unix.SYS_CLONE3), allEnd)
+		if rec := recordOf(t, newTestRecorder(t), Run{Path: file}); rec.Lost != lost || rec.Clone3[abi.X86_64] != 1 {
+			t.Errorf("of clone3 with %d bytes: %d lost, want %d; counted %d times", n, rec.Lost, lost, rec.Clone3[abi.X86_64])
 		}
 	}
 }
