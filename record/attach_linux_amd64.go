@@ -45,23 +45,23 @@ func Attach(ctx context.Context, what []string, pids func() ([]int, error), run 
 	return r.recording(what)
 }
 
-// take has the processes recorded that are not yet. This one, which may be a child of one of them, is none of them.
+// take has the processes recorded that are not yet. This one, which may be a child of one of them, is none of them. Each is tried once:
+// one that ends meanwhile may be listed a little longer.
 func (r *recorder) take(pids func() ([]int, error)) error {
+	tried := map[int]bool{os.Getpid(): true}
 	for {
 		now, err := pids()
 		if err != nil {
 			return err
 		}
-		fresh := slices.DeleteFunc(now, func(pid int) bool {
-			var one uint32
-			return pid == os.Getpid() || r.tasks.Lookup(uint32(pid), &one) == nil
-		})
+		fresh := slices.DeleteFunc(now, func(pid int) bool { return tried[pid] || r.follows(pid) })
 		if len(fresh) == 0 {
 			return nil
 		}
 		for _, pid := range fresh {
-			if err := r.tasks.Put(uint32(pid), uint32(1)); err != nil {
-				return fmt.Errorf("recording process %d: %w", pid, err)
+			tried[pid] = true
+			if err := r.choose(pid); err != nil {
+				return err
 			}
 		}
 	}

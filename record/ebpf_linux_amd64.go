@@ -1,12 +1,9 @@
 package record
 
 import (
-	"bytes"
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
-	"os"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -19,55 +16,47 @@ import (
 	"golang.org/x/sys/unix"
 
 	"monban/abi"
-	"monban/bpf"
 	"monban/internal/ptrace"
 )
 
-// The kernel counts: a program at the raw tracepoint sys_enter adds to a map, and one at sched_process_fork passes membership on to
-// children. Nothing is sent for an event, and no event can be lost but to a full map, which is counted.
+// The kernel counts: a program at the raw tracepoint sys_enter adds to cells, those at sched_process_fork and sched_process_exit keep
+// account of the recorded processes. Nothing is sent for an event, nothing is allocated for one and no lock is taken, so that no event
+// can be lost but to cells that are all taken, which is counted.
 
-// Sizes of the maps. A program makes some hundred kinds of calls.
+// Sizes of the table of the arguments that matter.
 const (
-	maxTasks   = 1 << 16
-	cellBits   = 15            // cells for calls, and as many for values
-	firstValue = 1 << cellBits // so that too many values lose no call
-	latelyBits = 10
-	numbers    = 1024 // call numbers of one architecture that arguments are looked up for
-	kinds      = 3    // x86_64, x86, x32
-)
-
-// A cell counts a call by programs of one name, or a value of one of its arguments. Cells are taken as they are needed, for good, in one
-// of some places that the hash says. All that a cell stands for is in its hash, so that nothing else is compared.
-type cell struct {
-	hash  uint64 // 0: free
-	count uint64
-	call  uint64   // number, compatBit, and from indexBit on 1, for a value its argument's index + 2; 0: not written yet
-	what  [16]byte // a program's name, or a value
-}
-
-// Places in cell.call and in what stands for a process.
-const (
-	indexBit  = 32
-	compatBit = 63
-	pidBits   = 22 // PID_MAX_LIMIT
+	numbers = 1024 // call numbers of one architecture that arguments are looked up for
+	kinds   = 3    // x86_64, x86, x32
 )
 
 // cloneArgs stands in the place of an argument's index for clone3's flags and signal, which lie in memory.
 const cloneArgs = 6
 
 type recorder struct {
-	tasks  *ebpf.Map // numbers of recorded processes
-	lately *ebpf.Map // processes of which it was found lately that they are recorded, by a hash
-	cells  *ebpf.Map
-	wanted *ebpf.Map // registers with arguments that matter, by number and kind
-	lost   *ebpf.Map // events that found no place
-	seen   []byte    // cells, as the kernel has them
-	links  []link.Link
+	processes *ebpf.Map // by number, one of nobody, candidate and chosen, or when it began
+	cells     *ebpf.Map
+	wanted    *ebpf.Map // registers with arguments that matter, by number and kind
+	tally     *ebpf.Map
+	mapped    [][]byte // what is in them, as the kernel has it
+	programs  []*ebpf.Program
+	links     []link.Link
+
+	numbers []uint64 // processes
+	seen    []cell   // cells
+	counts  *tally
+	choice  map[int]int // processes that are recorded from their next call on, by number, with a descriptor that keeps them apart
+	keys    [4]uint64   // of the hash that chooses cells
 
 	files *fileWatch // nil where nobody asks
 
 	different int // calls and values when it was told last, and since when
 	changed   time.Time
+}
+
+// A tally is what the programs count beside the cells.
+type tally struct {
+	lost uint64 // events that found no place
+	left int64  // recorded processes that have not ended
 }
 
 func (r *recorder) close() {
@@ -76,13 +65,21 @@ func (r *recorder) close() {
 			l.Close()
 		}
 	}
-	if r.seen != nil {
-		_ = unix.Munmap(r.seen)
+	for _, p := range r.programs {
+		if p != nil {
+			p.Close()
+		}
 	}
-	for _, m := range []*ebpf.Map{r.tasks, r.lately, r.cells, r.wanted, r.lost} {
+	for _, mem := range r.mapped {
+		_ = unix.Munmap(mem)
+	}
+	for _, m := range []*ebpf.Map{r.processes, r.cells, r.wanted, r.tally} {
 		if m != nil {
 			m.Close()
 		}
+	}
+	for _, fd := range r.choice {
+		unix.Close(fd)
 	}
 }
 
@@ -99,7 +96,7 @@ func newRecorder() (*recorder, error) {
 	var failed error
 	var reading sync.WaitGroup
 	reading.Go(func() { o, failed = kernelOffsets(types) })
-	r := &recorder{}
+	r := &recorder{choice: map[int]int{}, keys: newKeys()}
 	err := r.makeMaps()
 	reading.Wait()
 	if err = errors.Join(failed, err); err == nil {
@@ -112,26 +109,45 @@ func newRecorder() (*recorder, error) {
 	return r, nil
 }
 
-func (r *recorder) makeMaps() (err error) {
-	const cells = 2 << cellBits
-	size := uint32(unsafe.Sizeof(cell{}))
-	for _, m := range []struct {
+func (r *recorder) makeMaps() error {
+	var mem [3]unsafe.Pointer
+	highest := highestNumber()
+	for i, m := range []struct {
 		to   **ebpf.Map
-		spec ebpf.MapSpec
+		name string
+		size uintptr // of an element
+		n    uint32
 	}{
-		{&r.tasks, ebpf.MapSpec{Name: "monban_tasks", Type: ebpf.Hash, KeySize: 4, ValueSize: 4, MaxEntries: maxTasks, Flags: unix.BPF_F_NO_PREALLOC}},
-		{&r.lately, ebpf.MapSpec{Name: "monban_lately", Type: ebpf.Array, KeySize: 4, ValueSize: 8, MaxEntries: 1 << latelyBits}},
-		{&r.cells, ebpf.MapSpec{Name: "monban_cells", Type: ebpf.Array, KeySize: 4, ValueSize: size, MaxEntries: cells, Flags: unix.BPF_F_MMAPABLE}},
-		{&r.wanted, ebpf.MapSpec{Name: "monban_wanted", Type: ebpf.Array, KeySize: 4, ValueSize: 4, MaxEntries: numbers * kinds}},
-		{&r.lost, ebpf.MapSpec{Name: "monban_lost", Type: ebpf.Array, KeySize: 4, ValueSize: 8, MaxEntries: 1}},
+		{&r.processes, "processes", unsafe.Sizeof(uint64(0)), highest + 1},
+		{&r.cells, "cells", unsafe.Sizeof(cell{}), allCells},
+		{&r.tally, "tally", unsafe.Sizeof(tally{}), 1},
+		{&r.wanted, "wanted", unsafe.Sizeof(uint32(0)), numbers * kinds},
 	} {
-		if *m.to, err = ebpf.NewMap(&m.spec); err != nil {
+		spec := ebpf.MapSpec{Name: "monban_" + m.name, Type: ebpf.Array, KeySize: 4, ValueSize: uint32(m.size), MaxEntries: m.n}
+		if i < len(mem) {
+			spec.Flags = unix.BPF_F_MMAPABLE
+		}
+		var err error
+		if *m.to, err = ebpf.NewMap(&spec); err != nil {
 			return fmt.Errorf("making a map: %w", err)
 		}
+		if i < len(mem) {
+			b, err := unix.Mmap((*m.to).FD(), 0, int(m.size)*int(m.n), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
+			if err != nil {
+				return fmt.Errorf("mapping what the kernel counts: %w", err)
+			}
+			r.mapped = append(r.mapped, b)
+			mem[i] = unsafe.Pointer(&b[0])
+		}
 	}
-	if r.seen, err = unix.Mmap(r.cells.FD(), 0, cells*int(size), unix.PROT_READ, unix.MAP_SHARED); err != nil {
-		return fmt.Errorf("mapping the counts: %w", err)
-	}
+	r.numbers = unsafe.Slice((*uint64)(mem[0]), highest+1)
+	r.seen = unsafe.Slice((*cell)(mem[1]), allCells)
+	r.counts = (*tally)(mem[2])
+	return r.want()
+}
+
+// want notes in which registers of which calls there are arguments that matter.
+func (r *recorder) want() error {
 	for i, a := range []abi.Arch{abi.X86_64, abi.X86, abi.X32} {
 		for name := range mattering {
 			nr, ok := a.Number(name)
@@ -161,8 +177,10 @@ func EBPF(ctx context.Context, run Run) (*Recording, Result, error) {
 		return nil, Result{}, &UnavailableError{err}
 	}
 	defer r.close()
-	var result Result
-	var rec *Recording
+	return r.run(ctx, run)
+}
+
+func (r *recorder) run(ctx context.Context, run Run) (rec *Recording, result Result, err error) {
 	ptrace.OwnThread(func() {
 		var p *ptrace.Process
 		if p, err = ptrace.Start(run.Path, run.Args, &syscall.ProcAttr{Env: run.Env, Files: []uintptr{0, 1, 2}}); err != nil {
@@ -177,7 +195,7 @@ func EBPF(ctx context.Context, run Run) (*Recording, Result, error) {
 			}
 		}
 		// It stands before its first instruction; from here on it counts.
-		err = errors.Join(r.tasks.Put(uint32(p.PID), uint32(1)), ptrace.SetSigMask(p.PID, p.Mask), ptrace.Detach(p.PID, 0))
+		err = errors.Join(r.choose(p.PID), ptrace.SetSigMask(p.PID, p.Mask), ptrace.Detach(p.PID, 0))
 		if err != nil {
 			p.Kill()
 			return
@@ -247,106 +265,21 @@ func (r *recorder) watch(done <-chan struct{}, run Run, more func() bool) error 
 	return nil
 }
 
-// left says that a recorded process is still there. One that only waits for its parent to ask how it ended is not.
-func (r *recorder) left() bool {
-	var pid, one uint32
-	for all := r.tasks.Iterate(); all.Next(&pid, &one); {
-		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-		if err != nil {
-			continue
-		}
-		state := stat[bytes.LastIndexByte(stat, ')')+1:] // behind the name, which may hold anything
-		if len(state) > 1 && state[1] != 'Z' && state[1] != 'X' {
-			return true
-		}
-	}
-	return false
-}
-
-// recording reads the cells. The kernel may be writing: a cell's call is the last that is written into it.
+// recording reads what was counted. The kernel may be writing.
 func (r *recorder) recording(command []string) (*Recording, error) {
 	rec := New(command, "eBPF")
-	cells := unsafe.Slice((*cell)(unsafe.Pointer(&r.seen[0])), 2<<cellBits)
-	var values []*cell
-	for i := range cells {
-		c := &cells[i]
-		switch call := atomic.LoadUint64(&c.call); {
-		case call == 0:
-		case c.index() >= 0:
-			values = append(values, c)
-		default:
-			rec.addCall(c)
-		}
-	}
-	for _, c := range values {
-		rec.addValue(c)
-	}
+	rec.read(r.seen)
 	if r.files != nil {
 		r.files.read()
 		rec.Files, rec.FilesLost, rec.ids = r.files.seen.Files, r.files.seen.FilesLost, r.files.seen.ids
 	}
-	var zero uint32
-	return rec, r.lost.Lookup(&zero, &rec.Lost)
-}
-
-func (r *Recording) addCall(made *cell) {
-	n := atomic.LoadUint64(&made.count)
-	a, nr := made.arch()
-	name, _ := a.Name(nr)
-	if name == "clone3" {
-		r.Clone3[a] += n
-		nr, _ = a.Number("clone")
-		name = "clone"
-	}
-	r.Made += n
-	key := Key{a, nr}
-	c := r.Calls[key]
-	if c == nil {
-		c = &Call{Programs: map[string]uint64{}, Values: make([]Values, len(Matter(a, name))), Example: bpf.Data{Arch: a.Token(), Nr: nr}}
-		r.Calls[key] = c
-	}
-	c.Count += n
-	program, _, _ := bytes.Cut(made.what[:], []byte{0})
-	c.Programs[string(program)] += n
-}
-
-func (r *Recording) addValue(made *cell) {
-	a, nr := made.arch()
-	name, _ := a.Name(nr)
-	index := made.index()
-	if index == cloneArgs {
-		nr, _ = a.Number("clone")
-		name = "clone"
-		for _, arg := range Matter(a, "clone") {
-			index = arg.Index
+	rec.Lost = atomic.LoadUint64(&r.counts.lost)
+	for _, p := range r.programs { // events for which the kernel did not run one
+		s, err := p.Stats()
+		if err != nil {
+			return nil, fmt.Errorf("asking whether an event was lost: %w", err)
 		}
+		rec.Lost += s.RecursionMisses
 	}
-	c := r.Calls[Key{a, nr}]
-	if c == nil {
-		return // its count is lost, and counted as lost
-	}
-	for i, m := range Matter(a, name) {
-		if m.Index != index {
-			continue
-		}
-		d := c.Example
-		d.Args[index] = binary.LittleEndian.Uint64(made.what[:])
-		c.Values[i].add(m.value(&d))
-		if len(c.Values[i].Seen) == 1 {
-			c.Example = d
-		}
-	}
+	return rec, nil
 }
-
-// arch is the architecture of a cell's call, and its number there.
-func (c *cell) arch() (abi.Arch, uint32) {
-	nr := uint32(c.call)
-	if c.call>>compatBit != 0 {
-		return abi.X86, nr
-	}
-	a, _ := abi.Of(abi.X86_64.Token(), nr)
-	return a, nr
-}
-
-// index is the argument's index if a value is counted, and negative if a call is.
-func (c *cell) index() int { return int(c.call>>indexBit&0xff) - 2 }

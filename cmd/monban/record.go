@@ -221,10 +221,15 @@ func recorded(ctx context.Context, command []string, backend string, gate *verdi
 		}
 		return nil, result, exit{status, fmt.Errorf("%s: %w", command[0], err)}
 	}
+	sayLost(rec)
+	return rec, result, nil
+}
+
+// sayLost says so if a recording is not whole.
+func sayLost(rec *record.Recording) {
 	if rec.Lost > 0 {
 		say("%s lost: a call may be missing", plural(rec.Lost, "event"))
 	}
-	return rec, result, nil
 }
 
 // recordBy runs the program with a back end; "" is eBPF, and ptrace where that does not work.

@@ -41,6 +41,9 @@ func (f *attachFlags) record(ctx context.Context) (*record.Recording, error) {
 	}
 	rec, err := record.Attach(ctx, []string{what}, pids, record.Run{Seen: live.seen()})
 	live.end()
+	if err == nil {
+		sayLost(rec)
+	}
 	var un *record.UnavailableError
 	if errors.As(err, &un) {
 		err = fmt.Errorf("what runs already is recorded by eBPF, which does not work here: %w", privileged(err))
