@@ -15,6 +15,8 @@ import (
 	"time"
 	"unsafe"
 
+	"golang.org/x/sys/unix"
+
 	"monban/abi"
 	"monban/bpf"
 	"monban/policy"
@@ -135,7 +137,15 @@ func Child(in io.Reader, out io.Writer) error {
 			select {}
 		}
 		tid <- syscall.Gettid()
-		err := seccomp.NoNewPrivs()
+		// No signal of the runtime's (SIGURG preempts) may come in behind the filters: they need not let its handler return.
+		var all unix.Sigset_t
+		for i := range all.Val {
+			all.Val[i] = ^all.Val[i]
+		}
+		err := unix.PthreadSigmask(unix.SIG_SETMASK, &all, nil)
+		if err == nil {
+			err = seccomp.NoNewPrivs()
+		}
 		for _, p := range q.Programs {
 			if err == nil {
 				err = seccomp.Install(p, 0)

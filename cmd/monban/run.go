@@ -112,12 +112,16 @@ func (f *gateFlags) behindLoader(c *sandbox.Command, loader []string) (*stack, e
 		return nil, err
 	}
 	n := len(loader)
-	first := st.verdicts[0]
-	for _, v := range st.verdicts[1:n] {
-		first = verdict.Stack(first, v)
-	}
 	order := st.native.ByteOrder()
-	if c.Loader, err = compile.Programs(lettingInstall(first), order); err != nil {
+	err = st.all.Space().Do(func() (err error) {
+		first := st.verdicts[0]
+		for _, v := range st.verdicts[1:n] {
+			first = verdict.Stack(first, v)
+		}
+		c.Loader, err = compile.Programs(lettingInstall(first), order)
+		return err
+	})
+	if err != nil {
 		return nil, fmt.Errorf("%s: %w", st.gates[0].Name, err)
 	}
 	c.Gates, err = compile.Programs(st.verdicts[n], order)
