@@ -17,6 +17,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"monban/inspect"
+	"monban/internal/regular"
 	"monban/policy"
 	"monban/record"
 	"monban/scan"
@@ -124,7 +125,7 @@ func binaryOf(command string) (string, error) {
 		return "", err
 	}
 	for range 4 { // as many as the kernel follows
-		f, err := os.Open(path)
+		f, err := regular.Open(path)
 		if err != nil {
 			return "", exit{126, fmt.Errorf("%s: %w", command, cause(err))}
 		}

@@ -68,9 +68,7 @@ func Main() int {
 	root := newRoot()
 	root.SetOut(out)
 	cmd, err := execute(root)
-	if flushed := out.Flush(); err == nil && flushed != nil {
-		err = fmt.Errorf("cannot write standard output: %w", cause(flushed))
-	}
+	err = out.end(cmd, err)
 	if err == nil {
 		return 0
 	}
