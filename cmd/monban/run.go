@@ -24,6 +24,7 @@ func runCommand() *cobra.Command {
 	var gate gateFlags
 	var refs []string
 	var strict, allowExec, detach bool
+	var denials denialsFile
 	cmd := &cobra.Command{
 		Use:   "run [flags] [--] COMMAND [ARG…]",
 		Short: "start a program behind a gate",
@@ -33,9 +34,11 @@ loaded.
 
 The status is the program's own; 128+n if signal n ended it; 125 if Monban failed before the program
 started; 126 or 127 if the command cannot be executed or found. Where a call is killed, run says
-which one, and what would allow it.`,
+which one, and what would allow it. --denials FILE writes them to a new file, which record
+--from-denials makes rules of: what the program itself prints is none of it.`,
 		Example: `  monban run -- sh -c 'id; mount -t tmpfs x /mnt'
   monban run --gate web.gate --gate @container -- ./server
+  monban run --gate web.gate --denials web.denials -- ./server
   monban run --strict -- ./sum`,
 		Args: cobra.ArbitraryArgs,
 		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
@@ -50,8 +53,14 @@ which one, and what would allow it.`,
 				if len(refs) > 0 {
 					return exit{exitUsage, errors.New("--strict and --gate exclude each other: strict mode has no filter")}
 				}
+				if denials.name != "" {
+					return exit{exitUsage, errors.New("--strict and --denials exclude each other: strict mode has no gate to add to")}
+				}
 				c.Watch = true
-				return start(cmd.Context(), c, func() *stack { return nil })
+				return start(cmd.Context(), c, func() *stack { return nil }, &denials)
+			}
+			if denials.name != "" && (detach || allowExec) {
+				return exit{exitUsage, errors.New("--denials needs run to stay attached: leave out --detach and --allow-exec")}
 			}
 			if len(refs) == 0 {
 				refs = []string{defaultGate}
@@ -67,9 +76,12 @@ which one, and what would allow it.`,
 					return err
 				}
 				c.Watch, err = killers(st.all, st.native)
+				if err == nil && denials.name != "" && !c.Watch {
+					err = fmt.Errorf("--denials %s: no answer of this gate kills a call, and run sees no others: say kill_process in it", denials.name)
+				}
 				return err
 			}
-			return start(cmd.Context(), c, func() *stack { return st })
+			return start(cmd.Context(), c, func() *stack { return st }, &denials)
 		},
 	}
 	cmd.Flags().SetInterspersed(false)
@@ -77,6 +89,7 @@ which one, and what would allow it.`,
 	cmd.Flags().BoolVar(&strict, "strict", false, "the kernel's strict mode from main on: read, write, exit and sigreturn only")
 	cmd.Flags().BoolVar(&allowExec, "allow-exec", false, "put the gate on before the exec, without ptrace: the gate must then allow execve")
 	cmd.Flags().BoolVar(&detach, "detach", false, "let go of the program once the gate is on: a killed call is not named")
+	cmd.Flags().StringVar(&denials.name, "denials", "", "write the killed calls to this new file, for record --from-denials")
 	gate.register(cmd)
 	if err := cmd.RegisterFlagCompletionFunc("gate", completeGates); err != nil {
 		panic(err) // the flag was registered above
@@ -149,14 +162,21 @@ func (st *stack) programs() ([]bpf.Program, error) {
 }
 
 // start runs the program and turns its end into ours. The stack, there once the program runs, is nil in strict mode.
-func start(ctx context.Context, c *sandbox.Command, st func() *stack) error {
+func start(ctx context.Context, c *sandbox.Command, st func() *stack, denials *denialsFile) error {
+	if err := denials.create(); err != nil {
+		return exit{exitUsage, err}
+	}
 	// A program that runs for long need not keep what its gate was made with.
 	defer time.AfterFunc(2*time.Second, debug.FreeOSMemory).Stop()
 	r, err := c.Run(ctx)
 	if err != nil {
+		denials.discard()
 		return exit{sandbox.ExitStatus(err), err}
 	}
 	explainKills(r, c, st())
+	if err := denials.write(c.Args, r, st()); err != nil {
+		say("%v", err) // the status is the program's
+	}
 	if status := r.ExitStatus(); status != 0 {
 		return exit{status, nil}
 	}
