@@ -41,7 +41,7 @@ func TestSetUp(t *testing.T) {
 			break
 		}
 	}
-	if len(commands) != 2 || !strings.HasPrefix(commands[0], "go run ./cmd/monban run -- ") || commands[1] != "go test ./..." {
+	if len(commands) != 2 || !strings.HasPrefix(commands[0], "CGO_ENABLED=0 go run ./cmd/monban run -- ") || commands[1] != "go test ./..." {
 		t.Errorf("the README begins with the commands %q", commands)
 	}
 	if !regexp.MustCompile(`(?m)^(\w+='[^']*' )*go test \./\.\.\.( |$)`).MatchString(read(t, ".ci/run")) {

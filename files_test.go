@@ -1,4 +1,4 @@
-package monban
+package monban_test
 
 import (
 	"go/ast"
@@ -14,7 +14,7 @@ import (
 
 // opensItself lists who may open what others name without package regular, and why.
 var opensItself = map[string]string{
-	"internal/regular/regular.go":      "it is the package",
+	"internal/regular":                 "it is the package",
 	"abi/gen":                          "it runs by go generate, on the tables of its own",
 	"bench":                            "it is a module of its own, on its own files",
 	"record/attach_linux_amd64.go":     "files of control groups",

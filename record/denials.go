@@ -23,7 +23,7 @@ type Denial struct {
 	Count   uint64 // how often
 }
 
-// denialsSchema is the first line's schema in a file of denials, as docs/json.md describes it.
+// denialsSchema is the first line's schema in a file of denials, as docs/learning.md describes it.
 const denialsSchema = "monban/denials/1"
 
 // ErrNotDenials says that a file was not written by a run that was asked for one.

@@ -64,6 +64,13 @@ func Main() int {
 		}
 		return 0
 	}
+	if err := checkMemory(); err != nil {
+		report(err)
+		if len(os.Args) > 1 && os.Args[1] == "run" {
+			return exitFailed
+		}
+		return exitUsage
+	}
 	out := newOutput(os.Stdout)
 	root := newRoot()
 	root.SetOut(out)

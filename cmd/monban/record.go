@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"strings"
 	"sync/atomic"
 	"syscall"
 
@@ -226,7 +227,8 @@ func recordBy(ctx context.Context, run record.Run, name string) (*record.Recordi
 		if un, unavailable := errors.AsType[*record.UnavailableError](err); !unavailable || name != "" || i+1 == len(record.Backends) {
 			return rec, result, privileged(err)
 		} else if os.Geteuid() == 0 || term.IsTerminal(int(os.Stderr.Fd())) { // a script of an ordinary user's expects nothing else
-			say("recording by %s, because %s does not work here: %v", record.Backends[i+1].Name, backend.Name, privileged(un))
+			say("recording by %s, because %s does not work here: %s", record.Backends[i+1].Name, backend.Name,
+				strings.ReplaceAll(privileged(un).Error(), "\n", "; "))
 		}
 	}
 	return nil, record.Result{}, fmt.Errorf("no back end %s: %w", name, errors.ErrUnsupported)
