@@ -39,7 +39,8 @@ writes one gate with three tiers: what was observed is allowed; what the program
 not do is for --reachable to say; what they cannot reach is refused.
 
 --reachable is log (the default: it passes, and the kernel's log tells, so that a later record
---from-denials kmsg:/dev/kmsg or a look at the log can move it to the first tier), allow, notify, errno or kill.`,
+--from-denials kmsg:/dev/kmsg or a look at the log can move it to the first tier), allow, notify,
+errno or kill.`,
 		Example: `  monban learn -o app.gate -- ./app --once
   monban learn --reachable errno -o app.gate -- ./app`,
 		Args: func(_ *cobra.Command, args []string) error {

@@ -187,7 +187,6 @@ func need(ts *testscript.TestScript, neg bool, args []string) {
 			present = func() bool { _, err := exec.LookPath(what); return err == nil }
 		}
 		if !present() {
-			ts.Logf("needs %s", what) // testscript keeps a skip's words to itself
 			ts.Value(skipper{}).(testscript.T).Skip("needs " + what)
 		}
 	}
