@@ -20,6 +20,7 @@ var opensItself = map[string]string{
 	"record/attach_linux_amd64.go":     "files of control groups",
 	"seccomp/dump_linux.go":            "files of /proc",
 	"seccomp/features_linux.go":        "files of /proc",
+	"internal/peek/btf_linux.go":       "a file of /sys",
 	"internal/ptrace/filters_linux.go": "files of /proc",
 }
 
