@@ -3,7 +3,6 @@ package monban
 import (
 	"errors"
 	"fmt"
-	"os"
 	"runtime"
 	"slices"
 	"strings"
@@ -11,6 +10,7 @@ import (
 	"monban/abi"
 	"monban/bpf"
 	"monban/compile"
+	"monban/internal/regular"
 	"monban/policy"
 	"monban/seccomp"
 	"monban/verdict"
@@ -29,7 +29,7 @@ func Parse(text string) (*Policy, error) {
 
 // Load reads a policy file, for the running machine. Files that it includes are looked up from where it lies.
 func Load(file string) (*Policy, error) {
-	f, err := os.Open(file)
+	f, err := regular.Open(file)
 	if err != nil {
 		return nil, err
 	}

@@ -27,9 +27,9 @@ func TestMain(m *testing.M) {
 	if what := os.Getenv(childEnv); what != "" {
 		if err := child(what); err != nil {
 			fmt.Fprintln(os.Stderr, err)
-			os.Exit(1)
+			syscall.Exit(1)
 		}
-		os.Exit(0)
+		syscall.Exit(0) // with -cover, os.Exit would write counters, which the gate need not allow
 	}
 	os.Exit(m.Run())
 }

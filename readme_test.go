@@ -208,6 +208,7 @@ func build(t *testing.T) string {
 	t.Helper()
 	bin := t.TempDir()
 	cmd := exec.Command("go", "build", "-trimpath", "-o", bin, "./cmd/monban")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0") // as the README says
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}

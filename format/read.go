@@ -13,6 +13,7 @@ import (
 	"monban/abi"
 	"monban/bpf"
 	"monban/format/codec"
+	"monban/internal/regular"
 	"monban/policy"
 	"monban/verdict"
 )
@@ -33,7 +34,8 @@ type Gate struct {
 	Source   []byte           // the text; nil for presets
 }
 
-// Read reads the gate that ref names: @PRESET, FILE, FORMAT:FILE or FORMAT:FILE#PART; stdin is read for "-".
+// Read reads the gate that ref names: @PRESET, FILE, FORMAT:FILE or FORMAT:FILE#PART; stdin is read for "-". A nil stdin says that ref
+// is not a user's but a document's: "-" is a file's name then, and the file must be a regular one.
 func Read(ref string, stdin io.Reader, o Options) (*Gate, error) {
 	if strings.HasPrefix(ref, "@") {
 		p, err := policy.LoadPreset(ref, policyOptions(o))
@@ -126,19 +128,20 @@ func readDir(name string) ([]string, error) {
 // DefaultOptions are for the running machine.
 func DefaultOptions() Options { return Options{Native: abi.Native()} }
 
-// ReadFile reads a whole file, or stdin where the name is - and stdin is not nil. A file that is too large for a gate, or never
-// ends, is refused. Errors name the file.
+// ReadFile reads a whole file, or stdin where the name is - and stdin is not nil: see Read. A pipe, as a shell's <(…) is one, may be
+// named if stdin is not nil. A file that is too large for a gate, or never ends, is refused. Errors name the file.
 func ReadFile(file string, stdin io.Reader) ([]byte, error) {
 	r, name := stdin, "standard input"
 	if file != "-" || stdin == nil {
-		f, err := os.Open(file)
+		open := regular.OpenArgument
+		if stdin == nil {
+			open = regular.Open
+		}
+		f, err := open(file)
 		if err != nil {
 			return nil, openError(file, err)
 		}
 		defer f.Close()
-		if info, err := f.Stat(); err == nil && info.IsDir() {
-			return nil, fmt.Errorf("%s is a directory, not a file", file)
-		}
 		r, name = f, file
 	}
 	src, err := policy.ReadAll(r, name)
@@ -157,6 +160,8 @@ func openError(file string, err error) error {
 			hint = "the preset is @" + file
 		}
 		return fmt.Errorf("%s: no such file (%s)", file, hint)
+	case errors.Is(err, regular.ErrKind):
+		return fmt.Errorf("%s: %w", file, errors.Unwrap(err))
 	case errors.Is(err, fs.ErrPermission):
 		return fmt.Errorf("%s: you may not read it (%w)", file, fs.ErrPermission)
 	case errors.As(err, &e):

@@ -5,7 +5,8 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
+
+	"monban/internal/regular"
 )
 
 // MaxSize is the largest policy that is read, in bytes. It is far above any real one.
@@ -20,22 +21,24 @@ func ReadAll(r io.Reader, name string) ([]byte, error) {
 	return src, err
 }
 
-// ReadIncluded reads a file that an include line names, for Options.ReadFile. Only regular files are opened: a pipe could make
-// that wait for ever.
+// ReadIncluded reads a file that an include line names, for Options.ReadFile. Only regular files are read: a pipe could make that
+// wait for ever, and what is read from some files of the kernel's is gone. Errors don't name the file.
 func ReadIncluded(name string) ([]byte, error) {
-	info, err := os.Stat(name)
+	f, err := regular.Open(name)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, errors.New("there is no such file")
 	case err != nil:
-		return nil, err
-	case !info.Mode().IsRegular():
-		return nil, errors.New("it is not a regular file")
-	}
-	f, err := os.Open(name)
-	if err != nil {
-		return nil, err
+		return nil, withoutName(err)
 	}
 	defer f.Close()
-	return ReadAll(f, name)
+	src, err := ReadAll(f, name)
+	return src, withoutName(err)
+}
+
+func withoutName(err error) error {
+	if e := (*fs.PathError)(nil); errors.As(err, &e) {
+		return e.Err
+	}
+	return err
 }

@@ -21,6 +21,9 @@ const again = time.Second
 // them in the recording. It needs what EBPF needs. pids is asked again until it says nothing new, so that no child slips through, and
 // now and then afterwards: a control group gets processes from elsewhere, by docker exec for one.
 func Attach(ctx context.Context, what []string, pids func() ([]int, error), run Run) (*Recording, error) {
+	if _, err := pids(); err != nil { // that there are none is said to those who may not record, too
+		return nil, err
+	}
 	r, err := newRecorder()
 	if err != nil {
 		return nil, &UnavailableError{err}

@@ -2,116 +2,205 @@ package record
 
 import (
 	"bufio"
-	"encoding/hex"
+	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"regexp"
+	"os"
 	"strconv"
 	"strings"
-	"sync"
 
 	"monban/abi"
 	"monban/bpf"
-	"monban/policy"
+	"monban/internal/regular"
 )
 
-// Patterns of lines that speak of a refused call.
-var denials = sync.OnceValue(func() (p struct{ audit, field, killed *regexp.Regexp }) {
-	p.audit = regexp.MustCompile(`type=(SECCOMP|1326)\b`)
-	p.field = regexp.MustCompile(`\b(arch|syscall|comm|exe)=("[^"]*"|\S+)`)
-	p.killed = regexp.MustCompile(`^monban: killed: (.*?)(?: of (\w+))? by (.*) \(process \d+\)`)
-	return p
-})
+// A Denial is a call that a gate has killed a program for.
+type Denial struct {
+	Data    bpf.Data
+	Program string // the thread's name: the program chooses it
+	Count   uint64 // how often
+}
 
-// maxLine is the longest line of a log that is read, in bytes.
-const maxLine = 1 << 16
+// denialsSchema is the first line's schema in a file of denials, as docs/learning.md describes it.
+const denialsSchema = "monban/denials/1"
 
-// Denials reads the calls that a gate has refused from a log: lines of the kernel's audit of seccomp (ausearch -m SECCOMP, dmesg), which
-// name the call without its arguments, and what monban run says of a killed one. Other lines are passed over. It is an error if
-// there is none of either kind.
-func Denials(name string, in io.Reader) (*Recording, error) {
-	rec := New([]string{"the denials in " + name}, "from a log")
-	rec.Denied = true
-	lines := bufio.NewScanner(in)
+// ErrNotDenials says that a file was not written by a run that was asked for one.
+var ErrNotDenials = fmt.Errorf("it is not a file of denials, which begins with the schema %s", denialsSchema)
+
+// denialsHead is the first line of a file of denials; each other is a denialLine.
+type denialsHead struct {
+	Schema  string   `json:"schema"`
+	Command []string `json:"command"`
+	Missed  uint64   `json:"missed"` // calls that were killed and are not in the file
+}
+
+type denialLine struct {
+	Arch    string    `json:"arch"`
+	Nr      uint32    `json:"nr"`
+	Args    [6]string `json:"args"` // in hexadecimal
+	Program string    `json:"program"`
+	Count   uint64    `json:"count"`
+}
+
+// MaxDenials is how many different denials a file has at most.
+const MaxDenials = 10000
+
+// maxDenialsFile is the largest file of denials that is read, in bytes.
+const maxDenialsFile = 16 << 20
+
+// A DenialsFile is a file that gets what a run is denied. It is there from the start, so that nothing can be wrong with its place later.
+type DenialsFile struct{ name string }
+
+// CreateDenials makes a file of denials, which must not be there yet and nobody but this user may read or write. It stays empty, and so
+// is refused by [ReadDenials], until Write.
+func CreateDenials(name string) (*DenialsFile, error) {
+	f, err := regular.CreateOwn(name)
+	if err != nil {
+		return nil, err
+	}
+	return &DenialsFile{name}, f.Close()
+}
+
+// Discard removes the file of a run that did not take place.
+func (f *DenialsFile) Discard() { os.Remove(f.name) }
+
+// Write puts the denials of a run into the place of the file, in a new one: whoever had the old one open, a program that the gate lets
+// open files for one, has written nothing. Denials that are alike count as one; those above MaxDenials count as missed.
+func (f *DenialsFile) Write(command []string, denials []Denial, missed uint64) error {
+	type key struct {
+		data    bpf.Data
+		program string
+	}
+	at := map[key]int{}
+	var all []Denial
+	for _, d := range denials {
+		if _, ok := abi.Of(d.Data.Arch, d.Data.Nr); !ok {
+			missed += d.Count
+			continue
+		}
+		d.Data.IP = 0 // addresses are another run's
+		k := key{d.Data, d.Program}
+		i, old := at[k]
+		switch {
+		case old:
+			all[i].Count += d.Count
+		case len(all) == MaxDenials:
+			missed += d.Count
+		default:
+			at[k] = len(all)
+			all = append(all, d)
+		}
+	}
+	var b bytes.Buffer
+	lines := json.NewEncoder(&b)
+	if command == nil {
+		command = []string{}
+	}
+	if err := lines.Encode(denialsHead{denialsSchema, command, missed}); err != nil {
+		return err
+	}
+	for _, d := range all {
+		arch, _ := abi.Of(d.Data.Arch, d.Data.Nr)
+		line := denialLine{Arch: arch.String(), Nr: d.Data.Nr, Program: d.Program, Count: d.Count}
+		for i, v := range d.Data.Args {
+			line.Args[i] = "0x" + strconv.FormatUint(v, 16)
+		}
+		if err := lines.Encode(line); err != nil {
+			return err
+		}
+	}
+	return regular.ReplaceOwn(f.name, b.Bytes())
+}
+
+// ReadDenials adds to a recording what is in a file that DenialsFile has written, and says how many killed calls are not. It must be a regular file, no
+// link, that belongs to this user and that nobody else may write: what others wrote would become rules.
+func ReadDenials(rec *Recording, name string) (missed uint64, err error) {
+	f, err := regular.OpenOwn(name)
+	if err != nil {
+		return 0, err
+	}
+	defer f.Close()
+	return rec.parseDenials(name, f)
+}
+
+func (r *Recording) parseDenials(name string, in io.Reader) (missed uint64, err error) {
+	lines := bufio.NewScanner(io.LimitReader(in, maxDenialsFile))
 	lines.Buffer(nil, maxLine)
-	n := 0
-	for n = 1; lines.Scan(); n++ {
-		line := lines.Text()
-		if m := denials().killed.FindStringSubmatch(line); m != nil {
-			on := abi.Native()
-			var err error
-			if m[2] != "" {
-				on, err = abi.ParseArch(m[2])
-			}
-			var call policy.Call
-			if err == nil {
-				call, err = policy.ParseCall(on, m[1])
-			}
-			if err != nil {
-				return nil, fmt.Errorf("%s:%d: %w", name, n, err)
-			}
-			rec.Add(call.Arch, &call.Data, m[3])
-			continue
+	read := func(into any) error {
+		one := json.NewDecoder(bytes.NewReader(lines.Bytes()))
+		one.DisallowUnknownFields()
+		if err := one.Decode(into); err != nil {
+			return err
 		}
-		if !denials().audit.MatchString(line) {
-			continue
+		if _, err := one.Token(); !errors.Is(err, io.EOF) {
+			return errors.New("a line is one object")
 		}
-		a, d, program, err := auditLine(line)
+		return nil
+	}
+	var head denialsHead
+	if !lines.Scan() {
+		return 0, fmt.Errorf("%s: it is empty: the run that it is of has not ended, or was killed", name)
+	}
+	if err := read(&head); err != nil || head.Schema != denialsSchema {
+		return 0, fmt.Errorf("%s: %w", name, ErrNotDenials)
+	}
+	n := 1
+	for lines.Scan() {
+		if n++; n > MaxDenials+1 {
+			return 0, fmt.Errorf("%s: more than %d denials", name, MaxDenials)
+		}
+		var line denialLine
+		err := read(&line)
+		var d bpf.Data
+		var a abi.Arch
+		if err == nil {
+			a, d, err = line.call()
+		}
 		if err != nil {
-			return nil, fmt.Errorf("%s:%d: %w", name, n, err)
+			return 0, fmt.Errorf("%s:%d: this is not a denial: %w", name, n, err)
 		}
-		rec.addWhole(a, d, program)
+		r.Add(a, &d, line.Program)
+		r.Made += line.Count - 1
+		c := r.Calls[Key{a, d.Nr}]
+		c.Count += line.Count - 1
+		c.Programs[line.Program] += line.Count - 1
 	}
-	switch err := lines.Err(); {
-	case errors.Is(err, bufio.ErrTooLong):
-		return nil, fmt.Errorf("%s:%d: a line of more than %d bytes is none of a log of denials", name, n, maxLine)
-	case err != nil:
-		return nil, fmt.Errorf("%s:%d: %w", name, n, err)
-	case len(rec.Calls) == 0:
-		return nil, fmt.Errorf("%s: no refused call is in it: lines of the kernel's audit have type=SECCOMP or type=1326, those of monban run begin with monban: killed: and the call", name)
+	if err := lines.Err(); err != nil {
+		return 0, fmt.Errorf("%s: %w", name, err)
 	}
-	return rec, nil
+	return head.Missed, nil
 }
 
-// auditLine reads what the kernel writes of a call that seccomp refused (kernel/auditsc.c, audit_seccomp).
-func auditLine(line string) (a abi.Arch, d *bpf.Data, program string, err error) {
-	fields := map[string]string{}
-	for _, m := range denials().field.FindAllStringSubmatch(line, -1) {
-		if fields[m[1]] = m[2]; m[1] == "comm" || m[1] == "exe" {
-			fields[m[1]] = auditText(m[2])
+// call is the call of a line.
+func (l *denialLine) call() (a abi.Arch, d bpf.Data, err error) {
+	if a, err = abi.ParseArch(l.Arch); err != nil {
+		return a, d, err
+	}
+	d = bpf.Data{Arch: a.Token(), Nr: l.Nr}
+	if owner, ok := abi.Of(d.Arch, d.Nr); !ok || owner != a {
+		return a, d, fmt.Errorf("%s has no number %d", a, l.Nr)
+	}
+	if l.Count == 0 {
+		return a, d, errors.New("count is 0")
+	}
+	for i, text := range l.Args {
+		digits, hex := strings.CutPrefix(text, "0x")
+		v, err := strconv.ParseUint(digits, 16, 64)
+		if !hex || err != nil {
+			return a, d, fmt.Errorf("%q is not an argument, such as 0x1f", text)
 		}
+		d.Args[i] = v
 	}
-	token, err := strconv.ParseUint(fields["arch"], 16, 32)
-	if err != nil {
-		return 0, nil, "", errors.New("this line of the audit has no arch=, in hexadecimal")
-	}
-	nr, err := strconv.ParseUint(fields["syscall"], 10, 32)
-	if err != nil {
-		return 0, nil, "", errors.New("this line of the audit has no syscall=, a number")
-	}
-	d = &bpf.Data{Arch: uint32(token), Nr: uint32(nr)}
-	a, ok := abi.Of(d.Arch, d.Nr)
-	if !ok {
-		return 0, nil, "", fmt.Errorf("no architecture has the token %#x", token)
-	}
-	program = fields["comm"]
-	if exe := fields["exe"]; exe != "" {
-		program = exe[strings.LastIndexByte(exe, '/')+1:]
-	}
-	return a, d, program, nil
+	return a, d, nil
 }
 
-// auditText is a field's text: in quotation marks or, if there is in it what would break the line, in hexadecimal
-// (audit_log_untrustedstring).
-func auditText(field string) string {
-	if text, quoted := strings.CutPrefix(field, `"`); quoted {
-		return strings.TrimSuffix(text, `"`)
-	}
-	if text, err := hex.DecodeString(field); err == nil {
-		return string(text)
-	}
-	return field
+// Denied is an empty recording for what files and logs, which are named, say was refused.
+func Denied(names ...string) *Recording {
+	rec := New([]string{"the denials in " + strings.Join(names, ", ")}, "from a log")
+	rec.Denied = true
+	return rec
 }
 
 // addWhole takes in a call of which the arguments are not known.

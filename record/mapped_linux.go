@@ -11,6 +11,7 @@ import (
 
 	"monban/abi"
 	"monban/bpf"
+	"monban/internal/regular"
 )
 
 // takes notes that a program is there, and perhaps a file that it maps to run code from. Each was this file, if that is known.
@@ -60,10 +61,7 @@ func statID(name string) FileID {
 
 // mappedID is what the kernel says of a mapping of the file.
 func mappedID(name string) (id FileID) {
-	if statID(name) == (FileID{}) {
-		return FileID{} // opening might wait
-	}
-	f, err := os.Open(name)
+	f, err := regular.Open(name)
 	if err != nil {
 		return FileID{}
 	}

@@ -2,6 +2,7 @@ package record_test
 
 import (
 	"fmt"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -17,20 +18,24 @@ import (
 func TestDenialsOfNumbers(t *testing.T) {
 	for _, nr := range []uint32{0, 0x3fffffff, 0x40000000, 0x40000005, 0x7fffffff, 0x80000000, 0x80000001, 0xbfffffff, 0xc0000000, 0xfffffffe, 0xffffffff} {
 		d := bpf.Data{Arch: abi.X86_64.Token(), Nr: nr}
-		own, _ := abi.Of(d.Arch, d.Nr)
-		call := policy.FormatCall(own, &d)
-		if own != abi.Native() {
-			call += " of " + own.String()
+		audit := record.Denied("log")
+		if err := record.Streams[0].Audit(audit, "log", strings.NewReader(marked("audit", line(fmt.Sprint(int32(nr)), named))+"\n"), nil); err != nil {
+			t.Errorf("%#x: %v", nr, err)
 		}
-		for _, log := range []string{
-			fmt.Sprintf(`type=SECCOMP msg=audit(1.2:3): pid=7 comm="a" exe="/bin/a" sig=31 arch=%x syscall=%d compat=0`, d.Arch, nr),
-			fmt.Sprintf("monban: killed: %s by a (process 7)", call),
-		} {
-			rec, err := record.Denials("log", strings.NewReader(log+"\n"))
-			if err != nil {
-				t.Errorf("%s: %v", log, err)
-				continue
-			}
+		run := record.Denied("file")
+		name := filepath.Join(t.TempDir(), "denials")
+		file, err := record.CreateDenials(name)
+		if err == nil {
+			err = file.Write(nil, []record.Denial{{Data: d, Program: "a", Count: 1}}, 0)
+		}
+		if err == nil {
+			_, err = record.ReadDenials(run, name)
+		}
+		if err != nil {
+			t.Errorf("%#x: %v", nr, err)
+		}
+		for log, rec := range map[string]*record.Recording{"audit": audit, "run": run} {
+			log += fmt.Sprintf(", %#x", nr)
 			text := rec.Text(record.Options{Native: abi.X86_64})
 			p, err := policy.Load("denied.gate", []byte(text), policy.Options{})
 			if err != nil {

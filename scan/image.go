@@ -5,10 +5,12 @@ import (
 	"cmp"
 	"debug/elf"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
-	"os"
 	"slices"
+
+	"monban/internal/regular"
 )
 
 // maxImage is the largest file that is read, in bytes.
@@ -69,8 +71,10 @@ type export struct {
 
 // openImage reads an ELF file.
 func openImage(path, name string) (*image, error) {
-	f, err := os.Open(path)
-	if err != nil {
+	f, err := regular.Open(path)
+	if errors.Is(err, regular.ErrKind) {
+		return nil, &BadFileError{name, "not a regular file"}
+	} else if err != nil {
 		return nil, err
 	}
 	defer f.Close()
@@ -78,8 +82,6 @@ func openImage(path, name string) (*image, error) {
 	switch {
 	case err != nil:
 		return nil, err
-	case !st.Mode().IsRegular():
-		return nil, &BadFileError{name, "not a regular file"}
 	case st.Size() > maxImage:
 		return nil, &BadFileError{name, fmt.Sprintf("larger than %d bytes", maxImage)}
 	}

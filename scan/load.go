@@ -13,7 +13,12 @@ import (
 	"golang.org/x/sys/cpu"
 
 	securejoin "github.com/cyphar/filepath-securejoin" // symlinks inside another root, as container runtimes resolve them
+
+	"monban/internal/regular"
 )
+
+// maxConfig is the largest file of the loader's or the name service's configuration that is read, in bytes.
+const maxConfig = 1 << 20
 
 // A loader finds libraries as ld.so does.
 type loader struct {
@@ -134,7 +139,7 @@ func (l *loader) load(name string) (*image, error) {
 func (l *loader) preloaded(first, interp *image) (out []*image, err error) {
 	names := l.preload
 	if p, err := l.path("/etc/ld.so.preload"); err == nil {
-		b, _ := os.ReadFile(p)
+		b, _ := regular.Read(p, maxConfig)
 		for line := range strings.Lines(string(b)) {
 			line, _, _ = strings.Cut(line, "#")
 			names = append(names, strings.FieldsFunc(line, func(r rune) bool { return strings.ContainsRune(" \t\n:", r) })...)
@@ -164,6 +169,17 @@ func (l *loader) has(soname string) bool {
 		}
 	}
 	return false
+}
+
+// foreign says whether an ELF file is for another machine than an image.
+func foreign(file string, to *image) bool {
+	in, err := regular.Open(file)
+	if err != nil {
+		return false
+	}
+	defer in.Close()
+	f, err := elf.NewFile(in)
+	return err == nil && (f.Machine != to.file.Machine || f.Class != to.file.Class)
 }
 
 // find looks for a library where ld.so(8) does; the path is empty where it is the interpreter itself.
@@ -202,12 +218,8 @@ func (l *loader) find(lib string, from, first, interp *image) (string, bool) {
 			continue
 		}
 		// One for another machine is passed over.
-		if f, err := elf.Open(real); err == nil {
-			same := f.Machine == from.file.Machine && f.Class == from.file.Class
-			f.Close()
-			if !same {
-				continue
-			}
+		if foreign(real, from) {
+			continue
 		}
 		return p, true
 	}
@@ -262,7 +274,7 @@ func (l *loader) configured(m, interp *image) (dirs []string) {
 	}
 	if interp != nil && strings.HasPrefix(filepath.Base(interp.name), "ld-musl-") {
 		if p, err := l.path("/etc/ld-musl-" + arch + ".path"); err == nil {
-			if b, err := os.ReadFile(p); err == nil {
+			if b, err := regular.Read(p, maxConfig); err == nil {
 				return strings.FieldsFunc(string(b), func(r rune) bool { return r == ':' || r == '\n' })
 			}
 		}
@@ -286,7 +298,7 @@ func (l *loader) config(name string, depth int) (dirs []string) {
 	if err != nil || depth > 8 {
 		return nil
 	}
-	b, err := os.ReadFile(p)
+	b, err := regular.Read(p, maxConfig)
 	if err != nil {
 		return nil
 	}

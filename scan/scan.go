@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"monban/abi"
+	"monban/internal/regular"
 )
 
 // Options say what belongs to a program beside what the loader loads.
@@ -248,7 +249,7 @@ func (l *loader) executable(name string) bool {
 	if err != nil || !st.Mode().IsRegular() || st.Mode()&fs.FileMode(0o111) == 0 {
 		return false
 	}
-	f, err := os.Open(p)
+	f, err := regular.Open(p)
 	if err != nil {
 		return false
 	}
@@ -264,7 +265,7 @@ func (l *loader) nameService(first *image) (out []string) {
 	if err != nil {
 		return nil
 	}
-	b, err := os.ReadFile(p)
+	b, err := regular.Read(p, maxConfig)
 	if err != nil {
 		return nil
 	}

@@ -2,7 +2,7 @@ package main
 
 import (
 	"bufio"
-	"errors"
+	"cmp"
 	"fmt"
 	"io"
 	"os"
@@ -27,7 +27,11 @@ var stderr = &output{plain.NewWriter(os.Stderr), nil, os.Stderr}
 
 // newStdout is standard output, buffered.
 func newStdout() *output {
-	b := bufio.NewWriter(os.Stdout)
+	var w io.Writer = os.Stdout
+	if discards(os.Stdout) {
+		w = nowhere{}
+	}
+	b := bufio.NewWriter(w)
 	return &output{plain.NewWriter(b), b, os.Stdout}
 }
 
@@ -35,7 +39,7 @@ func newStdout() *output {
 func (o *output) Flush() error {
 	err := o.Writer.Flush()
 	if o.buffer != nil {
-		err = errors.Join(err, o.buffer.Flush())
+		err = cmp.Or(err, o.buffer.Flush())
 	}
 	return err
 }

@@ -5,15 +5,17 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"os/user"
 	"slices"
 	"strconv"
+	"strings"
+	"sync"
 	"syscall"
 
 	"monban/abi"
 	"monban/bpf"
 	"monban/format"
 	"monban/internal/plain"
+	"monban/internal/regular"
 	"monban/policy"
 	"monban/seccomp"
 	"monban/verdict"
@@ -105,11 +107,27 @@ func userName(uid int) string {
 	if uid < 0 {
 		return "?"
 	}
-	if u, err := user.LookupId(strconv.Itoa(uid)); err == nil && len(u.Username) <= 10 {
-		return u.Username
+	if name := userNames()[uid]; name != "" && len(name) <= 10 {
+		return name
 	}
 	return strconv.Itoa(uid)
 }
+
+// userNames are the users of /etc/passwd. Package os/user would ask libc, and so link it, where there is cgo.
+var userNames = sync.OnceValue(func() map[int]string {
+	names := map[int]string{}
+	users, _ := regular.Read("/etc/passwd", 16<<20)
+	for line := range strings.Lines(string(users)) {
+		fields := strings.Split(line, ":")
+		if len(fields) < 3 {
+			continue
+		}
+		if uid, err := strconv.Atoi(fields[2]); err == nil && names[uid] == "" {
+			names[uid] = fields[0]
+		}
+	}
+	return names
+})
 
 // A presetNamer knows which preset a stack of filters equals; each different stack is looked at once.
 type presetNamer struct {

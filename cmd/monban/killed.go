@@ -70,7 +70,7 @@ func explainKill(k *sandbox.Killed, more string, st *stack) {
 	}
 	blamed := false
 	for i, v := range st.verdicts {
-		if do := v.At(&k.Data); !do.Passes() && do.Kind() != bpf.Errno {
+		if kills(v, &k.Data) {
 			blamed = true
 			for _, line := range mend(st.gates[i], arch, native, &k.Data) {
 				say("%s", line)

@@ -18,6 +18,7 @@ import (
 
 	"monban/inspect"
 	"monban/internal/plain"
+	"monban/internal/regular"
 	"monban/policy"
 	"monban/record"
 	"monban/scan"
@@ -39,7 +40,8 @@ writes one gate with three tiers: what was observed is allowed; what the program
 not do is for --reachable to say; what they cannot reach is refused.
 
 --reachable is log (the default: it passes, and the kernel's log tells, so that a later record
---from-denials or a look at the log can move it to the first tier), allow, notify, errno or kill.`,
+--from-denials kmsg:/dev/kmsg or a look at the log can move it to the first tier), allow, notify,
+errno or kill.`,
 		Example: `  monban learn -o app.gate -- ./app --once
   monban learn --reachable errno -o app.gate -- ./app`,
 		Args: func(_ *cobra.Command, args []string) error {
@@ -125,7 +127,7 @@ func binaryOf(command string) (string, error) {
 		return "", err
 	}
 	for range 4 { // as many as the kernel follows
-		f, err := os.Open(path)
+		f, err := regular.Open(path)
 		if err != nil {
 			return "", exit{126, fmt.Errorf("%s: %w", command, cause(err))}
 		}

@@ -62,15 +62,20 @@ func Main() int {
 		}
 		return 0
 	}
+	if err := checkMemory(); err != nil {
+		report(err)
+		if len(os.Args) > 1 && os.Args[1] == "run" {
+			return exitFailed
+		}
+		return exitUsage
+	}
 	out := newStdout()
 	root := newRoot()
 	root.SetOut(out)
 	root.SetErr(stderr)
 	cmd, err := execute(root)
 	_ = stderr.Flush() // nobody could be told
-	if flushed := out.Flush(); err == nil && flushed != nil {
-		err = fmt.Errorf("cannot write standard output: %w", cause(flushed))
-	}
+	err = out.end(cmd, err)
 	if err == nil {
 		return 0
 	}

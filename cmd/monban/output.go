@@ -8,7 +8,39 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/spf13/cobra"
 )
+
+// nowhere is a standard output that was closed before the program began.
+type nowhere struct{}
+
+var errNowhere = errors.New("it is closed (or /dev/null, opened for reading and writing: open that for writing only)")
+
+func (nowhere) Write([]byte) (int, error) { return 0, errNowhere }
+
+// end writes what is left, and is the command's error: its own or, if it had none that says more, that its output is lost.
+func (o *output) end(cmd *cobra.Command, err error) error {
+	flushed := o.Flush()
+	var e exit
+	switch {
+	case flushed == nil, errors.Is(flushed, errNowhere) && answersByStatus(cmd):
+		return err
+	case err == nil, errors.Is(err, flushed), errors.As(err, &e) && e.code == exitFindings && e.err == nil:
+		return fmt.Errorf("cannot write standard output: %w", cause(flushed))
+	}
+	return err
+}
+
+// answersByStatus says whether a command's status says what it found, so that nothing is lost where nobody reads what it prints.
+func answersByStatus(cmd *cobra.Command) bool {
+	switch cmd.Name() {
+	case "diff", "lint", "test":
+		return true
+	}
+	check := cmd.Flags().Lookup("check")
+	return check != nil && check.Changed
+}
 
 // cause is an error without the name of the file: the message around it names it.
 func cause(err error) error {
@@ -97,9 +129,47 @@ type written struct {
 	data         []byte // what a pipe or device gets: it is written as it is
 }
 
+// maxLinks is how many symbolic links lead to a file at most; Linux follows as many.
+const maxLinks = 40
+
+// followed is where a name leads: what a symbolic link points to is written, whether it is there yet or not, and the link stays.
+func followed(name string) (string, error) {
+	for range maxLinks {
+		link, err := os.Lstat(name)
+		if err != nil || link.Mode()&fs.ModeSymlink == 0 {
+			return name, nil // what may be wrong with it shows when it is written
+		}
+		dir, _ := filepath.Split(name)
+		if dir == "" {
+			dir = "."
+		}
+		if in, err := os.Stat(dir); err == nil && !mayFollow(link, in) {
+			return "", errors.New("it is a symbolic link of somebody else's, in a directory where everybody may write")
+		}
+		target, err := os.Readlink(name)
+		if err != nil {
+			return "", cause(err)
+		}
+		if !filepath.IsAbs(target) {
+			if dir, err = filepath.EvalSymlinks(dir); err != nil {
+				return "", cause(err)
+			}
+			target = dir + string(filepath.Separator) + target
+		}
+		if here, err := os.Stat(name); err == nil {
+			if there, err := os.Stat(target); err != nil || !os.SameFile(here, there) {
+				return name, nil // one of /proc/self/fd, which leads to what has no name
+			}
+		}
+		name = target
+	}
+	return "", fmt.Errorf("more than %d symbolic links lead on from it", maxLinks)
+}
+
 func writeBeside(name string, data []byte) (*written, error) {
-	if real, err := filepath.EvalSymlinks(name); err == nil {
-		name = real // what a link points to is replaced, not the link
+	name, err := followed(name)
+	if err != nil {
+		return nil, err
 	}
 	old, err := os.Stat(name)
 	switch {
@@ -107,16 +177,21 @@ func writeBeside(name string, data []byte) (*written, error) {
 		return nil, errors.New("it is a directory")
 	case err == nil && !old.Mode().IsRegular():
 		return &written{name: name, data: data}, nil
+	case err == nil && (old.Mode().Perm()&0o222 == 0 || !mayWrite(name)):
+		return nil, errors.New("it is read-only: make it writable, or name another file")
 	case err != nil && !errors.Is(err, fs.ErrNotExist):
 		return nil, cause(err)
 	}
-	dir := filepath.Dir(name)
-	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("there is no directory %s", dir)
+	dir, base := filepath.Split(name)
+	if dir == "" {
+		dir = "."
 	}
-	f, err := os.CreateTemp(dir, "."+filepath.Base(name)+"-*")
+	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("there is no directory %s", filepath.Clean(dir))
+	}
+	f, err := os.CreateTemp(dir, "."+base+"-*")
 	if err != nil {
-		return nil, fmt.Errorf("in the directory %s: %w", dir, cause(err))
+		return nil, fmt.Errorf("in the directory %s: %w", filepath.Clean(dir), cause(err))
 	}
 	w := &written{name: name, beside: f.Name()}
 	if _, err = f.Write(data); err == nil {

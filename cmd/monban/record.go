@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -9,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"strings"
 	"sync/atomic"
 	"syscall"
 
@@ -22,7 +22,8 @@ import (
 
 func recordCommand() *cobra.Command {
 	var gate gateFlags
-	var check, known, denied string
+	var check, known string
+	var denied deniedFlags
 	var learn recordFlags
 	var attach attachFlags
 	var asJSON bool
@@ -49,7 +50,7 @@ fails or is interrupted. Without -o it goes to standard output after the program
   monban record --to oci --for docker -o app.json -- ./app
   monban record --check app.gate -- ./app
   monban record --pid 1234 -o app.gate
-  monban record --known app.gate --from-denials audit.log -o app.gate`,
+  monban record --known app.gate --from-denials app.denials -o app.gate`,
 		Args: cobra.ArbitraryArgs,
 		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 			return nil, cobra.ShellCompDirectiveDefault
@@ -62,7 +63,7 @@ fails or is interrupted. Without -o it goes to standard output after the program
 					attach.given = true
 				}
 			}
-			if len(command) == 0 && !attach.given && denied == "" {
+			if len(command) == 0 && !attach.given && len(denied.sources) == 0 {
 				return exit{exitUsage, errors.New("no command given (try: monban record -o ls.gate -- ls)")}
 			}
 			o, err := learn.options()
@@ -117,11 +118,11 @@ fails or is interrupted. Without -o it goes to standard output after the program
 			var rec *record.Recording
 			var result record.Result
 			switch {
-			case denied != "":
+			case len(denied.sources) > 0:
 				if len(command) > 0 || attach.given {
 					return exit{exitUsage, errors.New("--from-denials reads a log: it takes no command")}
 				}
-				rec, err = deniedCalls(denied)
+				rec, err = denied.read()
 			case attach.given:
 				if len(command) > 0 || learn.backend == "ptrace" || learn.backend == "notify" {
 					return exit{exitUsage, errors.New("what runs already is recorded by eBPF, and without a command")}
@@ -159,7 +160,7 @@ fails or is interrupted. Without -o it goes to standard output after the program
 	cmd.Flags().StringVar(&known, "known", "", "an earlier gate, to which this run only adds")
 	cmd.Flags().StringVar(&check, "check", "", "write nothing: hold the run against this gate")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "with --check: print JSON, behind what the program prints (docs/json.md)")
-	cmd.Flags().StringVar(&denied, "from-denials", "", "instead of a run: add what a log says was refused, the kernel's audit or monban run's messages (- is standard input)")
+	denied.register(cmd.Flags())
 	cmd.Flags().IntVar(&attach.pid, "pid", 0, "record a process that runs already, and what it has started, until it ends or you interrupt")
 	cmd.Flags().StringVar(&attach.cgroup, "cgroup", "", "record the processes of a control group, in the same way")
 	cmd.Flags().StringVar(&attach.container, "container", "", "record a container, by its ID, in the same way")
@@ -171,18 +172,6 @@ fails or is interrupted. Without -o it goes to standard output after the program
 
 // enoexec is ENOEXEC, which is 8 on all architectures (asm-generic/errno-base.h).
 const enoexec = 8
-
-// deniedCalls reads what a log says was refused.
-func deniedCalls(file string) (*record.Recording, error) {
-	src, err := format.ReadFile(file, os.Stdin)
-	if err == nil {
-		var rec *record.Recording
-		if rec, err = record.Denials(file, bytes.NewReader(src)); err == nil {
-			return rec, nil
-		}
-	}
-	return nil, exit{exitUsage, err}
-}
 
 // recorded runs the command, and notes the files that it maps if files says so. Interrupts are the program's: what was seen by then is kept.
 func recorded(ctx context.Context, command []string, backend string, gate *verdict.Verdict, files bool) (*record.Recording, record.Result, error) {
@@ -242,7 +231,8 @@ func recordBy(ctx context.Context, run record.Run, name string) (*record.Recordi
 		if un, unavailable := errors.AsType[*record.UnavailableError](err); !unavailable || name != "" || i+1 == len(record.Backends) {
 			return rec, result, privileged(err)
 		} else if os.Geteuid() == 0 || terminal(stderr) { // a script of an ordinary user's expects nothing else
-			say("recording by %s, because %s does not work here: %v", record.Backends[i+1].Name, backend.Name, privileged(un))
+			say("recording by %s, because %s does not work here: %s", record.Backends[i+1].Name, backend.Name,
+				strings.ReplaceAll(privileged(un).Error(), "\n", "; "))
 		}
 	}
 	return nil, record.Result{}, fmt.Errorf("no back end %s: %w", name, errors.ErrUnsupported)

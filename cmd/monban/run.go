@@ -25,6 +25,7 @@ func runCommand() *cobra.Command {
 	var gate gateFlags
 	var refs, loader []string
 	var strict, allowExec, detach bool
+	var denials denialsFile
 	cmd := &cobra.Command{
 		Use:   "run [flags] [--] COMMAND [ARG…]",
 		Short: "start a program behind a gate",
@@ -34,7 +35,8 @@ loaded.
 
 The status is the program's own; 128+n if signal n ended it; 125 if Monban failed before the program
 started, or was interrupted; 126 or 127 if the command cannot be executed or found. Where a call is
-killed, run says which one, and what would allow it.
+killed, run says which one, and what would allow it. --denials FILE writes them to a new file, which
+record --from-denials makes rules of: what the program itself prints is none of it.
 
 Strict mode begins at main: the dynamic loader, and constructors of the program and its libraries,
 run before it without a gate, and a program may do all it has to do there. --loader-gate gives them
@@ -42,6 +44,7 @@ one. The kernel lets nobody enter strict mode behind a filter, so that @strict, 
 same, is put on at main instead. For the loader of a C program @libc is enough.`,
 		Example: `  monban run -- sh -c 'id; mount -t tmpfs x /mnt'
   monban run --gate web.gate --gate @container -- ./server
+  monban run --gate web.gate --denials web.denials -- ./server
   monban run --strict -- ./sum
   monban run --strict --loader-gate @libc -- ./sum`,
 		Args: cobra.ArbitraryArgs,
@@ -57,6 +60,9 @@ same, is put on at main instead. For the loader of a C program @libc is enough.`
 				if len(refs) > 0 {
 					return exit{exitUsage, errors.New("--strict and --gate exclude each other: strict mode has no filter")}
 				}
+				if denials.name != "" {
+					return exit{exitUsage, errors.New("--strict and --denials exclude each other: strict mode has no gate to add to")}
+				}
 				c.Watch = true
 				if len(loader) > 0 {
 					var st *stack
@@ -64,9 +70,12 @@ same, is put on at main instead. For the loader of a C program @libc is enough.`
 						st, err = gate.behindLoader(c, loader)
 						return err
 					}
-					return start(cmd.Context(), c, func() *stack { return st })
+					return start(cmd.Context(), c, func() *stack { return st }, &denials)
 				}
-				return start(cmd.Context(), c, func() *stack { return nil })
+				return start(cmd.Context(), c, func() *stack { return nil }, &denials)
+			}
+			if denials.name != "" && (detach || allowExec) {
+				return exit{exitUsage, errors.New("--denials needs run to stay attached: leave out --detach and --allow-exec")}
 			}
 			if len(loader) > 0 {
 				return exit{exitUsage, errors.New("--loader-gate needs --strict: any other gate binds the loader, too")}
@@ -85,9 +94,12 @@ same, is put on at main instead. For the loader of a C program @libc is enough.`
 					return err
 				}
 				c.Watch, err = killers(st.all, st.native)
+				if err == nil && denials.name != "" && !c.Watch {
+					err = fmt.Errorf("--denials %s: no answer of this gate kills a call, and run sees no others: say kill_process in it", denials.name)
+				}
 				return err
 			}
-			return start(cmd.Context(), c, func() *stack { return st })
+			return start(cmd.Context(), c, func() *stack { return st }, &denials)
 		},
 	}
 	cmd.Flags().SetInterspersed(false)
@@ -96,6 +108,7 @@ same, is put on at main instead. For the loader of a C program @libc is enough.`
 	cmd.Flags().StringArrayVar(&loader, "loader-gate", nil, "with --strict: a gate for what runs before main; it stays")
 	cmd.Flags().BoolVar(&allowExec, "allow-exec", false, "put the gate on before the exec, without ptrace: the gate must then allow execve")
 	cmd.Flags().BoolVar(&detach, "detach", false, "let go of the program once the gate is on: a killed call is not named")
+	cmd.Flags().StringVar(&denials.name, "denials", "", "write the killed calls to this new file, for record --from-denials")
 	gate.register(cmd)
 	for _, name := range []string{"gate", "loader-gate"} {
 		if err := cmd.RegisterFlagCompletionFunc(name, completeGates); err != nil {
@@ -210,17 +223,24 @@ func (st *stack) programs() ([]bpf.Program, error) {
 }
 
 // start runs the program and turns its end into ours. The stack, there once the program runs, is nil in strict mode.
-func start(ctx context.Context, c *sandbox.Command, st func() *stack) error {
+func start(ctx context.Context, c *sandbox.Command, st func() *stack, denials *denialsFile) error {
+	if err := denials.create(); err != nil {
+		return exit{exitUsage, err}
+	}
 	// A program that runs for long need not keep what its gate was made with.
 	defer time.AfterFunc(2*time.Second, debug.FreeOSMemory).Stop()
 	r, err := c.Run(ctx)
 	if err != nil {
+		denials.discard()
 		return exit{sandbox.ExitStatus(err), err}
 	}
 	if r.BeforeMain != "" {
 		say("%s %s before main: strict mode never began", c.Path, r.BeforeMain)
 	}
 	explainKills(r, c, st())
+	if err := denials.write(c.Args, r, st()); err != nil {
+		say("%v", err) // the status is the program's
+	}
 	if status := r.ExitStatus(); status != 0 {
 		return exit{status, nil}
 	}

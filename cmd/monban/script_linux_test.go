@@ -199,6 +199,15 @@ var probes = map[string]func() bool{
 	"libseccomp-dev": sync.OnceValue(func() bool {
 		return compiles("#include <seccomp.h>\nint main(void) { return !seccomp_init(SCMP_ACT_KILL); }", "-lseccomp")
 	}),
+	// The kernel's lines about seccomp come there where no audit daemon takes them.
+	"kernel-log": sync.OnceValue(func() bool {
+		f, err := os.Open("/dev/kmsg")
+		if err != nil {
+			return false
+		}
+		f.Close()
+		return exec.Command("pgrep", "-x", "auditd").Run() != nil
+	}),
 	// What is tested is the terminal that script(1) gives its command; the one of BSD takes other flags.
 	"script": sync.OnceValue(func() bool { return exec.Command("script", "-qec", "true", os.DevNull).Run() == nil }),
 }

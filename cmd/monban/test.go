@@ -120,10 +120,15 @@ func proveFile(flags *gateFlags, file string) (testRun, error) {
 	if err != nil {
 		return testRun{}, err
 	}
-	g, err := flags.read(ref)
+	o, err := flags.options()
 	if err != nil {
 		return testRun{}, err
 	}
+	g, err := format.Read(ref, nil, o) // the file names it, not the user
+	if err != nil {
+		return testRun{}, err
+	}
+	printNotes(g.Notes)
 	v, err := meaning(g, verdict.NewSpace(verdict.DefaultBudget))
 	if err != nil {
 		return testRun{}, err

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"fmt"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -44,7 +45,7 @@ func (f *compileFlags) options() (compile.Options, error) {
 	if f.weights == "" {
 		return o, nil
 	}
-	src, err := format.ReadFile(f.weights, nil)
+	src, err := format.ReadFile(f.weights, os.Stdin)
 	if err != nil {
 		return o, fmt.Errorf("--weights: %w", err)
 	}
