@@ -135,4 +135,3 @@ func errnoOf(err error) syscall.Errno {
 	}
 	return 0
 }
-
