@@ -192,8 +192,8 @@ func inSpare(cmd *cobra.Command, out string, text []byte, why exit) error {
 		}
 		os.Remove(spare.Name())
 	}
-	if w, ok := cmd.OutOrStdout().(*output); ok {
-		w = newStdout() // after an error the old one takes nothing
+	if _, ok := cmd.OutOrStdout().(*output); ok {
+		w := newStdout() // after an error the old one takes nothing
 		if _, err := w.Write(text); err != nil || w.Flush() != nil {
 			return exit{why.code, fmt.Errorf("%w; it is lost: %s cannot be written either", why.err, os.TempDir())}
 		}
