@@ -14,14 +14,13 @@ import (
 
 // opensItself lists who may open what others name without package regular, and why.
 var opensItself = map[string]string{
-	"internal/regular":                 "it is the package",
-	"abi/gen":                          "it runs by go generate, on the tables of its own",
-	"bench":                            "it is a module of its own, on its own files",
-	"record/attach_linux_amd64.go":     "files of control groups",
-	"seccomp/dump_linux.go":            "files of /proc",
-	"seccomp/features_linux.go":        "files of /proc",
-	"internal/peek/btf_linux.go":       "a file of /sys",
-	"internal/ptrace/filters_linux.go": "files of /proc",
+	"internal/regular":             "it is the package",
+	"abi/gen":                      "it runs by go generate, on the tables of its own",
+	"bench":                        "it is a module of its own, on its own files",
+	"record/attach_linux_amd64.go": "files of control groups",
+	"seccomp/dump_linux.go":        "files of /proc",
+	"seccomp/features_linux.go":    "files of /proc",
+	"internal/peek/btf_linux.go":   "a file of /sys",
 }
 
 // Who opens a file by a name that a document or a user chose does it by package regular: a pipe would make him wait, and what is read
