@@ -44,7 +44,7 @@ func TestSetUp(t *testing.T) {
 	if len(commands) != 2 || !strings.HasPrefix(commands[0], "CGO_ENABLED=0 go run ./cmd/monban run -- ") || commands[1] != "go test ./..." {
 		t.Errorf("the README begins with the commands %q", commands)
 	}
-	if n := len(regexp.MustCompile(`(?m)^ *tests .* go test \./\.\.\.$`).FindAllString(read(t, ".ci/run"), -1)); n != 2 {
+	if n := len(regexp.MustCompile(`(?m)^ *tests .* go test (-cover )?\./\.\.\.$`).FindAllString(read(t, ".ci/run"), -1)); n != 2 {
 		t.Errorf(".ci/run calls the README's go test ./... %d times, not as root and as an ordinary user", n)
 	}
 }

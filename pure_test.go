@@ -87,7 +87,7 @@ func TestStatic(t *testing.T) {
 		command string
 		status  int
 	}{{"run -- touch ran", 125}, {"ask @libc read", 2}, {"explain @libc", 2}, {"record -- touch ran", 2}, {"doctor", 2}} {
-		for _, kb := range []int{720000, 800000, 1000000} {
+		for _, kb := range []int{720000, 1000000} {
 			cmd := exec.Command("bash", "-c", fmt.Sprintf("ulimit -v %d; exec %s %s", kb, bin, c.command))
 			cmd.Dir = t.TempDir()
 			out, _ := cmd.CombinedOutput()
@@ -118,7 +118,7 @@ func TestNothingOpens(t *testing.T) {
 			t.Fatal(err)
 		}
 		for command, ok := range map[string]bool{
-			"run --gate x.gate -- touch ran": false, "run -- /bin/true": false, "ask x.gate read": false, "ask @libc read": true, "explain @libc": true,
+			"run --gate x.gate -- touch ran": false, "run -- " + filepath.Join(bin, "monban") + " ask @libc read": true, "ask x.gate read": false, "ask @libc read": true, "explain @libc": true,
 			"compile x.gate -o x.bpf": false, "dump 1": false, "dump --all": false, "scan /bin/true": false, "doctor": true,
 		} {
 			cmd := exec.Command(filepath.Join(bin, "monban"), append([]string{"run", "--gate", gate, "--", filepath.Join(bin, "monban")}, strings.Fields(command)...)...)
