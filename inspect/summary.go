@@ -2,6 +2,7 @@ package inspect
 
 import (
 	"cmp"
+	"math"
 	"slices"
 
 	"monban/abi"
@@ -97,34 +98,23 @@ func cases(a abi.Arch, call string, left verdict.Verdict) []Case {
 
 // unknown are the answers to the numbers that no call of a has, that to most of them first.
 func unknown(own verdict.Verdict, a abi.Arch) []bpf.Action {
-	count := map[bpf.Action]uint64{}
-	known := map[uint32]bool{}
-	for nr := range a.Calls() {
-		known[nr] = true
-	}
 	lo, hi := a.Numbers()
-	spans := 0
-	for s := range own.Spans(verdict.Nr) {
-		if spans++; spans > maxSpans {
-			break
+	var others []verdict.Case // numbers that are somebody's
+	if lo > 0 {
+		others = append(others, verdict.Case{Lo: 0, Hi: lo - 1})
+	}
+	for nr := range a.Calls() {
+		if lo <= nr && nr <= hi {
+			others = append(others, verdict.Case{Lo: nr, Hi: nr})
 		}
-		if s.Hi < lo || s.Lo > hi {
-			continue
-		}
-		from, to := max(s.Lo, lo), min(s.Hi, hi)
-		free := uint64(to) - uint64(from) + 1
-		if free <= uint64(len(known)) {
-			for nr := uint64(from); nr <= uint64(to); nr++ {
-				if known[uint32(nr)] {
-					free--
-				}
-			}
-		}
-		if free == 0 {
-			continue
-		}
-		for do := range s.Then.Actions() {
-			count[do] += free
+	}
+	if hi < math.MaxUint32 {
+		others = append(others, verdict.Case{Lo: hi + 1, Hi: math.MaxUint32})
+	}
+	count := map[bpf.Action]uint64{}
+	for _, leaf := range own.Without(verdict.Nr, others) {
+		for do := range leaf.Then.Actions() {
+			count[do] += leaf.Count
 		}
 	}
 	var out []bpf.Action
@@ -257,7 +247,9 @@ func when(a abi.Arch, call string, s *verdict.Space, n verdict.Node) string {
 // error is verdict.ErrTooComplex.
 func Elsewhere(v verdict.Verdict) (do bpf.Action, ok bool, err error) {
 	err = v.Space().Do(func() error {
-		do, ok = v.Elsewhere().Constant()
+		elsewhere := v.Elsewhere()
+		do, ok = elsewhere[0].Then.Constant()
+		ok = ok && len(elsewhere) == 1
 		return nil
 	})
 	return do, ok, err

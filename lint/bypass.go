@@ -11,12 +11,13 @@ func archUnchecked(s *subject) []Finding {
 	if s.arch != s.Archs[0] {
 		return nil // it is not about one architecture
 	}
-	w, ok := s.Verdict.Elsewhere().Witness(passes)
-	if !ok {
-		return nil
+	for _, leaf := range s.Verdict.Elsewhere() {
+		if w, ok := leaf.Then.Witness(passes); ok {
+			w.Arch = leaf.Least
+			return s.found("MB001", "", nil, w)
+		}
 	}
-	w.Arch = abi.NoToken
-	return s.found("MB001", "", nil, w)
+	return nil
 }
 
 // x32Bypass looks for the classic bypass: what is refused by number passes with bit 30 set.

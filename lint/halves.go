@@ -51,9 +51,6 @@ type half struct {
 	arg int
 }
 
-// maxSpans bounds how many values of an upper half are told apart.
-const maxSpans = 1 << 12
-
 // witness completes a condition's witness to a call, with an upper half that is set after.
 func (h *half) witness(n verdict.Node) (bpf.Data, bool) {
 	d, ok := h.v.Space().Verdict(n).Witness(func(a bpf.Action) bool { return a == 1 })
@@ -77,18 +74,9 @@ func (h *half) escape() (bpf.Data, bool) {
 	negative := s.Compare(verdict.Single(lo), verdict.GE, false, 1<<31)
 	n := h.under(func(left verdict.Verdict) verdict.Node {
 		refused := s.Not(left.Restrict(hi, 0).Node())
-		above, spans := verdict.False, 0
-		for span := range left.Spans(hi) {
-			if spans++; spans > maxSpans {
-				break
-			}
-			then := span.Then.Node()
-			if span.Hi == ^uint32(0) && span.Lo == span.Hi {
-				then = s.And(then, s.Not(negative))
-			}
-			if span.Hi != 0 {
-				above = s.Or(above, then)
-			}
+		above := s.And(left.Restrict(hi, ^uint32(0)).Node(), s.Not(negative))
+		for _, leaf := range beyond(left, hi) {
+			above = s.Or(above, leaf.Then.Node())
 		}
 		return s.And(refused, above)
 	})
@@ -101,18 +89,19 @@ func (h *half) escape() (bpf.Data, bool) {
 	for w := verdict.ArgHi(0); w < hi; w++ {
 		left = left.Restrict(w, w.Of(&d))
 	}
-	for span := range left.Spans(hi) {
-		high := max(span.Lo, 1)
-		if high > span.Hi {
-			continue
-		}
+	for _, leaf := range append(beyond(left, hi), verdict.Leaf{Least: ^uint32(0)}) {
 		trial := d
-		trial.Args[h.arg] |= uint64(high) << 32
+		trial.Args[h.arg] |= uint64(leaf.Least) << 32
 		if passes(h.s.Verdict.At(&trial)) {
 			return trial, true
 		}
 	}
 	return d, false
+}
+
+// beyond is what can be left after an upper half other than the two that a sign's extension gives.
+func beyond(v verdict.Verdict, hi verdict.Word) []verdict.Leaf {
+	return v.Without(hi, []verdict.Case{{Lo: 0, Hi: 0}, {Lo: ^uint32(0), Hi: ^uint32(0)}})
 }
 
 // sign looks for a negative lower half that passes with one of the two upper halves that programs give it, and not with the other.
@@ -148,22 +137,35 @@ func (h *half) ordered() (bpf.Data, bool) {
 	if h.v.Support(hi) == 0 || h.v.Support(lo)>>(32-most) != 1<<most-1 {
 		return bpf.Data{}, false
 	}
-	var high uint32
+	decides := func(leaf verdict.Leaf) bool {
+		_, constant := leaf.Then.Constant()
+		return !constant && leaf.Count > 1 && leaf.Count < 1<<32
+	}
+	s := h.v.Space()
 	n := h.under(func(left verdict.Verdict) verdict.Node {
-		spans := 0
-		for span := range left.Spans(hi) {
-			if spans++; spans > maxSpans {
-				break
+		n := verdict.False
+		for _, leaf := range left.Leaves(hi) {
+			if decides(leaf) {
+				n = s.Or(n, leaf.Then.Node())
 			}
-			if _, constant := span.Then.Constant(); constant || span.Lo == span.Hi || span.Lo == 0 && span.Hi == ^uint32(0) {
-				continue
-			}
-			high = span.Hi
-			return span.Then.Node()
 		}
-		return verdict.False
+		return n
 	})
 	d, ok := h.witness(n)
-	d.Args[h.arg] = d.Args[h.arg]&0xffffffff | uint64(high)<<32
-	return d, ok
+	if !ok {
+		return d, false
+	}
+	// The upper half is one under which just this lower half passes.
+	left := s.Verdict(h.v.Where(passes))
+	for w := verdict.ArgHi(0); w < hi; w++ {
+		left = left.Restrict(w, w.Of(&d))
+	}
+	for _, leaf := range left.Leaves(hi) {
+		trial := d
+		trial.Args[h.arg] = d.Args[h.arg]&0xffffffff | uint64(leaf.Least)<<32
+		if decides(leaf) && passes(h.s.Verdict.At(&trial)) {
+			return trial, true
+		}
+	}
+	return d, false
 }

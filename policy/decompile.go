@@ -78,10 +78,11 @@ type decompiler struct {
 func (d *decompiler) archs(native abi.Arch) (notes []string) {
 	d.on = map[abi.Arch]verdict.Verdict{}
 	// The answer to tokens that no architecture has is the answer to bad ones.
-	other := d.v.Elsewhere()
+	elsewhere := d.v.Elsewhere()
+	other := elsewhere[0].Then
 	bad, checked := other.Constant()
-	if !checked {
-		return d.unchecked(native, other)
+	if !checked || len(elsewhere) > 1 {
+		return d.unchecked(native, other, len(elsewhere) > 1)
 	}
 	tells := func(a abi.Arch) bool { return d.v.On(a, bad) != other }
 	for _, a := range append(native.Family(), abi.Archs()...) {
@@ -106,10 +107,13 @@ func (d *decompiler) archs(native abi.Arch) (notes []string) {
 }
 
 // unchecked takes the architectures that a filter tells apart where its answer to all others is no single action.
-func (d *decompiler) unchecked(native abi.Arch, other verdict.Verdict) []string {
+func (d *decompiler) unchecked(native abi.Arch, other verdict.Verdict, differ bool) []string {
 	own := d.v.Restrict(verdict.Arch, native.Token())
 	note := fmt.Sprintf("architectures other than those named below are not refused: their calls are judged as if they were %s's", native)
-	if own != other {
+	switch {
+	case differ:
+		note = "architectures other than those named below do not all get the same answers: which ones get which, this text does not show"
+	case own != other:
 		note = "architectures other than those named below are not refused: their calls are judged by numbers, in a way that this text does not show"
 	}
 	d.p.BadArch = Action{Kind: bpf.KillProcess}

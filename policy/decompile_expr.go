@@ -142,6 +142,7 @@ func (d *decompiler) register(a abi.Arch, call string, s *verdict.Space, n verdi
 	}
 	cubes, byMask := s.Cubes(n, hi, plenty)
 	others, byOther := s.Cubes(s.Not(n), hi, plenty)
+	s.Charge(perWord * (len(ranges) + len(cubes) + len(others)))
 	switch {
 	case byMask && (!byOther || len(cubes) <= 2*len(others)) && (!byRange || 3*len(cubes) < len(ranges)):
 		return sh.cubes(cubes), nil
@@ -157,6 +158,9 @@ func (d *decompiler) register(a abi.Arch, call string, s *verdict.Space, n verdi
 	}
 	return d.halves(a, call, s, v, hi)
 }
+
+// perWord is what a number costs that is written down, perhaps by a name, of the space's budget.
+const perWord = 48
 
 // aboveOnly says that a condition never holds where a register's upper half is 0, and does not look at it otherwise; low is what it
 // then asks of the low half.

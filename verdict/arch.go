@@ -1,6 +1,9 @@
 package verdict
 
 import (
+	"cmp"
+	"slices"
+
 	"monban/abi"
 	"monban/bpf"
 )
@@ -29,5 +32,12 @@ func (v Verdict) Call(a abi.Arch, nr uint32) Verdict {
 	return v.Restrict(Arch, a.Token()).Restrict(Nr, nr)
 }
 
-// Elsewhere is what v says of the calls of an architecture that nobody has.
-func (v Verdict) Elsewhere() Verdict { return v.Restrict(Arch, abi.NoToken) }
+// Elsewhere is what v says of the calls of architectures that nobody has: one thing, or several.
+func (v Verdict) Elsewhere() []Leaf {
+	var known []Case
+	for _, a := range abi.Archs() {
+		known = append(known, Case{Lo: a.Token(), Hi: a.Token()})
+	}
+	slices.SortFunc(known, func(a, b Case) int { return cmp.Compare(a.Lo, b.Lo) })
+	return v.Without(Arch, slices.CompactFunc(known, func(a, b Case) bool { return a.Lo == b.Lo }))
+}

@@ -49,7 +49,7 @@ func TestOn(t *testing.T) {
 			}
 		}
 	}
-	if do, _ := is(s, abi.NoToken).Elsewhere().Constant(); do != bpf.Trap {
+	if do, _ := is(s, abi.NoToken).Elsewhere()[0].Then.Constant(); do != bpf.Trap {
 		t.Errorf("elsewhere %v", do)
 	}
 }

@@ -89,6 +89,11 @@ func (l *lifter) alu(st state, in bpf.Instruction) Node {
 	next := st
 	next.pc++
 	a, b := l.vectors[st.a], l.operand(st, in)
+	if x, y, ok := l.numbers(a, b); ok && (in.Code&0xf0 != bpf.DIV || y != 0) {
+		next.a = l.constant(compute(in.Code, x, y))
+		return l.run(next)
+	}
+	l.charge(work[in.Code&0xf0])
 	var r vector
 	switch in.Code & 0xf0 {
 	case bpf.ADD:
@@ -126,6 +131,46 @@ func (l *lifter) alu(st state, in bpf.Instruction) Node {
 	}
 	next.a = l.intern(r)
 	return l.run(next)
+}
+
+// work is what an operation costs beside what its bits make: most of them are nothing or all of what comes in.
+var work = map[uint16]int{bpf.ADD: 16, bpf.SUB: 24, bpf.NEG: 24, bpf.MUL: 256, bpf.OR: 8, bpf.AND: 8, bpf.XOR: 8, bpf.LSH: 32, bpf.RSH: 32, bpf.DIV: 1024}
+
+// numbers are the values of two vectors that are the same for every input.
+func (l *lifter) numbers(a, b vector) (x, y uint32, ok bool) {
+	for i := range a {
+		if !a[i].isTerminal() || !b[i].isTerminal() {
+			return 0, 0, false
+		}
+		x |= l.valueAt(a[i]) << i
+		y |= l.valueAt(b[i]) << i
+	}
+	return x, y, true
+}
+
+// compute is the operation on numbers. A division has no divisor of zero.
+func compute(code uint16, x, y uint32) uint32 {
+	switch code & 0xf0 {
+	case bpf.ADD:
+		return x + y
+	case bpf.SUB:
+		return x - y
+	case bpf.NEG:
+		return -x
+	case bpf.MUL:
+		return x * y
+	case bpf.OR:
+		return x | y
+	case bpf.AND:
+		return x & y
+	case bpf.XOR:
+		return x ^ y
+	case bpf.LSH:
+		return x << (y & 31)
+	case bpf.RSH:
+		return x >> (y & 31)
+	}
+	return x / y
 }
 
 func (l *lifter) invert(a vector) vector {

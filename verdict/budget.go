@@ -14,7 +14,7 @@ const stepsPerNode = 16
 
 // What work costs, in steps: what takes some tens of nanoseconds is one.
 const (
-	visit   = 2 // of a node, remembering it
+	visit   = 6 // of a node, remembering it
 	operate = 4 // on nodes: looking the result up, or making it
 	perStep = 8 // elements of a list that are gone through in one
 )
@@ -30,7 +30,7 @@ type spentError struct {
 }
 
 func (e *spentError) Error() string {
-	return fmt.Sprintf("%v within %d %s", ErrTooComplex, e.budget, e.what)
+	return fmt.Sprintf("%v within the budget of %d %s", ErrTooComplex, e.budget, e.what)
 }
 func (e *spentError) Unwrap() error { return ErrTooComplex }
 
@@ -56,6 +56,29 @@ func (s *Space) Do(f func() error) (err error) {
 	return f()
 }
 
+// Attempt calls f with half of what is left of the budget. Where that does not suffice it returns ErrTooComplex, and the rest is there for
+// what can be done without f's answer.
+func (s *Space) Attempt(f func() error) (err error) {
+	if s.spent != nil {
+		return s.spent
+	}
+	steps, nodes := s.maxSteps, s.budget
+	s.maxSteps, s.budget = s.steps+(steps-s.steps)/2, len(s.nodes)+(nodes-len(s.nodes))/2
+	s.doors++
+	defer func() {
+		s.doors--
+		s.maxSteps, s.budget = steps, nodes
+		if s.spent == nil {
+			return
+		}
+		if r := recover(); r != nil && r != any(s.spent) {
+			panic(r)
+		}
+		err, s.spent = s.spent, nil
+	}()
+	return f()
+}
+
 // Exact is s.Do for what has a result.
 func Exact[T any](s *Space, f func() (T, error)) (T, error) {
 	var r T
@@ -78,7 +101,7 @@ func (s *Space) Charge(steps int) { s.charge(steps) }
 func (s *Space) charge(steps int) {
 	s.steps += steps
 	if s.steps > s.maxSteps {
-		s.exceed("nodes and their worth of work")
+		s.exceed("nodes")
 	}
 }
 

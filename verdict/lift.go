@@ -93,6 +93,7 @@ func (l *lifter) run(st state) Node {
 	if len(l.memo) >= l.budget/8 {
 		l.exceed("nodes' worth of register states")
 	}
+	l.charge(operate)
 	n := l.exec(st)
 	l.memo[st] = n
 	return n

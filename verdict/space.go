@@ -37,6 +37,7 @@ type Space struct {
 	budget   int
 	steps    int
 	maxSteps int
+	spare    []*marks
 	spent    *spentError // once the budget was exceeded
 	doors    int         // calls of Do that have not returned
 }

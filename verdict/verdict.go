@@ -226,7 +226,18 @@ func (v Verdict) Actions() iter.Seq[bpf.Action] {
 
 func (s *Space) reachable(root Node) iter.Seq[Node] {
 	return func(yield func(Node) bool) {
-		seen := map[Node]bool{root: true}
+		marks := s.takeMarks()
+		defer s.returnMarks(marks)
+		ends := map[Node]bool{}
+		seen := func(n Node) bool { // and it is from now on
+			if !n.isTerminal() {
+				return marks.set(n)
+			}
+			known := ends[n]
+			ends[n] = true
+			return known
+		}
+		seen(root)
 		stack := []Node{root}
 		for len(stack) > 0 {
 			n := stack[len(stack)-1]
@@ -239,8 +250,7 @@ func (s *Space) reachable(root Node) iter.Seq[Node] {
 			}
 			s.charge(visit)
 			for _, m := range [...]Node{s.nodes[n].hi, s.nodes[n].lo} {
-				if !seen[m] {
-					seen[m] = true
+				if !seen(m) {
 					stack = append(stack, m)
 				}
 			}

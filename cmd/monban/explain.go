@@ -96,32 +96,26 @@ func explain(g *format.Gate) (*explained, error) {
 	if err != nil {
 		return nil, err
 	}
-	size := v.Space().Len()
-	e, err := verdict.Exact(v.Space(), func() (*explained, error) { return explainMeaning(g, v, policy.FromVerdict) })
-	if !errors.Is(err, verdict.ErrTooComplex) {
-		return e, err
+	e, err := verdict.Exact(v.Space(), func() (*explained, error) { return explainMeaning(g, v) })
+	if errors.Is(err, verdict.ErrTooComplex) {
+		err = tooComplex(g, err)
 	}
-	// Without words there is more room for the rest, unless the meaning itself fills it.
-	if 2*size > verdict.DefaultBudget {
-		return nil, err
-	}
-	if v, err = meaning(g, verdict.NewSpace(verdict.DefaultBudget)); err != nil {
-		return nil, err
-	}
-	return explainMeaning(g, v, func(string, verdict.Verdict, abi.Arch, *policy.Policy) (*policy.Policy, []string, error) {
-		return nil, nil, fmt.Errorf("%w: writing it down is %w", policy.ErrNotPolicy, verdict.ErrTooComplex)
-	})
+	return e, err
 }
 
-// explainMeaning explains a gate's meaning; inWords writes it down.
-func explainMeaning(g *format.Gate, v verdict.Verdict,
-	inWords func(string, verdict.Verdict, abi.Arch, *policy.Policy) (*policy.Policy, []string, error)) (*explained, error) {
+func explainMeaning(g *format.Gate, v verdict.Verdict) (*explained, error) {
 	archs, err := archsOf(g, v)
 	if err != nil {
 		return nil, err
 	}
 	e := &explained{gate: g, verdict: v, archs: archs}
-	e.policy, e.notes, err = inWords(g.Name, v, e.archs[0], g.Policy)
+	err = v.Space().Attempt(func() (err error) {
+		e.policy, e.notes, err = policy.FromVerdict(g.Name, v, e.archs[0], g.Policy)
+		return err
+	})
+	if errors.Is(err, verdict.ErrTooComplex) {
+		err = fmt.Errorf("%s: %w: writing it down is %w", g.Name, policy.ErrNotPolicy, err)
+	}
 	switch {
 	case errors.Is(err, policy.ErrNotPolicy) && g.Policy != nil:
 		e.policy, e.notes = g.Policy, nil // its own words say what a decompiler cannot

@@ -107,11 +107,15 @@ type composer struct {
 
 // runtimes are the readings under which other architectures get what they are to get.
 func runtimes(m *codec.Meaning) (bpf.Action, []string, error) {
-	switch bad, ok := m.Verdict.Elsewhere().Constant(); {
+	elsewhere := m.Verdict.Elsewhere()
+	bad, ok := elsewhere[0].Then.Constant()
+	switch ok = ok && len(elsewhere) == 1; {
 	case ok && bad == bpf.KillProcess:
 		return bad, []string{""}, nil
 	case ok && bad == bpf.KillThread:
 		return bad, []string{"crun", "runc"}, nil
+	case !ok:
+		return bad, nil, errors.New("architectures that it does not speak for get different answers, and a profile leaves them to the runtime, which kills (write badarch kill_process)")
 	default:
 		return bad, nil, fmt.Errorf("architectures that it does not speak for get %s, and a profile leaves them to the runtime, which kills (write badarch kill_process)", bad)
 	}
