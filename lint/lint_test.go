@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"monban/abi"
+	"monban/bpf"
 	"monban/compile"
 	"monban/lint"
 	"monban/policy"
@@ -223,6 +224,43 @@ func TestIgnores(t *testing.T) {
 			t.Errorf("%q: %v, want %s", src, err, want)
 		}
 	}
+}
+
+// What lies beyond the first thousands of ranges of an upper half is found, and of a witness the lower half belongs to the upper one.
+func TestManyUpperHalves(t *testing.T) {
+	const text = `ld [arch]
+jeq #0xc000003e, 2, 14
+ld [nr]
+jeq #16, 4, 14
+ld [args[1].hi]
+jset #0x80000000, 6, 7
+ret allow
+jset #1, 8, 10
+ld [args[1].lo]
+jeq #1, 13, 14
+ld [args[1].lo]
+jeq #1, 13, 12
+jeq #2, 13, 14
+ret allow
+ret errno(1)
+`
+	program, err := bpf.Assemble("t", strings.NewReader(".order little\n"+text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	v, err := verdict.Of(program, binary.LittleEndian)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range find(t, lint.Gate{Verdict: v, Archs: []abi.Arch{abi.X86_64}}) {
+		if f.ID == "MB003" && slices.Contains(f.Calls, "ioctl") {
+			if do := program.Run(&f.Call, binary.LittleEndian); do != bpf.Allow || f.Call.Args[1]>>32 == 0 {
+				t.Errorf("the witness %+v gets %v", f.Call, do)
+			}
+			return
+		}
+	}
+	t.Error("the escape by the upper half of request is not found")
 }
 
 func BenchmarkFind(b *testing.B) {
