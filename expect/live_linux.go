@@ -57,23 +57,23 @@ func (r *Result) Try(ctx context.Context, programs []bpf.Program, command string
 	if err != nil {
 		return err
 	}
+	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	ours, theirs := os.NewFile(uintptr(pair[0]), "child"), os.NewFile(uintptr(pair[1]), "parent")
+	defer ours.Close()
 	child := exec.CommandContext(ctx, command)
 	child.Env = append(os.Environ(), LiveEnv+"=1")
-	child.Stderr = io.Discard
-	stdin, err := child.StdinPipe()
+	child.ExtraFiles = []*os.File{theirs}
+	err = child.Start()
+	theirs.Close()
 	if err != nil {
 		return err
 	}
-	stdout, err := child.StdoutPipe()
-	if err != nil {
-		return err
-	}
-	if err := child.Start(); err != nil {
-		return err
-	}
-	_, werr := stdin.Write(in)
-	stdin.Close()
-	said, rerr := io.ReadAll(stdout)
+	_, werr := ours.Write(in)
+	werr = errors.Join(werr, unix.Shutdown(pair[0], unix.SHUT_WR))
+	said, rerr := io.ReadAll(ours)
 	err = child.Wait()
 	if err := errors.Join(werr, rerr); err != nil {
 		return fmt.Errorf("the child that tries %s: %w", r.Asked.Name, err)
@@ -109,17 +109,26 @@ func (r *Result) Try(ctx context.Context, programs []bpf.Program, command string
 	return nil
 }
 
-// Child is the process that Try starts: it reads the filters and the call from in, makes it on a thread of its own, and writes what
-// came of it to out. The thread's fate is seen from outside, since behind the filters it may do nothing any more.
+// Child is the process that Try starts: it reads the filters and the call from the socket that Try hands over, makes it on a thread of
+// its own, and writes what came of it there. The thread's fate is seen from outside, since behind the filters it may do nothing any more.
 //
-// Where the executable has given this process privileges that its caller has not (set-user-ID, file capabilities) it refuses:
-// the caller, who chooses environment and input, would have any call made with them.
-func Child(in io.Reader, out io.Writer) error {
-	if secure, err := atSecure(); err != nil || secure {
-		return fmt.Errorf("making calls for %s: not with privileges that the caller does not have (%v)", LiveEnv, err)
+// Only the process's own parent is obeyed, which the kernel names as the maker of the socket, and not where the executable has given
+// this process privileges that its caller has not (set-user-ID, file capabilities).
+func Child() error {
+	switch secure, err := atSecure(); {
+	case err != nil:
+		return fmt.Errorf("making calls for %s: %w", LiveEnv, err)
+	case secure:
+		return fmt.Errorf("making calls for %s: not with privileges that the caller does not have", LiveEnv)
 	}
+	const handed = 3
+	maker, err := unix.GetsockoptUcred(handed, unix.SOL_SOCKET, unix.SO_PEERCRED)
+	if err != nil || int(maker.Pid) != os.Getppid() || int(maker.Uid) != os.Getuid() {
+		return fmt.Errorf("%s is in the environment, and no parent hands over what to do: unset it", LiveEnv)
+	}
+	parent := os.NewFile(handed, "parent")
 	var q liveRequest
-	if err := json.NewDecoder(in).Decode(&q); err != nil {
+	if err := json.NewDecoder(parent).Decode(&q); err != nil {
 		return err
 	}
 	if err := syscall.Setrlimit(syscall.RLIMIT_CORE, &syscall.Rlimit{}); err != nil {
@@ -184,7 +193,7 @@ func Child(in io.Reader, out io.Writer) error {
 		}
 		time.Sleep(time.Millisecond)
 	}
-	return json.NewEncoder(out).Encode(answer)
+	return json.NewEncoder(parent).Encode(answer)
 }
 
 // atSecure reads AT_SECURE, by which the kernel tells a program that it was given privileges by its executable.

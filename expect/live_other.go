@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 
 	"monban/bpf"
 )
@@ -23,4 +22,4 @@ func (r *Result) Try(context.Context, []bpf.Program, string) error {
 }
 
 // Child needs Linux.
-func Child(io.Reader, io.Writer) error { return errors.ErrUnsupported }
+func Child() error { return errors.ErrUnsupported }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -42,7 +43,9 @@ With --subset, status 0 is a proof that A lets nothing pass that B doesn't; othe
 				if err != nil {
 					return err
 				}
-				if v[i], err = meaning(g, space); err != nil {
+				if v[i], err = meaning(g, space); errors.Is(err, verdict.ErrTooComplex) && i > 0 {
+					return exit{exitUsage, fmt.Errorf("%s and %s together are %w", args[0], args[1], verdict.ErrTooComplex)}
+				} else if err != nil {
 					return err
 				}
 				if order, err := g.ByteOrder(); err == nil {

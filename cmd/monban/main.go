@@ -56,7 +56,7 @@ func main() {
 // Main runs the command and returns its exit status.
 func Main() int {
 	if os.Getenv(expect.LiveEnv) != "" {
-		if err := expect.Child(os.Stdin, os.Stdout); err != nil {
+		if err := expect.Child(); err != nil {
 			report(err)
 			return exitUsage
 		}

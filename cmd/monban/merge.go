@@ -62,7 +62,9 @@ Numbers that no call has and other architectures are merged in the same way.`,
 					return err
 				}
 				v, err := meaning(g, space)
-				if err != nil {
+				if errors.Is(err, verdict.ErrTooComplex) && n > 0 {
+					return exit{exitUsage, fmt.Errorf("%s together are %w", strings.Join(args[:n+1], " and "), verdict.ErrTooComplex)}
+				} else if err != nil {
 					return err
 				}
 				if n == 0 {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 
 	"monban/bpf"
 	"monban/internal/plain"
@@ -63,6 +64,9 @@ func jsonText(v any) ([]byte, error) {
 func plural[N int | uint64](n N, what string) string {
 	if n == 1 {
 		return fmt.Sprintf("%d %s", n, what)
+	}
+	if strings.HasSuffix(what, "s") {
+		what += "e" // processes
 	}
 	return fmt.Sprintf("%d %ss", n, what)
 }
