@@ -126,8 +126,26 @@ func ReadDenials(rec *Recording, name string) (missed uint64, err error) {
 }
 
 func (r *Recording) parseDenials(name string, in io.Reader) (missed uint64, err error) {
-	lines := bufio.NewScanner(io.LimitReader(in, maxDenialsFile))
+	lines := bufio.NewScanner(io.LimitReader(in, maxDenialsFile+1))
 	lines.Buffer(nil, maxLine)
+	n, size := 0, 0
+	next := func() (bool, error) {
+		n++
+		switch more, err := lines.Scan(), lines.Err(); {
+		case errors.Is(err, bufio.ErrTooLong) && n == 1:
+			return false, fmt.Errorf("%s: %w", name, ErrNotDenials)
+		case errors.Is(err, bufio.ErrTooLong):
+			return false, fmt.Errorf("%s:%d: this is not a denial: a line of more than %d bytes", name, n, maxLine)
+		case err != nil:
+			return false, fmt.Errorf("%s: %w", name, err)
+		case !more:
+			return false, nil
+		}
+		if size += len(lines.Bytes()) + 1; size > maxDenialsFile {
+			return false, fmt.Errorf("%s: more than %d MB", name, maxDenialsFile>>20)
+		}
+		return true, nil
+	}
 	read := func(into any) error {
 		one := json.NewDecoder(bytes.NewReader(lines.Bytes()))
 		one.DisallowUnknownFields()
@@ -140,19 +158,25 @@ func (r *Recording) parseDenials(name string, in io.Reader) (missed uint64, err 
 		return nil
 	}
 	var head denialsHead
-	if !lines.Scan() {
+	switch more, err := next(); {
+	case err != nil:
+		return 0, err
+	case !more:
 		return 0, fmt.Errorf("%s: it is empty: the run that it is of has not ended, or was killed", name)
 	}
 	if err := read(&head); err != nil || head.Schema != denialsSchema {
 		return 0, fmt.Errorf("%s: %w", name, ErrNotDenials)
 	}
-	n := 1
-	for lines.Scan() {
-		if n++; n > MaxDenials+1 {
+	for {
+		more, err := next()
+		if !more {
+			return head.Missed, err
+		}
+		if n > MaxDenials+1 {
 			return 0, fmt.Errorf("%s: more than %d denials", name, MaxDenials)
 		}
 		var line denialLine
-		err := read(&line)
+		err = read(&line)
 		var d bpf.Data
 		var a abi.Arch
 		if err == nil {
@@ -167,10 +191,6 @@ func (r *Recording) parseDenials(name string, in io.Reader) (missed uint64, err 
 		c.Count += line.Count - 1
 		c.Programs[line.Program] += line.Count - 1
 	}
-	if err := lines.Err(); err != nil {
-		return 0, fmt.Errorf("%s: %w", name, err)
-	}
-	return head.Missed, nil
 }
 
 // call is the call of a line.

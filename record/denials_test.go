@@ -202,6 +202,35 @@ func TestDenialsFile(t *testing.T) {
 	}
 }
 
+// What is too large is said to be so: nothing of it is passed over, and it is not called empty.
+func TestLargeDenials(t *testing.T) {
+	const head = `{"schema":"monban/denials/1","command":[],"missed":0}`
+	const denial = `{"arch":"x86_64","nr":165,"args":["0x0","0x0","0x0","0x0","0x0","0x0"],"program":"x","count":1}`
+	padded := func(line string, to int) string { return line + strings.Repeat(" ", to-len(line)-1) + "\n" }
+	for what, c := range map[string]struct{ text, wrong string }{
+		"one long line":         {strings.Repeat("x", 1<<20), "denials: it is not a file of denials"},
+		"a long line after one": {head + "\n" + padded(denial, 1<<20), "denials:2: this is not a denial: a line of more than 65536 bytes"},
+		"a line above 16 MB":    {padded(head, 1<<14) + strings.Repeat(padded(denial, 1<<14), 1<<10), "denials: more than 16 MB"},
+		"cut above 16 MB":       {padded(head, 1<<13) + strings.Repeat(padded(denial, 1<<14), 1<<10), "denials: more than 16 MB"},
+	} {
+		name := filepath.Join(t.TempDir(), "denials")
+		if err := os.WriteFile(name, []byte(c.text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := record.ReadDenials(record.Denied(name), name); err == nil || !strings.Contains(err.Error(), c.wrong) {
+			t.Errorf("%s: %v, want %s", what, err, c.wrong)
+		}
+	}
+	name := filepath.Join(t.TempDir(), "denials") // 16 MB are not too large
+	if err := os.WriteFile(name, []byte(padded(head, 1<<14)+strings.Repeat(padded(denial, 1<<14), 1<<10-1)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	r := record.Denied(name)
+	if _, err := record.ReadDenials(r, name); err != nil || says(r) != `x86_64 165 "x" 1023`+"\n" {
+		t.Errorf("%v, %s", err, says(r))
+	}
+}
+
 // A run with more denials than a file has says so.
 func TestManyDenials(t *testing.T) {
 	name := filepath.Join(t.TempDir(), "denials")

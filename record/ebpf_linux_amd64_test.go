@@ -319,13 +319,33 @@ func TestTimes(t *testing.T) {
 	}
 }
 
-// The flags of a clone3 that cannot be read are lost, unless the kernel does not look at them.
+// The flags of a clone3 that cannot be read are lost, by whichever back end, unless the kernel does not look at them. It is never let
+// pass as it is.
 func TestUnreadable(t *testing.T) {
 	size := func(n uint32) []byte { return binary.LittleEndian.AppendUint32([]byte{0xbe}, n) } // mov esi, n
-	for n, lost := range map[uint32]uint64{0: 0, 63: 0, 64: 1, 88: 1} {
-		file := program(t, "clone3", edi(16), size(n), call(unix.SYS_CLONE3), allEnd)
-		if rec := recordOf(t, newTestRecorder(t), Run{Path: file}); rec.Lost != lost || rec.Clone3[abi.X86_64] != 1 {
-			t.Errorf("of clone3 with %d bytes: %d lost, want %d; counted %d times", n, rec.Lost, lost, rec.Clone3[abi.X86_64])
-		}
+	clone, clone3 := Key{abi.X86_64, unix.SYS_CLONE}, Key{abi.X86_64, unix.SYS_CLONE3}
+	for name, by := range map[string]func(t *testing.T, run Run) (*Recording, error){
+		"ebpf": func(t *testing.T, run Run) (*Recording, error) { return recordOf(t, newTestRecorder(t), run), nil },
+		"ptrace": func(t *testing.T, run Run) (*Recording, error) {
+			rec, _, err := Ptrace(t.Context(), run)
+			return rec, err
+		},
+		"notify": func(t *testing.T, run Run) (*Recording, error) {
+			rec, _, err := Notify(t.Context(), run)
+			return rec, err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for n, lost := range map[uint32]uint64{0: 0, 63: 0, 64: 1, 88: 1} {
+				file := program(t, "clone3", edi(16), size(n), call(unix.SYS_CLONE3), allEnd)
+				rec, err := by(t, Run{Path: file, Args: []string{file}})
+				if err != nil {
+					t.Fatal(err)
+				}
+				if rec.Lost != lost || rec.Clone3[abi.X86_64] != 1 || rec.Calls[clone] == nil || rec.Calls[clone3] != nil {
+					t.Errorf("of clone3 with %d bytes: %d lost, want %d; counted %d times; %v", n, rec.Lost, lost, rec.Clone3[abi.X86_64], rec.Calls)
+				}
+			}
+		})
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime"
 	"strconv"
 	"strings"
 	"time"
@@ -31,7 +32,9 @@ const tracerLimit = time.Second
 // On Linux 6.1 and later, with the kernel's type information, the filters are read from its memory, and the thread is not
 // touched at all. Elsewhere, which also takes CAP_SYS_PTRACE, it is stopped for some tens of microseconds and goes on as
 // it was, stopped if it was stopped, asleep if it was asleep, on time; only a call that any stop ends by EINTR and that
-// has a time-out (epoll_wait, sigtimedwait, semtimedop) waits anew.
+// has a time-out waits anew: epoll_wait, sigtimedwait, semtimedop, io_getevents, io_pgetevents, io_uring_enter, pselect6
+// and ppoll whose time-out can't be written, and accept, recv, send and their like of a socket with SO_RCVTIMEO or
+// SO_SNDTIMEO. connect of a socket with SO_SNDTIMEO is the one call that ends by EINTR.
 //
 // Errors: [ErrNoFilter], [ErrStrict], ESRCH (no such process), EPERM or EACCES (who may), each with its explanation.
 func Dump(pid int) ([]bpf.Program, error) {
@@ -91,6 +94,8 @@ func mayLook() error {
 	if caps[0].Effective&(1<<unix.CAP_SYS_ADMIN) == 0 || namespace.Ino != first {
 		return fmt.Errorf("%w (it takes root: CAP_SYS_ADMIN in the first user namespace)", unix.EPERM)
 	}
+	runtime.LockOSThread() // what /proc/thread-self is opened for must not end, as another goroutine's thread may, before it is read
+	defer runtime.UnlockOSThread()
 	mode, err := unix.PrctlRetInt(unix.PR_GET_SECCOMP, 0, 0, 0, 0)
 	own, err2 := readFields("/proc/thread-self/status")
 	if err := cmp.Or(err, err2); err != nil {

@@ -62,10 +62,6 @@ errno or kill.`,
 			if !ok {
 				return exit{exitUsage, fmt.Errorf("--reachable %s: there are allow, log, notify, errno and kill", reachable)}
 			}
-			if tier == "log" && !cmd.Flags().Changed("reachable") && !logs() {
-				tier = tiers["errno"]
-				say("this kernel cannot log calls: what is reachable and was not seen is refused (--reachable)")
-			}
 			// The program is scanned first: what cannot be scanned should not have run for an hour.
 			scanOptions := scan.Options{Also: also, Follow: follow}
 			loadersEnvironment(&scanOptions)
@@ -78,6 +74,10 @@ errno or kill.`,
 			scanned()
 			if err != nil {
 				return exit{exitUsage, err}
+			}
+			if why := logsNot(); tier == "log" && !cmd.Flags().Changed("reachable") && why != "" {
+				tier = tiers["errno"]
+				say("%s: what is reachable and was not seen is refused (--reachable)", why)
 			}
 			rec, result, err := recorded(cmd.Context(), command, flags.backend, nil, true)
 			if err != nil {
@@ -111,10 +111,16 @@ errno or kill.`,
 	return cmd
 }
 
-// logs says whether the kernel has the action (4.14).
-func logs() bool {
+// logsNot says why the action log (Linux 4.14) cannot be counted on, "" where it can.
+func logsNot() string {
 	b, err := os.ReadFile("/proc/sys/kernel/seccomp/actions_avail")
-	return err == nil && slices.Contains(strings.Fields(string(b)), "log")
+	switch {
+	case err != nil && !errors.Is(err, os.ErrNotExist):
+		return fmt.Sprintf("whether this kernel logs calls cannot be read (%v)", cause(err))
+	case !slices.Contains(strings.Fields(string(b)), "log"):
+		return "this kernel cannot log calls"
+	}
+	return ""
 }
 
 // binaryOf is the ELF file that a command runs: of a script, its interpreter.

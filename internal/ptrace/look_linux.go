@@ -27,7 +27,10 @@ func (e *AttachError) Unwrap() error { return e.Err }
 //   - a sleep with a time-out of the kernel's keeping (nanosleep, poll, a futex) goes on by restart_syscall, which the thread's own
 //     filter may refuse or kill. It is made past the filter, exactly on time; who may not do so (it takes CAP_SYS_ADMIN in the first
 //     user namespace and no filter of one's own) has the call made again, so that a relative time-out begins anew.
-//   - a call that ends in EINTR after any stop (epoll_wait, sigtimedwait, semtimedop) is made again, where a time-out begins anew.
+//   - a call that ends in EINTR after any stop is made again, where a time-out begins anew: epoll_wait, sigtimedwait, semtimedop,
+//     io_getevents, io_pgetevents, io_uring_enter, select and ppoll with a time-out in memory that can't be written, and what takes from
+//     a socket or puts into one that has a time-out (SO_RCVTIMEO, SO_SNDTIMEO).
+//   - connect of a socket that has one ends in EINTR, which is not undone: made again, it would end by another error.
 //   - all others the kernel itself makes again.
 //
 // All this is known of x86; elsewhere the thread is only let go. Errors: *AttachError, os.ErrDeadlineExceeded's kind (it did not stop

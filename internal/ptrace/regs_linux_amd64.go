@@ -1,6 +1,7 @@
 package ptrace
 
 import (
+	"strings"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -102,29 +103,38 @@ func (r *Regs) interrupted(arch uint32) int {
 	case erestartRestartBlock:
 		return byRestart
 	case int32(unix.EINTR):
-		if endsByEINTR(arch, uint32(r.Orig_rax)) {
+		if d := r.Data(arch); endsByEINTR(&d) {
 			return byEINTR
 		}
 	}
 	return notAtAll
 }
 
-// endsByEINTR says whether a call that only waits ends by EINTR after any stop (signal(7)).
-func endsByEINTR(token, nr uint32) bool {
-	arch, ok := abi.Of(token, nr)
+// endsByEINTR says whether a call that only waits ends by EINTR after any stop (signal(7)), and may be made again.
+func endsByEINTR(d *bpf.Data) bool {
+	arch, ok := abi.Of(d.Arch, d.Nr)
 	if !ok {
 		return false
 	}
-	name, _ := arch.Name(nr)
-	return eintr[name]
+	const connect = 3 // SYS_CONNECT (linux/net.h), socketcall's first argument
+	name, _ := arch.Name(d.Nr)
+	return eintr[name] && (name != "socketcall" || d.Args[0] != connect)
 }
 
-// eintr are such calls. select and its like are among them where their time-out lies in memory that can't be written.
-var eintr = map[string]bool{
-	"epoll_wait": true, "epoll_pwait": true, "epoll_pwait2": true, "rt_sigtimedwait": true, "rt_sigtimedwait_time64": true,
-	"semop": true, "semtimedop": true, "semtimedop_time64": true, "ipc": true, "io_getevents": true, "io_pgetevents": true,
-	"io_pgetevents_time64": true, "io_uring_enter": true, "select": true, "_newselect": true, "pselect6": true,
-	"pselect6_time64": true, "ppoll": true, "ppoll_time64": true,
+// eintr are such calls. select and its like are among them where their time-out lies in memory that can't be written, and what takes
+// from a socket or puts into one where that has a time-out (SO_RCVTIMEO, SO_SNDTIMEO). A call ends so before anything has been moved, as
+// the result is else how much has. connect is not among them: made again, it says EALREADY when its time is over, not EINPROGRESS.
+var eintr = set("epoll_wait epoll_pwait epoll_pwait2 rt_sigtimedwait rt_sigtimedwait_time64 semop semtimedop semtimedop_time64 ipc " +
+	"io_getevents io_pgetevents io_pgetevents_time64 io_uring_enter select _newselect pselect6 pselect6_time64 ppoll ppoll_time64 " +
+	"accept accept4 read readv preadv2 recvfrom recvmsg recvmmsg recvmmsg_time64 " +
+	"write writev pwritev2 sendto sendmsg sendmmsg sendfile sendfile64 splice socketcall")
+
+func set(names string) map[string]bool {
+	all := map[string]bool{}
+	for name := range strings.FieldsSeq(names) {
+		all[name] = true
+	}
+	return all
 }
 
 // again has the kernel make the call once more that a stop has ended, unless a handler runs.
