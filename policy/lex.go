@@ -15,8 +15,8 @@ type Error struct {
 	Msg string
 }
 
-// Error is one line, whatever the text has in it.
-func (e *Error) Error() string { return plain.Text(e.Pos.String() + ": " + e.Msg) }
+// Error is one line of a bearable length, whatever the text has in it.
+func (e *Error) Error() string { return plain.Text(e.Pos.String() + ": " + plain.Message(e.Msg)) }
 
 // String is file:line:column, or what of it is known.
 func (p Pos) String() string {
