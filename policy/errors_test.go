@@ -171,3 +171,17 @@ func TestHostileStrings(t *testing.T) {
 		}
 	}
 }
+
+// TestNothing: a text without a line in force is not a gate that kills all; what is included may be one.
+func TestNothing(t *testing.T) {
+	for _, src := range []string{"", "\n\n", "# read\n", "#define A 1\n\t# b", "\ufeff"} {
+		_, err := policy.Load("x.gate", []byte(src), policy.Options{})
+		if want := "x.gate: nothing is in it except comments and blank lines: a gate says at least what its default is"; err == nil || err.Error() != want {
+			t.Errorf("%q: %v", src, err)
+		}
+	}
+	o := policy.Options{ReadFile: func(string) ([]byte, error) { return []byte("# nothing yet\n"), nil }}
+	if _, err := policy.Load("x.gate", []byte("default errno(EPERM)\ninclude \"y.gate\"\n"), o); err != nil {
+		t.Error(err)
+	}
+}

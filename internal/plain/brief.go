@@ -1,6 +1,7 @@
 package plain
 
 import (
+	"fmt"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -64,4 +65,15 @@ func start(s string, i int) int {
 		}
 	}
 	return i
+}
+
+// few is how many parts of a list a message has at most.
+const few = 16
+
+// List joins parts, the first 16 of them; how many more there are is said.
+func List(parts []string, sep string) string {
+	if len(parts) <= few {
+		return strings.Join(parts, sep)
+	}
+	return fmt.Sprintf("%s … and %d more", strings.Join(parts[:few], sep), len(parts)-few)
 }

@@ -40,3 +40,13 @@ func TestMessage(t *testing.T) {
 		}
 	}
 }
+
+func TestList(t *testing.T) {
+	parts := strings.Fields(strings.Repeat("a ", 18))
+	if got, want := List(parts[:16], " or "), strings.Repeat("a or ", 15)+"a"; got != want {
+		t.Errorf("16 parts: %q", got)
+	}
+	if got, want := List(parts, " or "), strings.Repeat("a or ", 15)+"a … and 2 more"; got != want {
+		t.Errorf("18 parts: %q", got)
+	}
+}
