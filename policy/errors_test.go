@@ -185,3 +185,13 @@ func TestNothing(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestTokens: a text of signs is refused before all of them are in memory.
+func TestTokens(t *testing.T) {
+	for _, sign := range []string{"1|", "\"\"", "\n", "("} {
+		_, err := policy.Parse("x.gate", []byte(strings.Repeat(sign, 4<<20/len(sign))))
+		if err == nil || !strings.HasSuffix(err.Error(), ": more than 1048576 words and signs: that is no gate") {
+			t.Errorf("%q: %.200v", sign, err)
+		}
+	}
+}

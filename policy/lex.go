@@ -87,6 +87,9 @@ func lexWith(symbols []string, file string, src []byte) ([]token, error) {
 		col += utf8.RuneCount(src[counted:i])
 		counted = i
 		pos := Pos{file, line, col}
+		if len(tokens) == MaxTokens {
+			return nil, errorf(pos, "more than %d words and signs: that is no gate", MaxTokens)
+		}
 		add := func(k kind, n int) {
 			tokens = append(tokens, token{k, string(src[i : i+n]), pos})
 			i += n

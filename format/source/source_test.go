@@ -92,6 +92,7 @@ func TestErrors(t *testing.T) {
 		{"struct sock_filter a[] = {{6,0,0,0x100000000 * 0x100000000}};", "", "t.c:1:46: the result of * does not fit 64 bits"},
 		{"struct sock_filter a[] = {{6,0,0,~0 + 0xffffffffffffffff}};", "", "t.c:1:37: the result of + does not fit 64 bits"},
 		{"struct sock_filter a[] = {{6,0,0,1 - 2 + 1}};", "", "t.c:1:36: the result of - does not fit 64 bits, or is negative"},
+		{strings.Repeat("1|", 1<<20), "", "t.c:1:1048577: more than 1048576 words and signs: that is no gate"},
 		{`"x`, "", "t.c:1:1: the string does not end (is the file truncated?)"},
 		{"char a[] = {1,2,300};", "", "t.c:1:17: 0x12c is no byte"},
 		{"struct sock_filter a[] = {{6,0,0," + strings.Repeat("(", 1000), "", "t.c:1:134: an expression nested more than 100 deep"},
