@@ -126,7 +126,7 @@ func prove(g *Gate, c *Case, call policy.Call, decider *policy.Decider) (*Result
 		}
 		r.Decision = &DecidedBy{Rule: d.Header}
 		if d.Rule != nil {
-			r.Decision = &DecidedBy{d.Rule.Pos, d.Rule.String()}
+			r.Decision = &DecidedBy{d.Rule.Pos, decider.Text(d.Rule)}
 		}
 	}
 	return r, nil

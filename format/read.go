@@ -10,7 +10,6 @@ import (
 	"slices"
 	"strings"
 
-	"monban/abi"
 	"monban/bpf"
 	"monban/format/codec"
 	"monban/internal/regular"
@@ -18,7 +17,7 @@ import (
 	"monban/verdict"
 )
 
-// Options say what a gate is resolved for.
+// Options say what a gate is resolved for; the zero value is the running machine's.
 type Options = codec.Options
 
 // A Gate is what was read: a policy, or programs that have no policy.
@@ -124,9 +123,6 @@ func readDir(name string) ([]string, error) {
 	}
 	return names, err
 }
-
-// DefaultOptions are for the running machine.
-func DefaultOptions() Options { return Options{Native: abi.Native()} }
 
 // ReadFile reads a whole file, or stdin where the name is - and stdin is not nil: see Read. A pipe, as a shell's <(…) is one, may be
 // named if stdin is not nil. A file that is too large for a gate, or never ends, is refused. Errors name the file.

@@ -1,8 +1,4 @@
 // Package lint looks for what surprises people in a gate. It judges a verdict, so that a policy, a container profile and somebody's
 // BPF get the same findings; only what cannot be seen in a meaning, such as a rule that no call reaches, is looked for in the text.
-// Every finding belongs to a line of the [Catalogue] and has a witness: a call that shows it.
-//
-//	for _, f := range lint.Find(lint.Gate{Verdict: v, Archs: p.Archs, Policy: p}) {
-//		fmt.Println(f.ID, f.Title, "-", f.Why)
-//	}
+// Every finding of [Find] belongs to a line of the [Catalogue] and has a witness: a call that shows it.
 package lint

@@ -255,6 +255,7 @@ func (c *Call) put(arg abi.Arg, v uint64) error {
 	return nil
 }
 
+// describe names the call, or its number where that has no name.
 func (c *Call) describe() string {
 	if c.Name != "" {
 		return c.Name

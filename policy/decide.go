@@ -5,6 +5,7 @@ import (
 
 	"monban/abi"
 	"monban/bpf"
+	"monban/internal/plain"
 )
 
 // A Decision is the policy's answer to one call and what made it so.
@@ -22,11 +23,26 @@ type Decider struct {
 	p      *Policy
 	byArch map[abi.Arch]map[uint32][]clause // the clauses that speak of a number, in order
 	any    map[abi.Arch][]clause            // those that speak of all numbers
+	texts  map[*Rule]string                 // what Text said
 }
 
 // Decider prepares for many decisions. The policy must not change meanwhile.
 func (p *Policy) Decider() *Decider {
-	return &Decider{p, map[abi.Arch]map[uint32][]clause{}, map[abi.Arch][]clause{}}
+	return &Decider{p, map[abi.Arch]map[uint32][]clause{}, map[abi.Arch][]clause{}, map[*Rule]string{}}
+}
+
+// maxText is how much of a rule is shown as the reason for an answer, in characters.
+const maxText = 240
+
+// Text is a rule of the policy as a line of the language, as the reason for an answer: one that lists 100,000 values is cut short. It is
+// made once for each rule.
+func (d *Decider) Text(r *Rule) string {
+	text, ok := d.texts[r]
+	if !ok {
+		text = plain.Brief(r.String(), maxText)
+		d.texts[r] = text
+	}
+	return text
 }
 
 // clauses are those that speak of a number on an architecture, in order.

@@ -171,3 +171,27 @@ func TestHostileStrings(t *testing.T) {
 		}
 	}
 }
+
+// TestNothing: a text without a line in force is not a gate that kills all; what is included may be one.
+func TestNothing(t *testing.T) {
+	for _, src := range []string{"", "\n\n", "# read\n", "#define A 1\n\t# b", "\ufeff"} {
+		_, err := policy.Load("x.gate", []byte(src), policy.Options{})
+		if want := "x.gate: nothing is in it except comments and blank lines: a gate says at least what its default is"; err == nil || err.Error() != want {
+			t.Errorf("%q: %v", src, err)
+		}
+	}
+	o := policy.Options{ReadFile: func(string) ([]byte, error) { return []byte("# nothing yet\n"), nil }}
+	if _, err := policy.Load("x.gate", []byte("default errno(EPERM)\ninclude \"y.gate\"\n"), o); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestTokens: a text of signs is refused before all of them are in memory.
+func TestTokens(t *testing.T) {
+	for _, sign := range []string{"1|", "\"\"", "\n", "("} {
+		_, err := policy.Parse("x.gate", []byte(strings.Repeat(sign, 4<<20/len(sign))))
+		if err == nil || !strings.HasSuffix(err.Error(), ": more than 1048576 words and signs: that is no gate") {
+			t.Errorf("%q: %.200v", sign, err)
+		}
+	}
+}

@@ -15,8 +15,8 @@ type Error struct {
 	Msg string
 }
 
-// Error is one line, whatever the text has in it.
-func (e *Error) Error() string { return plain.Text(e.Pos.String() + ": " + e.Msg) }
+// Error is one line of a bearable length, whatever the text has in it.
+func (e *Error) Error() string { return plain.Text(e.Pos.String() + ": " + plain.Message(e.Msg)) }
 
 // String is file:line:column, or what of it is known.
 func (p Pos) String() string {
@@ -87,6 +87,9 @@ func lexWith(symbols []string, file string, src []byte) ([]token, error) {
 		col += utf8.RuneCount(src[counted:i])
 		counted = i
 		pos := Pos{file, line, col}
+		if len(tokens) == MaxTokens {
+			return nil, errorf(pos, "more than %d words and signs: that is no gate", MaxTokens)
+		}
 		add := func(k kind, n int) {
 			tokens = append(tokens, token{k, string(src[i : i+n]), pos})
 			i += n

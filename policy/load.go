@@ -45,6 +45,9 @@ func (f *File) Resolve(o Options) (*Policy, error) {
 
 // resolve is Resolve without the check of conditions and errnos, which Verdict makes as well.
 func (f *File) resolve(o Options) (*Policy, error) {
+	if len(f.Lines) == 0 { // comments, perhaps of another language
+		return nil, &Error{Pos{File: f.Name}, "nothing is in it except comments and blank lines: a gate says at least what its default is"}
+	}
 	l := &loader{o: o, p: &Policy{Name: f.Name}}
 	l.file(f)
 	p := l.p

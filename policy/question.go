@@ -70,7 +70,7 @@ func (a *Asked) Outcomes() ([]Outcome, error) {
 	return verdict.Exact(a.left.Space(), func() ([]Outcome, error) {
 		var out []Outcome
 		for _, do := range a.actions() {
-			cond, err := Condition(a.Call.Arch, a.Call.Name, a.left.Space(), a.when(do))
+			cond, err := Condition(a.Call.Arch, a.Call.describe(), a.left.Space(), a.when(do))
 			if err != nil {
 				return nil, err
 			}

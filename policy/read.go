@@ -12,6 +12,9 @@ import (
 // MaxSize is the largest policy that is read, in bytes. It is far above any real one.
 const MaxSize = 4 << 20
 
+// MaxTokens is how many words and signs a text has at most: one sign a byte would take 50 times the text's size in memory.
+const MaxTokens = 1 << 20
+
 // ReadAll is io.ReadAll for what may never end: more than MaxSize is an error, which names what is read.
 func ReadAll(r io.Reader, name string) ([]byte, error) {
 	src, err := io.ReadAll(io.LimitReader(r, MaxSize+1))

@@ -12,6 +12,7 @@ import (
 	"monban/abi"
 	"monban/bpf"
 	"monban/format"
+	"monban/inspect"
 	"monban/internal/plain"
 	"monban/policy"
 	"monban/verdict"
@@ -37,7 +38,15 @@ type answer struct {
 // An outcome is one of several answers, for open arguments.
 type outcome struct {
 	Action string `json:"action"`
-	When   string `json:"when"`
+	When   string `json:"when"` // a condition of the policy language, or inspect.Unreadable
+}
+
+// condition is when, in words.
+func (o outcome) condition() string {
+	if o.When == inspect.Unreadable {
+		return o.When
+	}
+	return "if " + o.When
 }
 
 func askCommand() *cobra.Command {
@@ -251,10 +260,16 @@ func (d *desk) answer(r reading, c policy.Call) (answer, error) {
 		if decision.Action != do {
 			return a, fmt.Errorf("the two readings of %s disagree on %s: %s and %s; please report this", g.Name, a.Call, decision.Action, do)
 		}
-		a.Why, a.Where = because(g.Policy, decision)
+		a.Why, a.Where = because(g.Policy, r.decider, decision)
 		return a, nil
 	}
 	cases, err := asked.Outcomes()
+	if errors.Is(err, policy.ErrNotPolicy) { // what explain says of such a call
+		for _, do := range actions {
+			a.Cases = append(a.Cases, outcome{policy.ActionOn(c.Arch, do).String(), inspect.Unreadable})
+		}
+		return a, nil
+	}
 	if err != nil {
 		return a, err
 	}
@@ -307,12 +322,12 @@ func upperHalf(v verdict.Verdict, c policy.Call, left verdict.Verdict) string {
 }
 
 // because names the rule or header that decided.
-func because(p *policy.Policy, d policy.Decision) (why, where string) {
+func because(p *policy.Policy, decider *policy.Decider, d policy.Decision) (why, where string) {
 	if d.Rule != nil {
 		if d.Rule.Pos.Line > 0 {
 			where = d.Rule.Pos.String()
 		}
-		return d.Rule.String(), where
+		return decider.Text(d.Rule), where
 	}
 	switch d.Header {
 	case "badarch":
@@ -344,8 +359,8 @@ func (a answer) print(w io.Writer, several bool) {
 		column = max(column, len(o.Action))
 	}
 	for i, o := range a.Cases {
-		when := "if " + o.When
-		if i > 0 && i == len(a.Cases)-1 {
+		when := o.condition()
+		if i > 0 && i == len(a.Cases)-1 && o.When != inspect.Unreadable {
 			when = "otherwise"
 		}
 		plain.Paragraph(w, "    ", "  %-*s  %s", column, o.Action, when)

@@ -33,7 +33,7 @@ func BenchmarkAskLines(b *testing.B) {
 		if os.Stdin, err = os.Open(name); err != nil {
 			b.Fatal(err)
 		}
-		if err := askLines(io.Discard, newDesk("@container", []abi.Arch{abi.Native()}, format.DefaultOptions()), "@container", false); err != nil {
+		if err := askLines(io.Discard, newDesk("@container", []abi.Arch{abi.Native()}, format.Options{}), "@container", false); err != nil {
 			b.Fatal(err)
 		}
 		os.Stdin.Close()

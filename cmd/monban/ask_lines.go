@@ -211,7 +211,7 @@ func (b *bench) replies(answers []answer) (out []reply) {
 		if a.Cases != nil {
 			var cases []string
 			for _, c := range a.Cases {
-				cases = append(cases, c.Action+" if "+c.When)
+				cases = append(cases, c.Action+" "+c.condition())
 			}
 			why = strings.Join(cases, "; ")
 		}

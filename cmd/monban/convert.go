@@ -47,10 +47,8 @@ mean the same, or is an error that names it.
 			printNotes(text.Notes)
 			if f.Binary {
 				err = writeProgram(cmd.OutOrStdout(), out, text.Bytes, "monban disasm "+args[0])
-			} else if out != "" && out != "-" {
-				err = writeFile(out, text.Bytes)
 			} else {
-				_, err = cmd.OutOrStdout().Write(text.Bytes)
+				err = writeText(cmd.OutOrStdout(), out, text.Bytes)
 			}
 			if err != nil {
 				return exit{exitUsage, err}

@@ -170,7 +170,7 @@ func (n *presetNamer) of(programs []bpf.Program) string {
 // load reads the presets, as Monban compiles them here, and the container's as runc does.
 func (n *presetNamer) load() {
 	n.space = verdict.NewSpace(verdict.DefaultBudget)
-	o := format.DefaultOptions()
+	o := format.Options{}
 	for _, preset := range policy.Presets() {
 		g, err := format.Read(preset, nil, o)
 		if err != nil {

@@ -51,7 +51,7 @@ policy language; that text is a gate itself, and is proven to mean the same. BPF
 			}
 			switch {
 			case html != "":
-				return e.page(html)
+				return e.page(w, html)
 			case asJSON:
 				return printJSON(w, "explain/1", e.object())
 			case full:

@@ -2,12 +2,13 @@ package main
 
 import (
 	"bytes"
+	"io"
 
 	"monban/inspect/page"
 )
 
 // page writes the HTML page.
-func (e *explained) page(file string) error {
+func (e *explained) page(w io.Writer, file string) error {
 	order, err := e.gate.ByteOrder()
 	if err != nil {
 		return exit{exitUsage, err}
@@ -29,5 +30,5 @@ func (e *explained) page(file string) error {
 	if err := page.Write(&b, g); err != nil {
 		return tooComplex(e.gate, err)
 	}
-	return usage(writeFile(file, b.Bytes()))
+	return usage(writeText(w, file, b.Bytes()))
 }

@@ -77,7 +77,7 @@ func completeGates(_ *cobra.Command, _ []string, prefix string) ([]string, cobra
 
 // options turns the flags' words into values.
 func (f *gateFlags) options() (format.Options, error) {
-	o := format.DefaultOptions()
+	var o format.Options
 	for _, name := range f.archs {
 		a, err := abi.ParseArch(name)
 		if err != nil {

@@ -146,7 +146,7 @@ func (l *learnFlags) converted(name, text string, f codec.Format, native abi.Arc
 	gateFormat, _ := format.Find("gate")
 	var first error
 	for _, p.Unknown = range unknown {
-		t, err := format.Write(&format.Gate{Name: name, Format: gateFormat, Policy: p}, f, target, format.DefaultOptions())
+		t, err := format.Write(&format.Gate{Name: name, Format: gateFormat, Policy: p}, f, target, format.Options{})
 		if err == nil {
 			return t.Bytes, nil
 		}

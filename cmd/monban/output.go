@@ -50,6 +50,15 @@ func cause(err error) error {
 	return err
 }
 
+// writeText writes a text to a file, or to w where the name is empty or -.
+func writeText(w io.Writer, name string, text []byte) error {
+	if name != "" && name != "-" {
+		return writeFile(name, text)
+	}
+	_, err := w.Write(text)
+	return err
+}
+
 // writeProgram writes a program to a file, or to w where the name is empty or -; a terminal is not for binary.
 func writeProgram(w io.Writer, name string, program []byte, show string) error {
 	if name != "" && name != "-" {

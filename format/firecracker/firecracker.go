@@ -13,6 +13,7 @@ import (
 	"monban/format/codec"
 	"monban/format/jsontree"
 	"monban/internal/nearest"
+	"monban/internal/plain"
 	"monban/policy"
 )
 
@@ -86,7 +87,7 @@ func (r *reader) thread(root *jsontree.Value, part string) (*jsontree.Value, err
 	if part == "" && len(names) == 1 {
 		return root.Members[0].Val, nil
 	}
-	list := strings.Join(names, " ")
+	list := plain.List(names, " ")
 	if part == "" {
 		return nil, r.Errorf(root.Off, "filters of several threads: say which with #, as in firecracker:%s#%s (there are %s)", r.Name, names[0], list)
 	}
@@ -162,7 +163,7 @@ func (r *reader) one(v *jsontree.Value, what string, names []string) string {
 
 func (r *reader) comment(v *jsontree.Value) { r.want(v, jsontree.String, "comment") }
 
-var plain = map[string]bpf.Action{
+var bare = map[string]bpf.Action{
 	"allow": bpf.Allow, "kill_process": bpf.KillProcess, "kill_thread": bpf.KillThread, "log": bpf.Log, "trap": bpf.Trap,
 }
 
@@ -173,7 +174,7 @@ func (r *reader) action(v *jsontree.Value, what string) policy.Action {
 		if _, ok := withData[v.Text]; ok {
 			r.fail(v.Off, `%s needs a number (write {%q: 1})`, v.Text, v.Text)
 		}
-		return policy.Action{Kind: plain[r.one(v, what, slices.Sorted(maps.Keys(plain)))]}
+		return policy.Action{Kind: bare[r.one(v, what, slices.Sorted(maps.Keys(bare)))]}
 	}
 	if v.Kind != jsontree.Object || len(v.Members) != 1 {
 		r.fail(v.Off, `%s must be a name such as "allow", or {"errno": 1} or {"trace": 1}`, what)

@@ -1,6 +1,11 @@
 package kafel
 
-import "monban/policy"
+import (
+	"slices"
+
+	"monban/format/codec"
+	"monban/policy"
+)
 
 // chain reads parts with an operator between them.
 func (p *parser) chain(op string, part func() expr, join func([]policy.Expr) policy.Expr) expr {
@@ -70,29 +75,46 @@ func (p *parser) primary(depth int) expr {
 	return func(s *scope) policy.Expr { return s.compare(x(s), y(s), op) }
 }
 
+// A lookahead is what a look at a part of a file told: which parentheses in it hold a comparison. What those inside of them hold
+// is known with it, so that no part is looked at twice.
+type lookahead struct {
+	from, to int   // the part, as places in the file
+	holding  []int // where the parentheses begin whose content does; at most maxDepth+1 of them
+}
+
 // condition tells, at a parenthesis, whether what it holds is a condition: whether a comparison stands in it. A value has none.
 func (p *parser) condition() bool {
-	f := p.files[len(p.files)-1]
-	for depth, off := 1, f.off; depth > 0; {
-		var t token
-		t, off = lex(f.src, off)
+	f := &p.files[len(p.files)-1]
+	if f.off < f.ahead.from || f.off >= f.ahead.to {
+		f.ahead = look(f.src, f.off)
+	}
+	return slices.Contains(f.ahead.holding, f.off)
+}
+
+// look looks ahead from behind a parenthesis, as far as the first comparison, the end of the parenthesis, or one nested so deep that
+// it will be refused.
+func look(src *codec.Source, from int) lookahead {
+	open := []int{from}
+	to := from
+	for len(open) > 0 {
+		t, next := lex(src, to)
 		if t.kind == end || t.kind == broken {
-			break
+			return lookahead{from, next + 1, nil}
 		}
-		if t.kind != punct {
-			continue
-		}
-		switch t.text {
-		case "(":
-			depth++
-		case ")":
-			depth--
-		case "&", "|":
+		to = next
+		switch {
+		case t.kind != punct || t.text == "&" || t.text == "|":
+		case t.text == ")":
+			open = open[:len(open)-1]
+		case t.text == "(" && len(open) > maxDepth:
+			return lookahead{from, to, nil}
+		case t.text == "(":
+			open = append(open, to)
 		default:
-			return true
+			return lookahead{from, to, open}
 		}
 	}
-	return false
+	return lookahead{from, to, nil}
 }
 
 func (p *parser) or(depth int) term {

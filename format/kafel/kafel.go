@@ -57,8 +57,9 @@ type parser struct {
 }
 
 type file struct {
-	src *codec.Source
-	off int
+	src   *codec.Source
+	off   int
+	ahead lookahead
 }
 
 // An entry of a policy is a rule, or the name of a policy that is used.

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"monban/abi"
 	"monban/bpf"
@@ -183,5 +184,27 @@ func FuzzRead(f *testing.F) {
 				t.Fatal(err)
 			}
 		}
+	})
+}
+
+// TestLookAhead: parentheses in one another, and what stands behind them, are looked at once, not once for each of them.
+func TestLookAhead(t *testing.T) {
+	wide := strings.Repeat("(", maxDepth) + strings.Repeat("1 | ", 1<<19)
+	for name, src := range map[string]string{
+		"deep":     "ALLOW { read { " + strings.Repeat("(", 1<<21) + " } }",
+		"wide":     "ALLOW { read { " + wide + " } }",
+		"siblings": "ALLOW { read { (" + strings.Repeat("(1) | ", 1<<18) + "1) == 1 } }",
+	} {
+		before := time.Now()
+		if _, err := load(src); err == nil || !strings.Contains(err.Error(), "parentheses or operators in one another") {
+			t.Errorf("%s: %v", name, err)
+		}
+		if took := time.Since(before); took > 5*time.Second {
+			t.Errorf("%s: %v", name, took)
+		}
+	}
+	check(t, "nested", `ALLOW { write(fd, buf, count) { ((fd & (1 | 2)) == 2 && ((count)) < (8 | (1))) || (((fd)) == 7) } } DEFAULT KILL`, []vector{
+		{nr("write"), [6]uint64{2, 0, 8}, bpf.Allow}, {nr("write"), [6]uint64{2, 0, 9}, bpf.KillThread},
+		{nr("write"), [6]uint64{7, 0, 9}, bpf.Allow}, {nr("write"), [6]uint64{1, 0, 0}, bpf.KillThread},
 	})
 }

@@ -9,6 +9,7 @@ import (
 	"monban/format/codec"
 	"monban/format/oci"
 	"monban/internal/nearest"
+	"monban/internal/plain"
 	"monban/policy"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
@@ -72,7 +73,7 @@ func (r *reader) find(name string) (*yaml.Node, error) {
 	case found == nil && name == "":
 		return nil, &policy.Error{Pos: start, Msg: fmt.Sprintf("no SeccompProfile of %s in it", group)}
 	case found == nil:
-		return nil, &policy.Error{Pos: start, Msg: fmt.Sprintf("no SeccompProfile %s in it (there are: %s)", name, strings.Join(names, " "))}
+		return nil, &policy.Error{Pos: start, Msg: fmt.Sprintf("no SeccompProfile %s in it (there are: %s)", name, plain.List(names, " "))}
 	case name == "" && len(names) > 1:
 		return nil, &policy.Error{Pos: start, Msg: fmt.Sprintf("%d SeccompProfiles in it (name one, as in %s#%s)", len(names), r.Name, names[0])}
 	}

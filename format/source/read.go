@@ -3,11 +3,11 @@ package source
 import (
 	"fmt"
 	"slices"
-	"strings"
 
 	"monban/abi"
 	"monban/bpf"
 	"monban/format/codec"
+	"monban/internal/plain"
 	"monban/policy"
 )
 
@@ -46,13 +46,13 @@ func read(in *codec.Input) (*codec.Parsed, error) {
 	case in.Part != "":
 		i := slices.Index(names, in.Part)
 		if i < 0 {
-			return nil, &policy.Error{Pos: policy.Pos{File: in.Name}, Msg: fmt.Sprintf("no filter is called %s (there are %s)", in.Part, strings.Join(names, ", "))}
+			return nil, &policy.Error{Pos: policy.Pos{File: in.Name}, Msg: fmt.Sprintf("no filter is called %s (there are %s)", in.Part, plain.List(names, ", "))}
 		}
 		all = all[i : i+1]
 	case len(all) == 0:
 		return nil, &policy.Error{Pos: policy.Pos{File: in.Name}, Msg: "no filter is in this source: an array of struct sock_filter, of Go's bpf.RawInstruction, or of bytes"}
 	case len(all) > 1:
-		return nil, in.Errorf(all[1].off, "several filters: say which, %s#%s", in.Name, strings.Join(names, " or #"))
+		return nil, in.Errorf(all[1].off, "several filters: say which, %s#%s", in.Name, plain.List(names, " or #"))
 	}
 	out := &codec.Parsed{Programs: []bpf.Program{all[0].program}, Order: p.arch.ByteOrder()}
 	if all[0].bytes != nil {

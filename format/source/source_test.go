@@ -75,6 +75,8 @@ func TestErrors(t *testing.T) {
 		{"int x;", "", "t.c: no filter is in this source: an array of struct sock_filter, of Go's bpf.RawInstruction, or of bytes"},
 		{"struct sock_filter a[] = {{6,0,0,0}}; struct sock_filter b[] = {{6,0,0,0}};", "", "t.c:1:64: several filters: say which, t.c#a or #b"},
 		{"struct sock_filter a[] = {{6,0,0,0}};", "c", "t.c: no filter is called c (there are a)"},
+		{strings.Repeat("struct sock_filter a[] = {{6,0,0,0}};", 50), "", "t.c:1:63: several filters: say which, t.c#a" + strings.Repeat(" or #a", 15) + " … and 34 more"},
+		{strings.Repeat("struct sock_filter a[] = {{6,0,0,0}};", 50), "b", "t.c: no filter is called b (there are a" + strings.Repeat(", a", 15) + " … and 34 more)"},
 		{"struct sock_filter a[] = {{6,0,0,FOO}};", "", "t.c:1:34: unknown constant FOO (only names of the kernel's headers are known: write its value)"},
 		{"struct sock_filter a[] = {{6,0,0,0,1}};", "", "t.c:1:36: an instruction has four fields: code, jt, jf and k"},
 		{"struct sock_filter a[] = {{6,256,0,0}};", "", "t.c:1:27: 0x100 does not fit the field jt of an instruction"},
@@ -85,6 +87,12 @@ func TestErrors(t *testing.T) {
 		{"struct sock_filter a[] = {{7,0,0,0}};", "", "t.c:1:26: the kernel does not admit this program: "},
 		{"struct sock_filter a[] = {};", "", "t.c:1:26: the kernel does not admit this program: "},
 		{"/* x", "", "t.c:1:1: the comment does not end (is the file truncated?)"},
+		{"var f = []bpf.RawInstruction{{Op: 6, K: 1 << 10000000000}}", "", "t.c:1:43: the result of << does not fit 64 bits"},
+		{"struct sock_filter a[] = {{6,0,0,3 << 63}};", "", "t.c:1:36: the result of << does not fit 64 bits"},
+		{"struct sock_filter a[] = {{6,0,0,0x100000000 * 0x100000000}};", "", "t.c:1:46: the result of * does not fit 64 bits"},
+		{"struct sock_filter a[] = {{6,0,0,~0 + 0xffffffffffffffff}};", "", "t.c:1:37: the result of + does not fit 64 bits"},
+		{"struct sock_filter a[] = {{6,0,0,1 - 2 + 1}};", "", "t.c:1:36: the result of - does not fit 64 bits, or is negative"},
+		{strings.Repeat("1|", 1<<20), "", "t.c:1:1048577: more than 1048576 words and signs: that is no gate"},
 		{`"x`, "", "t.c:1:1: the string does not end (is the file truncated?)"},
 		{"char a[] = {1,2,300};", "", "t.c:1:17: 0x12c is no byte"},
 		{"struct sock_filter a[] = {{6,0,0," + strings.Repeat("(", 1000), "", "t.c:1:134: an expression nested more than 100 deep"},
@@ -106,7 +114,7 @@ func written(t *testing.T, to codec.Format) string {
 		t.Fatal(err)
 	}
 	language, _ := format.Find("gate")
-	text, err := format.Write(&format.Gate{Name: "dir/quiet.gate", Format: language, Policy: p}, to, "", format.DefaultOptions())
+	text, err := format.Write(&format.Gate{Name: "dir/quiet.gate", Format: language, Policy: p}, to, "", format.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,6 +1,7 @@
 package source
 
 import (
+	"math/bits"
 	"slices"
 	"strconv"
 	"strings"
@@ -49,6 +50,7 @@ func (p *parser) binary(least int) (uint64, error) {
 		if y, err = p.binary(level + 1); err != nil {
 			return 0, err
 		}
+		lost := uint64(0) // what does not fit
 		switch op.text {
 		case "|":
 			x |= y
@@ -57,13 +59,21 @@ func (p *parser) binary(least int) (uint64, error) {
 		case "&":
 			x &= y
 		case "<<":
+			if y < 64 {
+				lost = x >> (63 - y) >> 1
+			} else {
+				lost = x
+			}
 			x <<= min(y, 64)
 		case "+":
-			x += y
+			x, lost = bits.Add64(x, y, 0)
 		case "-":
-			x -= y
+			x, lost = bits.Sub64(x, y, 0)
 		case "*":
-			x *= y
+			lost, x = bits.Mul64(x, y)
+		}
+		if lost != 0 {
+			return 0, p.in.Errorf(op.off, "the result of %s does not fit 64 bits, or is negative", op.text)
 		}
 	}
 	return 0, err
