@@ -5,6 +5,7 @@ package sandbox
 import (
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
@@ -86,8 +87,15 @@ func TestStrictWithoutMain(t *testing.T) {
 		{"FORK", "forked, and was killed", unix.SIGKILL, 0},
 		{"EXEC", "executed another program, and was killed", unix.SIGKILL, 0},
 		{"THREAD", "made a thread or process, and was killed", unix.SIGKILL, 0},
+		{"UNTRACED", "made a thread or process, and was killed", unix.SIGKILL, 0},
+		{"CLONE3", "made a thread or process, and was killed", unix.SIGKILL, 0},
+		{"UNTRACED32", "made a thread or process, and was killed", unix.SIGKILL, 0},
+		{"UNTRACEDX32", "made a thread or process, and was killed", unix.SIGKILL, 0},
 	} {
 		t.Run(tt.how, func(t *testing.T) {
+			if (tt.how == "UNTRACED32" || tt.how == "UNTRACEDX32") && runtime.GOARCH != "amd64" {
+				t.Skip("needs amd64")
+			}
 			path := build(t, "gcc", "nomain", "-D"+tt.how, "-nostartfiles", "-Wl,-e,start", "-pthread")
 			for _, c := range []Command{{Strict: true}, {Strict: true, Watch: true}, {Loader: []bpf.Program{gate()}, Gates: []bpf.Program{gate()}}} {
 				c.Path = path
@@ -97,7 +105,31 @@ func TestStrictWithoutMain(t *testing.T) {
 					t.Errorf("%v, %q", o, out)
 				}
 			}
+			// What a filter keeps from us opens no way.
+			const getSyscallInfo = 0x420e
+			for name, outer := range map[string]bpf.Program{
+				"PTRACE_SETOPTIONS":       fakeIf(unix.SYS_PTRACE, 3, bpf.JEQ, 0x10001f),
+				"PTRACE_SYSCALL":          fakeIf(unix.SYS_PTRACE, 0, bpf.JEQ, unix.PTRACE_SYSCALL),
+				"PTRACE_GET_SYSCALL_INFO": fakeIf(unix.SYS_PTRACE, 0, bpf.JEQ, getSyscallInfo),
+				"PTRACE_GETEVENTMSG":      fakeIf(unix.SYS_PTRACE, 0, bpf.JEQ, unix.PTRACE_GETEVENTMSG),
+				"PTRACE_CONT":             fakeIf(unix.SYS_PTRACE, 0, bpf.JEQ, unix.PTRACE_CONT),
+			} {
+				p := plan{Command: Command{Strict: true, Path: path}, Outer: []bpf.Program{outer}}
+				o, out := p.run(t)
+				if out != "" || o.Err == "" && o.Result.BeforeMain != tt.what || o.Err != "" && o.Status != 125 {
+					t.Errorf("%s: %v, %q", name, o, out)
+				}
+			}
 		})
+	}
+}
+
+// Without /proc nobody can say that only one thread comes to main.
+func TestUncountedThreads(t *testing.T) {
+	noFile := gate(answer{nativeArch, unix.SYS_OPENAT, bpf.Errno | bpf.Action(unix.ENOENT)})
+	p := plan{Command: Command{Path: build(t, "gcc", "strict"), Strict: true}, OuterAt: "at main", Outer: []bpf.Program{noFile}}
+	if o, out := p.run(t); o.Status != 125 || !strings.Contains(o.Err, "how many threads") || out != "" {
+		t.Errorf("%v, %q", o, out)
 	}
 }
 
