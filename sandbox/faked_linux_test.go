@@ -3,6 +3,7 @@
 package sandbox
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -152,5 +153,32 @@ func TestLoaderGate(t *testing.T) {
 				t.Errorf("%v, %q, want %q", o, out, tt.want)
 			}
 		}
+	}
+}
+
+// With AllowExec, whatever the program does first and whatever an outer filter says about process groups and descriptors, its
+// exec is seen, and so is that it failed.
+func TestSeesExec(t *testing.T) {
+	path := build(t, "gcc", "session", "-static")
+	outer := map[string][]bpf.Program{"nothing": nil}
+	for name, nr := range map[string]uint32{"setpgid": unix.SYS_SETPGID, "getpgid": unix.SYS_GETPGID, "close": unix.SYS_CLOSE,
+		"pipe2": unix.SYS_PIPE2} {
+		for _, errno := range []syscall.Errno{0, unix.EPERM, unix.EACCES} {
+			outer[fmt.Sprintf("%s %d", name, errno)] = []bpf.Program{gate(answer{nativeArch, nr, bpf.Errno | bpf.Action(errno)})}
+		}
+	}
+	for name, outer := range outer {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := Command{Path: path, AllowExec: true, Gates: []bpf.Program{gate()}}
+			p := plan{Command: c, Outer: outer}
+			if o, out := p.run(t); o.Err != "" || o.Result.ExitCode != 7 || out != "ran\n" {
+				t.Errorf("%v, %q", o, out)
+			}
+			p.Path = "/no/such/file"
+			if o, out := p.run(t); o.Status != 127 || !strings.Contains(o.Err, "no such file") || out != "" {
+				t.Errorf("%v, %q", o, out)
+			}
+		})
 	}
 }
