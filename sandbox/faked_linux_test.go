@@ -182,3 +182,13 @@ func TestSeesExec(t *testing.T) {
 		})
 	}
 }
+
+// A filter that denies what a start looks at is named at once.
+func TestNamesDenied(t *testing.T) {
+	denied := fakeIf(unix.SYS_PTRACE, 0, bpf.JEQ, unix.PTRACE_GETSIGINFO)
+	denied[len(denied)-2].K = uint32(bpf.Errno | bpf.Action(unix.EPERM))
+	p := plan{Command: Command{Path: "true", Gates: []bpf.Program{gate()}}, Outer: []bpf.Program{denied}}
+	if o, _ := p.run(t); o.Status != 125 || !strings.Contains(o.Err, "PTRACE_GETSIGINFO") {
+		t.Errorf("%v", o)
+	}
+}

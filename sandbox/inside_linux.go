@@ -67,7 +67,7 @@ func (r *run) doInside() error {
 // apart: it keeps a parent from moving a child to another process group after the exec (EACCES, or EPERM if the program
 // has made a session of its own). If a filter keeps that from us, a child that lives on, or ends by an exit, has execed.
 func (s *inside) executed(c *child.Child) bool {
-	const questions = 300 // a third of a second
+	const questions = 3000 // at least a third of a second
 	pause := 20 * time.Microsecond
 	for asked := 0; ; {
 		dead, exited := ended(c.PID)
@@ -90,7 +90,7 @@ func (s *inside) executed(c *child.Child) bool {
 			return false
 		}
 		time.Sleep(pause)
-		pause = min(2*pause, time.Millisecond)
+		pause = min(2*pause, 100*time.Microsecond) // no signal may come between exec and release
 	}
 }
 

@@ -154,6 +154,8 @@ func (p *Process) hold() error {
 			}
 		case err == nil:
 			return &RefusedError{"ptrace(PTRACE_GETSIGINFO)", ErrAnswered}
+		case err != unix.ESRCH && err != unix.EINVAL:
+			return &RefusedError{"ptrace(PTRACE_GETSIGINFO)", err} // for what is not traced it is ESRCH, in a group stop EINVAL
 		default:
 			// A job control stop from outside, before it asked to be traced. Or it asked, and is not: then it goes on from its
 			// own stop to find that it was not told to, and ends.
