@@ -3,8 +3,10 @@
 package sandbox
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
@@ -86,8 +88,15 @@ func TestStrictWithoutMain(t *testing.T) {
 		{"FORK", "forked, and was killed", unix.SIGKILL, 0},
 		{"EXEC", "executed another program, and was killed", unix.SIGKILL, 0},
 		{"THREAD", "made a thread or process, and was killed", unix.SIGKILL, 0},
+		{"UNTRACED", "made a thread or process, and was killed", unix.SIGKILL, 0},
+		{"CLONE3", "made a thread or process, and was killed", unix.SIGKILL, 0},
+		{"UNTRACED32", "made a thread or process, and was killed", unix.SIGKILL, 0},
+		{"UNTRACEDX32", "made a thread or process, and was killed", unix.SIGKILL, 0},
 	} {
 		t.Run(tt.how, func(t *testing.T) {
+			if (tt.how == "UNTRACED32" || tt.how == "UNTRACEDX32") && runtime.GOARCH != "amd64" {
+				t.Skip("needs amd64")
+			}
 			path := build(t, "gcc", "nomain", "-D"+tt.how, "-nostartfiles", "-Wl,-e,start", "-pthread")
 			for _, c := range []Command{{Strict: true}, {Strict: true, Watch: true}, {Loader: []bpf.Program{gate()}, Gates: []bpf.Program{gate()}}} {
 				c.Path = path
@@ -97,7 +106,31 @@ func TestStrictWithoutMain(t *testing.T) {
 					t.Errorf("%v, %q", o, out)
 				}
 			}
+			// What a filter keeps from us opens no way.
+			const getSyscallInfo = 0x420e
+			for name, outer := range map[string]bpf.Program{
+				"PTRACE_SETOPTIONS":       fakeIf(unix.SYS_PTRACE, 3, bpf.JEQ, 0x10001f),
+				"PTRACE_SYSCALL":          fakeIf(unix.SYS_PTRACE, 0, bpf.JEQ, unix.PTRACE_SYSCALL),
+				"PTRACE_GET_SYSCALL_INFO": fakeIf(unix.SYS_PTRACE, 0, bpf.JEQ, getSyscallInfo),
+				"PTRACE_GETEVENTMSG":      fakeIf(unix.SYS_PTRACE, 0, bpf.JEQ, unix.PTRACE_GETEVENTMSG),
+				"PTRACE_CONT":             fakeIf(unix.SYS_PTRACE, 0, bpf.JEQ, unix.PTRACE_CONT),
+			} {
+				p := plan{Command: Command{Strict: true, Path: path}, Outer: []bpf.Program{outer}}
+				o, out := p.run(t)
+				if out != "" || o.Err == "" && o.Result.BeforeMain != tt.what || o.Err != "" && o.Status != 125 {
+					t.Errorf("%s: %v, %q", name, o, out)
+				}
+			}
 		})
+	}
+}
+
+// Without /proc nobody can say that only one thread comes to main.
+func TestUncountedThreads(t *testing.T) {
+	noFile := gate(answer{nativeArch, unix.SYS_OPENAT, bpf.Errno | bpf.Action(unix.ENOENT)})
+	p := plan{Command: Command{Path: build(t, "gcc", "strict"), Strict: true}, OuterAt: "at main", Outer: []bpf.Program{noFile}}
+	if o, out := p.run(t); o.Status != 125 || !strings.Contains(o.Err, "how many threads") || out != "" {
+		t.Errorf("%v, %q", o, out)
 	}
 }
 
@@ -120,5 +153,42 @@ func TestLoaderGate(t *testing.T) {
 				t.Errorf("%v, %q, want %q", o, out, tt.want)
 			}
 		}
+	}
+}
+
+// With AllowExec, whatever the program does first and whatever an outer filter says about process groups and descriptors, its
+// exec is seen, and so is that it failed.
+func TestSeesExec(t *testing.T) {
+	path := build(t, "gcc", "session", "-static")
+	outer := map[string][]bpf.Program{"nothing": nil}
+	for name, nr := range map[string]uint32{"setpgid": unix.SYS_SETPGID, "getpgid": unix.SYS_GETPGID, "close": unix.SYS_CLOSE,
+		"pipe2": unix.SYS_PIPE2} {
+		for _, errno := range []syscall.Errno{0, unix.EPERM, unix.EACCES} {
+			outer[fmt.Sprintf("%s %d", name, errno)] = []bpf.Program{gate(answer{nativeArch, nr, bpf.Errno | bpf.Action(errno)})}
+		}
+	}
+	for name, outer := range outer {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := Command{Path: path, AllowExec: true, Gates: []bpf.Program{gate()}}
+			p := plan{Command: c, Outer: outer}
+			if o, out := p.run(t); o.Err != "" || o.Result.ExitCode != 7 || out != "ran\n" {
+				t.Errorf("%v, %q", o, out)
+			}
+			p.Path = "/no/such/file"
+			if o, out := p.run(t); o.Status != 127 || !strings.Contains(o.Err, "no such file") || out != "" {
+				t.Errorf("%v, %q", o, out)
+			}
+		})
+	}
+}
+
+// A filter that denies what a start looks at is named at once.
+func TestNamesDenied(t *testing.T) {
+	denied := fakeIf(unix.SYS_PTRACE, 0, bpf.JEQ, unix.PTRACE_GETSIGINFO)
+	denied[len(denied)-2].K = uint32(bpf.Errno | bpf.Action(unix.EPERM))
+	p := plan{Command: Command{Path: "true", Gates: []bpf.Program{gate()}}, Outer: []bpf.Program{denied}}
+	if o, _ := p.run(t); o.Status != 125 || !strings.Contains(o.Err, "PTRACE_GETSIGINFO") {
+		t.Errorf("%v", o)
 	}
 }

@@ -3,6 +3,7 @@ package sandbox
 import (
 	"fmt"
 	"syscall"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -28,24 +29,11 @@ type gateSteps struct{ probe, install int }
 
 // doInside runs the program with its gates installed before the exec.
 func (r *run) doInside() error {
-	var pipe [2]int
-	if err := unix.Pipe2(pipe[:], unix.O_CLOEXEC); err != nil {
-		return fmt.Errorf("making a pipe: %w", err)
-	}
-	defer unix.Close(pipe[0])
-	// Out of the way of the program's own files.
-	end, err := unix.FcntlInt(uintptr(pipe[1]), unix.F_DUPFD_CLOEXEC, 3)
-	unix.Close(pipe[1])
-	if err != nil {
-		return fmt.Errorf("making a pipe: %w", err)
-	}
 	var s inside
 	if err := s.write(r); err != nil {
-		unix.Close(end)
 		return err
 	}
 	c, err := s.Start()
-	unix.Close(end)
 	if err != nil {
 		return fmt.Errorf("%s was not started: %w", r.path, err)
 	}
@@ -54,14 +42,7 @@ func (r *run) doInside() error {
 	r.pid = c.PID
 	r.jobs.child(c.PID, c.PIDFD)
 	r.did("started")
-	// The exec closes the pipe, and so does the child's end.
-	var none [1]byte
-	for {
-		if _, err := unix.Read(pipe[0], none[:]); err != unix.EINTR {
-			break
-		}
-	}
-	if !executed(c.PID) {
+	if !s.executed(c) {
 		ev, err := ptrace.Wait(c.PID, 0)
 		if err != nil {
 			p.Kill()
@@ -79,11 +60,47 @@ func (r *run) doInside() error {
 	return r.lastly(p, r.wait)
 }
 
-// executed says whether a child has performed an exec, also when it has ended since: the kernel keeps a parent from moving
-// such a child to another process group.
-func executed(pid int) bool {
-	group, err := unix.Getpgid(pid)
-	return err == nil && unix.Setpgid(pid, group) == unix.EACCES
+// executed waits until the child has performed its exec or has failed to, and says which, also when the program has ended
+// since.
+//
+// A step that failed is in memory, and so is that the child is in the exec for good or ends there. The kernel tells these
+// apart: it keeps a parent from moving a child to another process group after the exec (EACCES, or EPERM if the program
+// has made a session of its own). If a filter keeps that from us, a child that lives on, or ends by an exit, has execed.
+func (s *inside) executed(c *child.Child) bool {
+	const questions = 3000 // at least a third of a second
+	pause := 20 * time.Microsecond
+	for asked := 0; ; {
+		dead, exited := ended(c.PID)
+		at, _, failed := c.Progress()
+		if failed {
+			return false
+		}
+		if at == s.exec && c.Gone() {
+			asked++
+			if group, err := unix.Getpgid(c.PID); err == nil && group > 0 {
+				if err := unix.Setpgid(c.PID, group); err == unix.EACCES || err == unix.EPERM {
+					return true
+				}
+			}
+			if exited || asked == questions && !dead {
+				return true
+			}
+		}
+		if dead {
+			return false
+		}
+		time.Sleep(pause)
+		pause = min(2*pause, 100*time.Microsecond) // no signal may come between exec and release
+	}
+}
+
+// ended says whether a child has ended and is not reaped, and whether it did by an exit.
+func ended(pid int) (dead, exited bool) {
+	const cldExited = 1 // CLD_EXITED, asm-generic/siginfo.h
+	var info unix.Siginfo
+	err := unix.Waitid(unix.P_PID, pid, &info, unix.WEXITED|unix.WNOHANG|unix.WNOWAIT|unix.WALL|unix.WNOTHREAD, nil)
+	dead = err == nil && info.Signo == int32(unix.SIGCHLD)
+	return dead, dead && info.Code == cldExited
 }
 
 // write fills in the script.

@@ -58,6 +58,11 @@ func lies() []lie {
 		{"process_vm_writev", unix.SYS_PROCESS_VM_WRITEV, -1, 0, success},
 		{"process_vm_readv", unix.SYS_PROCESS_VM_READV, -1, 0, success},
 		{"setpgid", unix.SYS_SETPGID, -1, 0, success},
+		{"setpgid EPERM", unix.SYS_SETPGID, -1, 0, bpf.Errno | bpf.Action(unix.EPERM)},
+		{"setpgid EACCES", unix.SYS_SETPGID, -1, 0, bpf.Errno | bpf.Action(unix.EACCES)},
+		{"getpgid", unix.SYS_GETPGID, -1, 0, success},
+		{"fcntl", unix.SYS_FCNTL, -1, 0, success},
+		{"close", unix.SYS_CLOSE, -1, 0, success},
 		{"rt_sigprocmask", unix.SYS_RT_SIGPROCMASK, -1, 0, success},
 		{"prlimit64", unix.SYS_PRLIMIT64, -1, 0, success},
 	}

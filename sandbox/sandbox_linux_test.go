@@ -29,9 +29,11 @@ import (
 type plan struct {
 	Command
 	Outer []bpf.Program // installed on the launcher first
-	UID   int           // the launcher's, if not 0
-	DieAt string        // SIGKILL the launcher after this step
-	Limit time.Duration // startLimit, if not 0
+	// OuterAt is the step after which the tracing thread installs them instead.
+	OuterAt string
+	UID     int           // the launcher's, if not 0
+	DieAt   string        // SIGKILL the launcher after this step
+	Limit   time.Duration // startLimit, if not 0
 
 	TermAt string // SIGTERM to the launcher after this step, and wait until its child is dead
 }
@@ -76,20 +78,28 @@ func launch(raw string) {
 			}
 		}
 	}
-	for _, g := range p.Outer {
-		runtime.LockOSThread()
-		if err := seccomp.NoNewPrivs(); err != nil {
-			panic(err)
+	outer := func(flags seccomp.Flags) {
+		for _, g := range p.Outer {
+			runtime.LockOSThread()
+			if err := seccomp.NoNewPrivs(); err != nil {
+				panic(err)
+			}
+			if err := seccomp.Install(g, flags); err != nil {
+				panic(err)
+			}
+			runtime.UnlockOSThread()
 		}
-		if err := seccomp.Install(g, seccomp.TSYNC); err != nil {
-			panic(err)
-		}
-		runtime.UnlockOSThread()
+	}
+	if p.OuterAt == "" {
+		outer(seccomp.TSYNC)
 	}
 	if p.Limit != 0 {
 		startLimit = p.Limit
 	}
 	step = func(done string) {
+		if p.OuterAt != "" && done == p.OuterAt {
+			outer(0)
+		}
 		if done == p.DieAt {
 			unix.Kill(unix.Getpid(), unix.SIGKILL)
 			select {}

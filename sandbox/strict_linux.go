@@ -4,17 +4,15 @@ import (
 	"debug/elf"
 	"errors"
 	"fmt"
+	"slices"
 
 	"golang.org/x/sys/unix"
 
+	"monban/abi"
 	"monban/internal/ptrace"
 )
 
-// strictOptions are in force on the way to main: what leaves that way is stopped.
-const strictOptions = unix.PTRACE_O_EXITKILL | unix.PTRACE_O_TRACESYSGOOD | unix.PTRACE_O_TRACEEXEC |
-	unix.PTRACE_O_TRACEFORK | unix.PTRACE_O_TRACEVFORK | unix.PTRACE_O_TRACECLONE
-
-// beforeMain are the stops of strictOptions.
+// beforeMain are the stops at which a program leaves the way to main, with the options that [ptrace.Process.Load] has set.
 var beforeMain = map[int]string{
 	unix.PTRACE_EVENT_EXEC:  "executed another program",
 	unix.PTRACE_EVENT_FORK:  "forked",
@@ -32,12 +30,9 @@ func (r *run) atMain(p *ptrace.Process, in *ptrace.Injection) error {
 	if err != nil {
 		return fmt.Errorf("%s was not started: %w", r.path, err)
 	}
-	if err := ptrace.SetOptions(p.PID, strictOptions); err != nil {
-		return r.refused(&ptrace.RefusedError{While: "setting trace options", Err: err})
-	}
-	ev, err := runTo(p.PID, addr, r.jobs.release)
+	ev, what, err := runTo(p.PID, addr, r.jobs.release)
 	if err != nil {
-		return err
+		return r.refused(err)
 	}
 	if ev.Dead() {
 		p.PID = 0
@@ -45,8 +40,8 @@ func (r *run) atMain(p *ptrace.Process, in *ptrace.Injection) error {
 		r.result.BeforeMain = "ended"
 		return nil
 	}
-	if what, ok := beforeMain[ev.Cause()]; ok {
-		if child, err := ptrace.Message(p.PID); err == nil && ev.Cause() != unix.PTRACE_EVENT_EXEC {
+	if what != "" {
+		if child, err := ptrace.Message(p.PID); err == nil && ev.Cause() != 0 && ev.Cause() != unix.PTRACE_EVENT_EXEC {
 			(&ptrace.Process{PID: int(child), PIDFD: -1}).Kill() // traced as well, and still before its first instruction
 		}
 		p.Kill()
@@ -54,11 +49,12 @@ func (r *run) atMain(p *ptrace.Process, in *ptrace.Injection) error {
 		r.result.Signal, r.result.BeforeMain = unix.SIGKILL, what+", and was killed"
 		return nil
 	}
-	if err := ptrace.SetOptions(p.PID, unix.PTRACE_O_EXITKILL|unix.PTRACE_O_TRACESYSGOOD); err != nil {
-		return fmt.Errorf("setting trace options: %w", err)
-	}
 	r.did("at main")
-	if n := readTask(p.PID).threads; n > 1 {
+	switch n := readTask(p.PID).threads; n {
+	case 1:
+	case 0:
+		return fmt.Errorf("%s was not started: how many threads it has at main cannot be read from /proc", r.path)
+	default: // the kernel's own, of io_uring
 		return fmt.Errorf("%s has %d threads before it reaches main; only one of them would be bound", r.path, n)
 	}
 	if in, err = ptrace.NewInjection(p.Image); err != nil {
@@ -114,51 +110,68 @@ func strictPoint(p *ptrace.Process) (uint64, error) {
 }
 
 // runTo lets a stopped program run until it is about to execute the instruction at addr. The breakpoint is in the
-// process's private copy of the page, and gone again when runTo returns the zero event; another is a death or a stop of
-// strictOptions. release is called before it runs, and may forbid it.
-func runTo(pid int, addr uint64, release func() error) (ptrace.Event, error) {
+// process's private copy of the page, and gone again when runTo returns the zero event; another is a death or the stop at
+// which the program leaves its way, and what says how. release is called before it runs, and may forbid it.
+//
+// It stops at every system call on the way, since no option reports a fork that asks not to be traced.
+func runTo(pid int, addr uint64, release func() error) (ev ptrace.Event, what string, err error) {
 	regs, err := ptrace.GetRegs(pid)
-	if err != nil {
-		return ptrace.Event{}, err
-	}
-	if regs.PC() == addr {
-		return ptrace.Event{}, nil
+	if err != nil || regs.PC() == addr {
+		return ev, "", err
 	}
 	text := make([]byte, len(ptrace.Breakpoint))
 	if err := ptrace.Read(pid, addr, text); err != nil {
-		return ptrace.Event{}, fmt.Errorf("reading main's first instruction: %w", err)
+		return ev, "", fmt.Errorf("reading main's first instruction: %w", err)
 	}
 	if err := ptrace.Write(pid, addr, ptrace.Breakpoint); err != nil {
-		return ptrace.Event{}, fmt.Errorf("setting a breakpoint at main: %w", err)
+		return ev, "", fmt.Errorf("setting a breakpoint at main: %w", err)
 	}
 	if err := release(); err != nil {
-		return ptrace.Event{}, err
+		return ev, "", err
 	}
-	for sig := unix.Signal(0); ; {
-		if err := ptrace.Cont(pid, sig); err != nil && !errors.Is(err, unix.ESRCH) {
-			return ptrace.Event{}, err
+	for {
+		if ev, err = ptrace.Resume(pid, unix.PTRACE_SYSCALL, ev.Signal()); err != nil || ev.Dead() {
+			return ev, "", err
 		}
-		ev, err := ptrace.Wait(pid, 0)
-		if err != nil || ev.Dead() {
-			return ev, err
+		if what := beforeMain[ev.Cause()]; what != "" {
+			return ev, what, nil
 		}
-		if beforeMain[ev.Cause()] != "" {
-			return ev, nil
-		}
-		sig = ev.Signal()
-		if sig != unix.SIGTRAP {
+		if !ev.Syscall() && ev.Signal() != unix.SIGTRAP {
 			continue
 		}
 		if regs, err = ptrace.GetRegs(pid); err != nil {
-			return ptrace.Event{}, err
+			return ev, "", err
 		}
-		if regs.PC()-ptrace.BreakpointAdvance == addr {
+		if ev.Syscall() && untraced(pid, &regs) {
+			return ev, beforeMain[unix.PTRACE_EVENT_CLONE], nil
+		}
+		if ev.Signal() == unix.SIGTRAP && regs.PC()-ptrace.BreakpointAdvance == addr {
 			break
 		}
 	}
 	if err := ptrace.Write(pid, addr, text); err != nil {
-		return ptrace.Event{}, fmt.Errorf("removing the breakpoint at main: %w", err)
+		return ev, "", fmt.Errorf("removing the breakpoint at main: %w", err)
 	}
 	regs.SetPC(addr)
-	return ptrace.Event{}, ptrace.SetRegs(pid, &regs)
+	return ptrace.Event{}, "", ptrace.SetRegs(pid, &regs)
+}
+
+// untraced says whether the call that a stopped thread is in may make a child or thread which its tracer never sees: a clone
+// with CLONE_UNTRACED, or a clone3, whose flags are in memory where another process could change them. Where the kernel
+// does not say by which convention the call was made (before Linux 5.3, or a filter keeps it from saying so) it is each.
+func untraced(tid int, regs *ptrace.Regs) bool {
+	tokens := []uint32{}
+	if token, err := ptrace.AuditArch(tid); err == nil && token != 0 {
+		tokens = append(tokens, token)
+	} else {
+		for _, a := range abi.Native().Family() {
+			tokens = append(tokens, a.Token())
+		}
+	}
+	return slices.ContainsFunc(tokens, func(token uint32) bool {
+		d := regs.Data(token)
+		arch, ok := abi.Of(token, d.Nr)
+		name, _ := arch.Name(d.Nr)
+		return ok && (name == "clone3" || name == "clone" && d.Args[0]&unix.CLONE_UNTRACED != 0)
+	})
 }

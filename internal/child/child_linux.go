@@ -3,6 +3,7 @@ package child
 import (
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"syscall"
 	"unsafe"
 )
@@ -56,6 +57,10 @@ func (s *Script) Start() (*Child, error) {
 func (c *Child) Progress() (step, result int, failed bool) {
 	return int(c.control.at), int(c.control.result), c.control.failed != 0
 }
+
+// Gone says that the child does not use this process's memory: its exec has come so far that it can't fail, or it is ending.
+// That is the kernel's word in memory, which no filter can give. A plain fork has memory of its own from the beginning.
+func (c *Child) Gone() bool { return atomic.LoadUint32(&c.control.uses) == 0 }
 
 // Release frees what the child needed. It has execed or ended, or never was.
 func (c *Child) Release() {

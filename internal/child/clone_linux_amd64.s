@@ -20,7 +20,7 @@ TEXT ·cloneOnStack(SB), NOSPLIT, $0-48
 	MOVQ stack+16(FP), SI
 	MOVQ pidfd+24(FP), DX
 	MOVQ control+32(FP), R12
-	XORL R10, R10
+	MOVQ R12, R10 // the word to clear, control.uses
 	XORL R8, R8
 	SUBQ $32, SI
 	SYSCALL

@@ -21,7 +21,7 @@ TEXT ·cloneOnStack(SB), NOSPLIT, $0-48
 	MOVD pidfd+24(FP), R2
 	MOVD control+32(FP), R9
 	MOVD ZR, R3
-	MOVD ZR, R4
+	MOVD R9, R4 // the word to clear, control.uses
 	SUB  $32, R1
 	SVC
 	CBZ  R0, child

@@ -114,7 +114,7 @@ func (s *Script) Program(argv0 string, argv, env []string) error {
 	}
 	s.keep = append(s.keep, args, envp)
 	s.exec = s.Call("execve", Equal, unix.SYS_EXECVE, Addr(s, path), Addr(s, &args[0]), Addr(s, &envp[0]))
-	s.Steps[s.exec].Want = ^uintptr(0) // it doesn't return
+	s.Steps[s.exec].Want = ^uintptr(0) >> 1 // it doesn't return; -1 would be EPERM
 	return nil
 }
 

@@ -34,6 +34,7 @@ const maxErrno = 4095
 
 // control is what parent and child share. Nothing that the child writes is a pointer.
 type control struct {
+	uses    uint32 // not 0 as long as the child uses this memory; the kernel clears it; the first, as assembly knows
 	steps   unsafe.Pointer
 	count   uintptr
 	at      uintptr  // the step that the child is at

@@ -106,7 +106,7 @@ func (in *Injection) Call(c Call, args ...uint64) (uint64, error) {
 		return 0, fmt.Errorf("setting registers for %s(2): %w", c.Name, err)
 	}
 	for stop := 0; stop < 2; { // on the way into the call, and out of it
-		ev, err := Resume(tid, unix.PTRACE_SYSCALL)
+		ev, err := Resume(tid, unix.PTRACE_SYSCALL, 0)
 		switch {
 		case err != nil:
 			return 0, fmt.Errorf("%s(2): %w", c.Name, err)

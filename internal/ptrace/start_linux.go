@@ -60,8 +60,9 @@ func Start(argv0 string, argv []string, attr *syscall.ProcAttr) (*Process, error
 // No step is left uncovered, whatever ends this process and whatever a filter around it pretends. The child stops itself
 // before its exec, and executes nothing unless this thread has told it to go on. That it does only when it has seen that it
 // traces the child (it got a stop of a tracee), and that the options are set (a stop came marked, as one of them wants it,
-// and they are set by one call): PTRACE_O_EXITKILL, with which the child dies with this thread, and PTRACE_O_TRACEEXEC,
-// which stops it at the exec. Before that an orphan finds that it was not told to go on.
+// and they are set by one call): PTRACE_O_EXITKILL, with which the child dies with this thread, PTRACE_O_TRACEEXEC, which
+// stops it at the exec, and those that stop it when it forks, for who lets the program run some way. Before that an orphan
+// finds that it was not told to go on.
 func Spawn(argv0 string, argv []string, attr *syscall.ProcAttr) (*Process, error) {
 	p := &Process{Mask: child.SignalMask(), goOn: new(uint32)}
 	s := new(child.Script)
@@ -86,6 +87,10 @@ func Spawn(argv0 string, argv []string, attr *syscall.ProcAttr) (*Process, error
 	return p, nil
 }
 
+// loadOptions are in force until the program is let go.
+const loadOptions = unix.PTRACE_O_EXITKILL | unix.PTRACE_O_TRACESYSGOOD | unix.PTRACE_O_TRACEEXEC |
+	unix.PTRACE_O_TRACEFORK | unix.PTRACE_O_TRACEVFORK | unix.PTRACE_O_TRACECLONE
+
 // Load returns when the program stands before its first instruction (for a dynamic program, the dynamic loader's). All its
 // signals are blocked until Mask is set. It dies with the calling thread. An error of execve(2) itself is a syscall.Errno, a
 // trace that the system refuses a *RefusedError.
@@ -93,7 +98,7 @@ func (p *Process) Load() error {
 	if err := p.hold(); err != nil {
 		return err
 	}
-	if err := SetOptions(p.PID, unix.PTRACE_O_EXITKILL|unix.PTRACE_O_TRACESYSGOOD|unix.PTRACE_O_TRACEEXEC); err != nil {
+	if err := SetOptions(p.PID, loadOptions); err != nil {
 		return &RefusedError{"setting trace options", err}
 	}
 	ev, err := p.advance(unix.PTRACE_SYSCALL)
@@ -149,6 +154,8 @@ func (p *Process) hold() error {
 			}
 		case err == nil:
 			return &RefusedError{"ptrace(PTRACE_GETSIGINFO)", ErrAnswered}
+		case err != unix.ESRCH && err != unix.EINVAL:
+			return &RefusedError{"ptrace(PTRACE_GETSIGINFO)", err} // for what is not traced it is ESRCH, in a group stop EINVAL
 		default:
 			// A job control stop from outside, before it asked to be traced. Or it asked, and is not: then it goes on from its
 			// own stop to find that it was not told to, and ends.
@@ -163,7 +170,7 @@ func (p *Process) hold() error {
 // advance resumes the child by a ptrace request and returns its next stop, other than for signals, which are blocked.
 func (p *Process) advance(request int) (Event, error) {
 	for {
-		ev, err := Resume(p.PID, request)
+		ev, err := Resume(p.PID, request, 0)
 		switch {
 		case err != nil:
 			return ev, err
@@ -189,9 +196,9 @@ func (p *Process) ended(ev Event) error {
 	return err
 }
 
-// Resume lets a stopped tracee run and waits for what it does next.
-func Resume(tid, how int) (Event, error) {
-	if err := request(how, tid, 0, 0); err != nil && err != unix.ESRCH { // ESRCH: a SIGKILL was faster
+// Resume lets a stopped tracee run, delivering sig if it isn't 0, and waits for what it does next.
+func Resume(tid, how int, sig syscall.Signal) (Event, error) {
+	if err := request(how, tid, 0, uintptr(sig)); err != nil && err != unix.ESRCH { // ESRCH: a SIGKILL was faster
 		return Event{}, &RefusedError{"resuming it", err}
 	}
 	if !resumed(tid) {
