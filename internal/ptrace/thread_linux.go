@@ -10,22 +10,28 @@ import (
 // its thread (no_new_privs, filters, signal mask, tracees) therefore touches no other goroutine, and the children of the
 // thread are f's. The thread is never the process's first one: the Go runtime parks that one instead of ending it, and its
 // tracees would stay attached.
+//
+// Whether a thread will do is asked of the kernel. Where a filter answers in its place, so that none ever would, the last of some is taken:
+// what starts and follows programs does not believe such answers either.
 func OwnThread(f func()) {
 	done := make(chan struct{})
-	onFreshThread(f, done)
+	onFreshThread(f, done, mostThreads)
 	<-done
 }
 
-func onFreshThread(f func(), done chan struct{}) {
+// mostThreads is how many threads are asked at most; some have children of os/exec's.
+const mostThreads = 100
+
+func onFreshThread(f func(), done chan struct{}, left int) {
 	go func() {
 		runtime.LockOSThread()
-		if unix.Gettid() != unix.Getpid() && !hasChildren() {
+		if left == 0 || unix.Gettid() != unix.Getpid() && !hasChildren() {
 			defer close(done)
 			f() // never unlocked: the thread ends with the goroutine
 			return
 		}
 		// This goroutine holds the unfit thread, so the next one must run on another.
-		onFreshThread(f, done)
+		onFreshThread(f, done, left-1)
 		<-done
 		runtime.UnlockOSThread()
 	}()
