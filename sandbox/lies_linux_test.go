@@ -50,6 +50,7 @@ func lies() []lie {
 		{"tgkill", unix.SYS_TGKILL, -1, 0, success},
 		{"pidfd_send_signal", unix.SYS_PIDFD_SEND_SIGNAL, -1, 0, success},
 		{"getppid", unix.SYS_GETPPID, -1, 0, success},
+		{"waitid ENOSYS", unix.SYS_WAITID, -1, 0, bpf.Errno | bpf.Action(unix.ENOSYS)},
 		{"execve", unix.SYS_EXECVE, -1, 0, success},
 		{"execve killed", unix.SYS_EXECVE, -1, 0, bpf.KillProcess},
 		{"no /proc", unix.SYS_OPENAT, -1, 0, bpf.Errno | bpf.Action(unix.ENOENT)},
