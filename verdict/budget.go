@@ -10,7 +10,7 @@ const DefaultBudget = 2_000_000
 
 // stepsPerNode bounds the work of a space in units of its budget: operations can run long without making nodes. The default
 // budget's steps take about a second.
-const stepsPerNode = 16
+const stepsPerNode = 24
 
 // What work costs, in steps: what takes some tens of nanoseconds is one.
 const (
