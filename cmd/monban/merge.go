@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"slices"
 	"strings"
@@ -98,11 +97,7 @@ Numbers that no call has and other architectures are merged in the same way.`,
 			var head strings.Builder
 			plain.Paragraph(&head, "#   ", "# the %s", name)
 			text := head.String() + from + "\n" + p.String()
-			if out != "" && out != "-" {
-				return usage(writeFile(out, []byte(text)))
-			}
-			_, err = io.WriteString(cmd.OutOrStdout(), text)
-			return err
+			return usage(writeText(cmd.OutOrStdout(), out, []byte(text)))
 		},
 	}
 	for i, flag := range []string{"what any of the gates allows", "what all of the gates allow", "what the kernel makes of filters in this order"} {
