@@ -8,22 +8,23 @@ import (
 	"monban/bpf"
 	"monban/compile"
 	"monban/format/codec"
+	"monban/gate"
 	"monban/policy"
 )
 
-// gate is the policy language itself.
-var gate = codec.Format{
+// language is the policy language itself.
+var language = codec.Format{
 	Name:  "gate",
 	Title: "a policy",
 	About: "Monban's own policy language (docs/language.md)",
 	Exts:  []string{".gate"},
 	Sniff: func(src []byte) bool { return true },
-	Read: func(in *codec.Input) (*codec.Parsed, error) {
+	Read: func(in *codec.Input) (*gate.Gate, error) {
 		p, err := policy.Load(in.Name, in.Src, policyOptions(in.Options))
 		if err != nil {
 			return nil, err
 		}
-		return &codec.Parsed{Policy: p}, nil
+		return &gate.Gate{Policy: p}, nil
 	},
 	Write: func(m *codec.Meaning) (*codec.Text, error) {
 		back := m.Options
@@ -41,7 +42,7 @@ func bpfFormat(name, title string, order binary.ByteOrder) codec.Format {
 		Title: title, Binary: true,
 		About: "struct sock_filter, raw, as bubblewrap and others take it; the byte order is the first that the kernel would admit",
 		Exts:  []string{".bpf"},
-		Read: func(in *codec.Input) (*codec.Parsed, error) {
+		Read: func(in *codec.Input) (*gate.Gate, error) {
 			order := order
 			if order == nil {
 				guess, err := bpf.GuessOrder(in.Src)
@@ -56,7 +57,7 @@ func bpfFormat(name, title string, order binary.ByteOrder) codec.Format {
 			if err := p.Check(); err != nil {
 				return nil, fmt.Errorf("%s: the kernel does not admit this program: %w", in.Name, err)
 			}
-			return &codec.Parsed{Programs: []bpf.Program{p}, Order: order}, nil
+			return &gate.Gate{Programs: []bpf.Program{p}, Order: order}, nil
 		},
 	}
 	if order != nil {
@@ -79,5 +80,5 @@ func bpfFormat(name, title string, order binary.ByteOrder) codec.Format {
 }
 
 func policyOptions(o codec.Options) policy.Options {
-	return policy.Options{Archs: o.Archs, Native: o.Native, ReadFile: policy.ReadIncluded}
+	return policy.Options{Archs: o.Archs, Native: o.Native, ReadFile: filesOf(o).included}
 }

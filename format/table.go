@@ -29,7 +29,7 @@ var Formats = []codec.Format{
 	strace.Format,
 	source.C,
 	source.Go,
-	gate, // last: it takes whatever nothing else recognises
+	language, // last: it takes whatever nothing else recognises
 }
 
 // Find is the format of a name.
@@ -48,7 +48,7 @@ func Recognise(src []byte) codec.Format {
 			return f
 		}
 	}
-	return gate
+	return language
 }
 
 // prefixes are the names of the formats that are read, as they stand before a file's.

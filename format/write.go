@@ -2,7 +2,6 @@ package format
 
 import (
 	"bytes"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"slices"
@@ -11,6 +10,7 @@ import (
 	"monban/abi"
 	"monban/bpf"
 	"monban/format/codec"
+	"monban/gate"
 	"monban/policy"
 	"monban/verdict"
 )
@@ -18,7 +18,7 @@ import (
 // Write turns a gate into a text of another format. What it writes is read back and proven to mean the same; target is one of the
 // format's For, or "". The options are those that the gate was read with. What does not fit the default budget is
 // verdict.ErrTooComplex.
-func Write(g *Gate, to codec.Format, target string, o Options) (*codec.Text, error) {
+func Write(g *gate.Gate, to codec.Format, target string, o Options) (*codec.Text, error) {
 	switch {
 	case to.Write == nil:
 		return nil, fmt.Errorf("%s can only be read, not written (monban convert --help lists those that can)", to.Title)
@@ -45,14 +45,14 @@ func Write(g *Gate, to codec.Format, target string, o Options) (*codec.Text, err
 		}
 		return text, prove(m, to, text)
 	})
-	if errors.Is(err, verdict.ErrTooComplex) {
+	if _, named := errors.AsType[*gate.ComplexError](err); !named && errors.Is(err, verdict.ErrTooComplex) {
 		err = fmt.Errorf("%s as %s: %w", g.Name, to.Title, err)
 	}
 	return text, err
 }
 
-func meaning(g *Gate, target string, o Options, space *verdict.Space) (*codec.Meaning, error) {
-	v, err := g.Verdict(space)
+func meaning(g *gate.Gate, target string, o Options, space *verdict.Space) (*codec.Meaning, error) {
+	v, err := g.In(space).Verdict()
 	if err != nil {
 		return nil, err
 	}
@@ -60,7 +60,7 @@ func meaning(g *Gate, target string, o Options, space *verdict.Space) (*codec.Me
 	if m.Policy != nil {
 		return m, nil
 	}
-	p, notes, err := policy.FromVerdict(g.Name, v, NativeFor(g.Order), nil)
+	p, notes, err := policy.FromVerdict(g.Name, v, g.Native(), nil)
 	if err != nil {
 		return nil, err
 	}
@@ -80,11 +80,11 @@ func prove(m *codec.Meaning, to codec.Format, text *codec.Text) error {
 	if text.ReadBack != nil {
 		o = *text.ReadBack
 	}
-	back, err := parse(to, &codec.Input{Name: "what was written", Src: bytes.Clone(text.Bytes), Options: o, ReadFile: policy.ReadIncluded})
+	back, err := Parse(to, "what was written", bytes.Clone(text.Bytes), o)
 	if err != nil {
 		return fmt.Errorf("%w: %w", errChanged, err)
 	}
-	v, err := back.Verdict(m.Verdict.Space())
+	v, err := back.In(m.Verdict.Space()).Verdict()
 	if err != nil {
 		return err
 	}
@@ -121,15 +121,4 @@ func ownCalls(s *verdict.Space, archs []abi.Arch) verdict.Node {
 		cond = s.Or(cond, s.Calls(a))
 	}
 	return cond
-}
-
-// NativeFor is the running machine's architecture, or one that a program of the other byte order may be for.
-func NativeFor(order binary.ByteOrder) abi.Arch {
-	if a := abi.Native(); a.ByteOrder() == order {
-		return a
-	}
-	if order == binary.ByteOrder(binary.BigEndian) {
-		return abi.S390X
-	}
-	return abi.X86_64
 }

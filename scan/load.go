@@ -135,7 +135,7 @@ func (l *loader) load(name string) (*image, error) {
 }
 
 // preloaded are the libraries that are loaded into every program: LD_PRELOAD's and those of /etc/ld.so.preload. One that is not there is
-// passed over.
+// ignored.
 func (l *loader) preloaded(first, interp *image) (out []*image, err error) {
 	names := l.preload
 	if p, err := l.path("/etc/ld.so.preload"); err == nil {
@@ -217,7 +217,7 @@ func (l *loader) find(lib string, from, first, interp *image) (string, bool) {
 		if err != nil {
 			continue
 		}
-		// One for another machine is passed over.
+		// One for another machine is ignored.
 		if foreign(real, from) {
 			continue
 		}

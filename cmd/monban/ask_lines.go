@@ -13,6 +13,7 @@ import (
 
 	"monban/abi"
 	"monban/format/strace"
+	"monban/gate"
 	"monban/internal/plain"
 	"monban/policy"
 	"monban/verdict"
@@ -139,13 +140,13 @@ func (b *bench) fixed(name string) bool {
 
 func (b *bench) isFixedNow(name string) bool {
 	for _, a := range b.desk.asked {
-		r, err := b.desk.reading(a)
+		g, err := b.desk.reading(a)
 		nr, ok := a.Number(name)
-		if err != nil || !ok || r.decider != nil && !r.decider.Fixed(a, nr) {
+		if err != nil || !ok || !g.Fixed(a, nr) {
 			return false
 		}
-		constant, err := verdict.Exact(r.verdict.Space(), func() (bool, error) {
-			_, constant := r.verdict.Call(a, nr).Constant()
+		constant, err := gate.Exact(g, func(v verdict.Verdict) (bool, error) {
+			_, constant := v.Call(a, nr).Constant()
 			return constant, nil
 		})
 		if err != nil || !constant {

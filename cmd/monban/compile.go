@@ -10,13 +10,13 @@ import (
 
 	"monban/bpf"
 	"monban/compile"
-	"monban/format"
+	"monban/gate"
 	"monban/internal/plain"
 	"monban/verdict"
 )
 
 func compileCommand() *cobra.Command {
-	var gate gateFlags
+	var flags gateFlags
 	var made compileFlags
 	var out string
 	var stats, asJSON bool
@@ -41,7 +41,7 @@ all are installed, in the order of their names: .1, .2 … is added to the file'
 				return exit{exitUsage, err}
 			}
 			o.Timing = new(compile.Timing)
-			g, err := gate.read(args[0])
+			g, err := flags.read(args[0])
 			if err != nil {
 				return err
 			}
@@ -49,9 +49,8 @@ all are installed, in the order of their names: .1, .2 … is added to the file'
 			if err != nil {
 				return exit{exitUsage, err}
 			}
-			space := verdict.NewSpace(verdict.DefaultBudget)
 			begin := time.Now()
-			v, err := meaning(g, space)
+			v, err := g.Verdict()
 			if err != nil {
 				return err
 			}
@@ -82,13 +81,13 @@ all are installed, in the order of their names: .1, .2 … is added to the file'
 			if !stats {
 				return nil
 			}
-			archs, err := archsOf(g, v)
+			archs, err := g.Archs()
 			if err != nil {
 				return err
 			}
-			s, err := o.Measure(programs, v, archs, order)
+			s, err := gate.Exact(g, func(v verdict.Verdict) (compile.Stats, error) { return o.Measure(programs, v, archs, order) })
 			if err != nil {
-				return tooComplex(g, err)
+				return err
 			}
 			w := cmd.OutOrStdout()
 			if asJSON {
@@ -116,7 +115,7 @@ all are installed, in the order of their names: .1, .2 … is added to the file'
 	cmd.Flags().BoolVar(&stats, "stats", false, "print the program's length and paths instead of the program (with -o: as well)")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print the statistics as JSON")
 	made.register(cmd)
-	gate.register(cmd)
+	flags.register(cmd)
 	return cmd
 }
 
@@ -132,7 +131,7 @@ func longer(made, read []bpf.Program, goal compile.Goal) bool {
 }
 
 // printBefore compares with the filters that the gate was read from.
-func printBefore(w io.Writer, g *format.Gate, now int) {
+func printBefore(w io.Writer, g *gate.Gate, now int) {
 	before := 0
 	for _, p := range g.Programs {
 		before += len(p)

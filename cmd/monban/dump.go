@@ -11,11 +11,10 @@ import (
 
 	"monban/abi"
 	"monban/bpf"
-	"monban/format"
+	"monban/gate"
 	"monban/internal/plain"
 	"monban/policy"
 	"monban/seccomp"
-	"monban/verdict"
 )
 
 func dumpCommand() *cobra.Command {
@@ -219,15 +218,14 @@ func (d *dumping) printShared(w io.Writer, mark string) {
 }
 
 // gates are the stacks as gates.
-func (d *dumping) gates() []*format.Gate {
-	program, _ := format.Find("bpf")
-	var out []*format.Gate
+func (d *dumping) gates() []*gate.Gate {
+	var out []*gate.Gate
 	for i, s := range d.stacks {
 		name := fmt.Sprintf("pid:%d", d.pid)
 		if len(d.stacks) > 1 {
 			name = fmt.Sprintf("pid:%d, stack %d", d.pid, i+1)
 		}
-		out = append(out, &format.Gate{Name: name, Format: program, Programs: s.programs, Order: abi.Native().ByteOrder()})
+		out = append(out, gate.OfPrograms(name, abi.Native().ByteOrder(), s.programs...))
 	}
 	return out
 }
@@ -237,7 +235,7 @@ func (d *dumping) list(w io.Writer) error {
 		if i > 0 {
 			plain.Fprintf(w, "\n")
 		}
-		if err := list(w, g); err != nil {
+		if err := list(w, g.Name, g.Programs, g.Order); err != nil {
 			return err
 		}
 	}
@@ -295,9 +293,9 @@ func (d *dumping) policies(w io.Writer, each bool) error {
 
 func decompiled(name string, programs []bpf.Program) (string, error) {
 	native := abi.Native()
-	v, err := verdict.NewSpace(verdict.DefaultBudget).OfStack(programs, native.ByteOrder())
+	v, err := gate.OfPrograms(name, native.ByteOrder(), programs...).Verdict()
 	if err != nil {
-		return "", fmt.Errorf("%s: %w", name, err)
+		return "", err
 	}
 	p, notes, err := policy.FromVerdict(name, v, native, nil)
 	if err != nil {
@@ -333,7 +331,7 @@ func (d *dumping) object() any {
 		if err != nil {
 			text = ""
 		}
-		stacks = append(stacks, stack{listingsOf(g), text})
+		stacks = append(stacks, stack{listingsOf(g.Programs, g.Order), text})
 		for _, tid := range d.stacks[i].tids {
 			of[tid] = i
 		}

@@ -8,9 +8,11 @@ import (
 
 	"monban/abi"
 	"monban/bpf"
+	"monban/gate"
 	"monban/inspect"
 	"monban/internal/plain"
 	"monban/policy"
+	"monban/verdict"
 )
 
 // screen says in one screen what the gate means: dangers first, then conditions, then all calls by what they are for. The details are
@@ -255,9 +257,9 @@ func (e *explained) story(w io.Writer, call string, asJSON bool) error {
 		}
 		return exit{exitUsage, err}
 	}
-	stories, err := inspect.Tell(e.verdict, call, e.archs, e.gate.Policy)
+	stories, err := gate.Exact(e.gate, func(v verdict.Verdict) ([]inspect.Story, error) { return inspect.Tell(v, call, e.archs, e.gate.Policy) })
 	if err != nil {
-		return tooComplex(e.gate, err)
+		return err
 	}
 	if asJSON {
 		return printJSON(w, "explain-syscall/1", storyObject(call, stories))

@@ -5,7 +5,7 @@ import (
 	"strings"
 
 	"monban/abi"
-	"monban/format"
+	"monban/gate"
 	"monban/inspect"
 	"monban/internal/plain"
 	"monban/policy"
@@ -15,19 +15,18 @@ import (
 
 // An earlierGate is what --known names: later runs add to its text.
 type earlierGate struct {
-	*format.Gate
-	means verdict.Verdict
+	*gate.Gate
 	archs []abi.Arch
 	text  string // as it can stand in the file that will be written
 }
 
-func newEarlierGate(g *format.Gate, ref string, v verdict.Verdict, name string, native abi.Arch) (*earlierGate, error) {
-	archs, err := archsOf(g, v)
+func newEarlierGate(g *gate.Gate, ref, name string, native abi.Arch) (*earlierGate, error) {
+	archs, err := g.Archs()
 	if err != nil {
 		return nil, err
 	}
-	e := &earlierGate{Gate: g, means: v, archs: archs, text: string(g.Source)}
-	if g.Format.Name == "gate" && !g.Preset {
+	e := &earlierGate{Gate: g, archs: archs, text: string(g.Source)}
+	if g.Format == "gate" && !g.Preset {
 		if _, err := loadable(name, e.text, native); err == nil {
 			return e, nil
 		} // it includes what is elsewhere, seen from there
@@ -37,7 +36,11 @@ func newEarlierGate(g *format.Gate, ref string, v verdict.Verdict, name string, 
 
 // flatten makes the text one that includes nothing.
 func (e *earlierGate) flatten(ref string, native abi.Arch) error {
-	p, _, err := policy.FromVerdict(ref, e.means, native, e.Policy)
+	v, err := e.Verdict()
+	if err != nil {
+		return err
+	}
+	p, _, err := policy.FromVerdict(ref, v, native, e.Policy)
 	if err == nil {
 		e.text = plain.Sprintf("# %s\n", ref) + p.String()
 	}
@@ -46,9 +49,9 @@ func (e *earlierGate) flatten(ref string, native abi.Arch) error {
 
 // and is its text with what it lacks before it.
 func (e *earlierGate) and(rec *record.Recording, o record.Options) (string, error) {
-	s, err := inspect.Summarise(e.means, o.Native)
+	s, err := gate.Exact(e.Gate, func(v verdict.Verdict) (*inspect.Summary, error) { return inspect.Summarise(v, o.Native) })
 	if err != nil {
-		return "", tooComplex(e.Gate, err)
+		return "", err
 	}
 	passing := map[string]bool{}
 	for _, c := range s.Calls {
@@ -62,9 +65,9 @@ func (e *earlierGate) and(rec *record.Recording, o record.Options) (string, erro
 		}
 	}
 	o.Extra = extra
-	lacking, err := rec.Lacking(e.means)
+	lacking, err := gate.Exact(e.Gate, rec.Lacking)
 	if err != nil {
-		return "", tooComplex(e.Gate, err)
+		return "", err
 	}
 	if lacking.Kinds() == 0 && len(extra) == 0 {
 		return e.text, nil

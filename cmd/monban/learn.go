@@ -16,13 +16,13 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"monban/gate"
 	"monban/inspect"
 	"monban/internal/plain"
 	"monban/internal/regular"
 	"monban/policy"
 	"monban/record"
 	"monban/scan"
-	"monban/verdict"
 )
 
 // tiers are what --reachable takes, as actions.
@@ -227,7 +227,7 @@ func learntText(rec *record.Recording, r *scan.Result, o record.Options, program
 	if err != nil {
 		return "", err
 	}
-	v, err := p.Verdict(verdict.NewSpace(verdict.DefaultBudget))
+	v, err := gate.OfPolicy("the recording", p).Verdict()
 	if err != nil {
 		return "", err
 	}

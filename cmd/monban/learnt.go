@@ -15,6 +15,7 @@ import (
 	"monban/bpf"
 	"monban/format"
 	"monban/format/codec"
+	"monban/gate"
 	"monban/policy"
 	"monban/record"
 )
@@ -143,10 +144,9 @@ func (l *learnFlags) converted(name, text string, f codec.Format, native abi.Arc
 	if (p.Unknown == policy.Action{Kind: bpf.Errno, Errno: "ENOSYS"}) {
 		unknown = append(unknown, p.Default, policy.Action{Kind: bpf.KillProcess})
 	}
-	gateFormat, _ := format.Find("gate")
 	var first error
 	for _, p.Unknown = range unknown {
-		t, err := format.Write(&format.Gate{Name: name, Format: gateFormat, Policy: p}, f, target, format.Options{})
+		t, err := format.Write(gate.OfPolicy(name, p), f, target, format.Options{})
 		if err == nil {
 			return t.Bytes, nil
 		}

@@ -14,14 +14,14 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"monban/format"
+	"monban/gate"
 	"monban/record"
 	"monban/sandbox"
 	"monban/verdict"
 )
 
 func recordCommand() *cobra.Command {
-	var gate gateFlags
+	var flags gateFlags
 	var check, known string
 	var denied deniedFlags
 	var learn recordFlags
@@ -70,37 +70,37 @@ fails or is interrupted. Without -o it goes to standard output after the program
 			if err != nil {
 				return err
 			}
-			var earlier, held *format.Gate
+			var earlier, held *gate.Gate
 			if known != "" {
-				if earlier, err = gate.read(known); err != nil {
+				if earlier, err = flags.read(known); err != nil {
 					return err
 				}
 			}
 			if check != "" {
-				if held, err = gate.read(check); err != nil {
+				if held, err = flags.read(check); err != nil {
 					return err
 				}
 			}
 			var old *earlierGate
 			var against *verdict.Verdict // what the run is held against
 			if g := cmp.Or(earlier, held); g != nil {
-				v, err := meaning(g, verdict.NewSpace(verdict.DefaultBudget))
+				v, err := g.Verdict()
 				if err != nil {
 					return err
 				}
 				against = &v
 				if earlier != nil {
-					if old, err = newEarlierGate(earlier, known, v, learn.name(), o.Native); err != nil {
+					if old, err = newEarlierGate(earlier, known, learn.name(), o.Native); err != nil {
 						return exit{exitUsage, err}
 					}
 				}
-				archs, err := archsOf(g, v)
+				archs, err := g.Archs()
 				if err != nil {
 					return err
 				}
-				elsewhere, err := record.LooksElsewhere(v, archs)
+				elsewhere, err := gate.Exact(g, func(v verdict.Verdict) (bool, error) { return record.LooksElsewhere(v, archs) })
 				if err != nil {
-					return tooComplex(g, err)
+					return err
 				}
 				if elsewhere && learn.backend == "" && !attach.given {
 					learn.backend = "ptrace" // it sees each call with all of its arguments
@@ -135,7 +135,7 @@ fails or is interrupted. Without -o it goes to standard output after the program
 				return err
 			}
 			if held != nil {
-				if err := checked(cmd, rec, held, *against, asJSON); err != nil || result == (record.Result{}) {
+				if err := checked(cmd, rec, held, asJSON); err != nil || result == (record.Result{}) {
 					return err
 				}
 				return exit{statusOf(result), errors.New("the program failed: what it did not come to is not checked")}
@@ -166,7 +166,7 @@ fails or is interrupted. Without -o it goes to standard output after the program
 	cmd.Flags().StringVar(&attach.container, "container", "", "record a container, by its ID, in the same way")
 	cmd.MarkFlagsMutuallyExclusive("pid", "cgroup", "container")
 	cmd.MarkFlagsMutuallyExclusive("known", "check")
-	gate.register(cmd)
+	flags.register(cmd)
 	return cmd
 }
 
