@@ -1,4 +1,5 @@
-// Command gen makes the tables in ../data from the facts in ../facts and the constants of golang.org/x/sys/unix.
+// Command gen makes the tables in ../data, and that of the architectures in Go, from the facts in ../facts and the constants of
+// golang.org/x/sys/unix.
 package main
 
 import (
@@ -16,6 +17,7 @@ type generator struct {
 	facts string // the directory of facts/
 	unix  string // the directory of golang.org/x/sys/unix
 	out   string // where the tables go
+	archs []architecture
 	table *callTable
 	all   values
 }
@@ -37,7 +39,7 @@ func (g *generator) run() error {
 		return fmt.Errorf("where is golang.org/x/sys: %w", err)
 	}
 	g.unix = filepath.Join(strings.TrimSpace(string(dir)), "unix")
-	for _, step := range []func() error{g.numbers, g.since, g.args, g.constants, g.groups, g.argValues} {
+	for _, step := range []func() error{g.architectures, g.numbers, g.since, g.args, g.constants, g.groups, g.argValues} {
 		if err := step(); err != nil {
 			return err
 		}

@@ -53,7 +53,7 @@ filters equal, if there is one.`,
 			}
 			pid, err := strconv.Atoi(args[0])
 			if err != nil || pid <= 0 {
-				return exit{exitUsage, fmt.Errorf("%q is no process id: it is a number, as ps shows it", args[0])}
+				return exit{exitUsage, fmt.Errorf("%q is not a process id: it is a number, as ps shows it", args[0])}
 			}
 			d, err := dumpProcess(pid)
 			mark := ";" // a comment of listings, and of policies

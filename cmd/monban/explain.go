@@ -173,6 +173,13 @@ const wellKnown = "@container"
 // title is the first line: what was read.
 func (e *explained) title() string {
 	what := e.gate.Kind
+	if g := e.gate; g.Members != nil && g.Programs == nil {
+		var names []string
+		for _, m := range g.Members {
+			names = append(names, m.Kind+" "+m.Name)
+		}
+		return fmt.Sprintf("%s: %s, stacked (the oldest first): %s", g.Name, plural(len(names), "gate"), strings.Join(names, ", "))
+	}
 	if n := len(e.gate.Programs); n > 0 {
 		var sizes []string
 		for _, q := range e.gate.Programs {
