@@ -13,12 +13,12 @@ import (
 
 // An architecture is a row of architectures.csv.
 type architecture struct {
-	name, ident   string
-	goarch, xsys  string // Go's name, and that of golang.org/x/sys, which has one more; "" for none
-	token         uint32 // AUDIT_ARCH_* of linux/audit.h
-	pointer       int    // the width of a pointer in bits
-	family        []string
-	spellings     []string
+	name, ident  string
+	goarch, xsys string // Go's name, and that of golang.org/x/sys, which has one more; "" for none
+	token        uint32 // AUDIT_ARCH_* of linux/audit.h
+	pointer      int    // the width of a pointer in bits
+	family       []string
+	spellings    []string
 }
 
 // The parts of a token, as linux/audit.h has them.
@@ -142,12 +142,12 @@ var spellings = map[string]Arch{
 		}
 	}
 	b.WriteString("}\n")
-	return g.source(filepath.Join(g.out, "..", "archs.go"), "", &b)
+	return g.source(filepath.Join(g.out, "archs.go"), "", &b)
 }
 
 // natives writes a file for each GOARCH, which says where the table has it.
 func (g *generator) natives() error {
-	dir := filepath.Join(g.out, "..", "internal", "native")
+	dir := filepath.Join(g.out, "internal", "native")
 	old, err := filepath.Glob(filepath.Join(dir, "place_*.go"))
 	if err != nil {
 		return err
@@ -187,6 +187,9 @@ func (g *generator) source(path, constraint string, body *bytes.Buffer) error {
 	}
 	text, err := format.Source(append([]byte(head), body.Bytes()...))
 	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return err
 	}
 	return os.WriteFile(path, text, 0o644)

@@ -16,7 +16,7 @@ import (
 type generator struct {
 	facts string // the directory of facts/
 	unix  string // the directory of golang.org/x/sys/unix
-	out   string // where the tables go
+	out   string // where package abi is written
 	archs []architecture
 	table *callTable
 	all   values
@@ -25,7 +25,7 @@ type generator struct {
 func main() {
 	g := &generator{}
 	flag.StringVar(&g.facts, "facts", "facts", "directory of the facts")
-	flag.StringVar(&g.out, "out", "data", "directory to write the tables to")
+	flag.StringVar(&g.out, "out", ".", "directory of package abi, to write to")
 	flag.Parse()
 	if err := g.run(); err != nil {
 		fmt.Fprintln(os.Stderr, "gen:", err)
@@ -49,7 +49,7 @@ func (g *generator) run() error {
 
 // write puts a table into the output directory.
 func (g *generator) write(name, source string, body *bytes.Buffer) error {
-	path := filepath.Join(g.out, name)
+	path := filepath.Join(g.out, "data", name)
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return err
 	}
