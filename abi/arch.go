@@ -167,3 +167,12 @@ func (a Arch) Bits() int { return archInfo[a].bits }
 // Family returns the architectures whose programs a kernel of architecture a may run, a itself first. The pairs are those of
 // Docker's default profile (archMap).
 func (a Arch) Family() []Arch { return append([]Arch{a}, archInfo[a].family...) }
+
+// Join writes architectures with sep between them.
+func Join(archs []Arch, sep string) string {
+	names := make([]string, len(archs))
+	for i, a := range archs {
+		names[i] = a.String()
+	}
+	return strings.Join(names, sep)
+}

@@ -8,6 +8,7 @@ import (
 	"monban/abi"
 	"monban/expect"
 	"monban/policy"
+	"monban/policy/lang"
 	"monban/verdict"
 )
 
@@ -21,7 +22,7 @@ log getpid
 `
 
 func gate(t testing.TB) *expect.Gate {
-	p, err := policy.Load("web.gate", []byte(web), policy.Options{})
+	p, err := lang.Load("web.gate", []byte(web), lang.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,6 +8,7 @@ import (
 	"monban/abi"
 	"monban/bpf"
 	"monban/policy"
+	"monban/policy/lang"
 	"monban/verdict"
 )
 
@@ -64,7 +65,7 @@ func (f *File) prove(g *Gate) ([]Result, error) {
 		found := false
 		var last error
 		for _, a := range archs {
-			call, err := policy.ParseCall(a, c.Call)
+			call, err := lang.ParseCall(a, c.Call)
 			if err != nil {
 				if last = placed(err, c.Pos); c.Archs == nil && strings.Contains(err.Error(), "has no ") {
 					continue // the gate's other architectures have it

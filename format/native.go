@@ -8,7 +8,7 @@ import (
 	"monban/bpf"
 	"monban/compile"
 	"monban/format/codec"
-	"monban/policy"
+	"monban/policy/lang"
 )
 
 // gate is the policy language itself.
@@ -19,7 +19,7 @@ var gate = codec.Format{
 	Exts:  []string{".gate"},
 	Sniff: func(src []byte) bool { return true },
 	Read: func(in *codec.Input) (*codec.Parsed, error) {
-		p, err := policy.Load(in.Name, in.Src, policyOptions(in.Options))
+		p, err := lang.Load(in.Name, in.Src, policyOptions(in.Options))
 		if err != nil {
 			return nil, err
 		}
@@ -28,7 +28,7 @@ var gate = codec.Format{
 	Write: func(m *codec.Meaning) (*codec.Text, error) {
 		back := m.Options
 		back.Archs = nil // the text names its own, which may be more than were asked for
-		return &codec.Text{Bytes: []byte(m.Policy.String()), ReadBack: &back}, nil
+		return &codec.Text{Bytes: []byte(lang.Print(m.Policy)), ReadBack: &back}, nil
 	},
 }
 
@@ -78,6 +78,6 @@ func bpfFormat(name, title string, order binary.ByteOrder) codec.Format {
 	return f
 }
 
-func policyOptions(o codec.Options) policy.Options {
-	return policy.Options{Archs: o.Archs, Native: o.Native, ReadFile: policy.ReadIncluded}
+func policyOptions(o codec.Options) lang.Options {
+	return lang.Options{Archs: o.Archs, Native: o.Native, ReadFile: lang.ReadIncluded}
 }

@@ -14,6 +14,7 @@ import (
 	"monban/format/codec"
 	"monban/internal/regular"
 	"monban/policy"
+	"monban/policy/lang"
 	"monban/verdict"
 )
 
@@ -37,7 +38,7 @@ type Gate struct {
 // is not a user's but a document's: "-" is a file's name then, and the file must be a regular one.
 func Read(ref string, stdin io.Reader, o Options) (*Gate, error) {
 	if strings.HasPrefix(ref, "@") {
-		p, err := policy.LoadPreset(ref, policyOptions(o))
+		p, err := lang.LoadPreset(ref, policyOptions(o))
 		if err != nil {
 			return nil, err
 		}
@@ -62,13 +63,13 @@ func Read(ref string, stdin io.Reader, o Options) (*Gate, error) {
 		f = Recognise(src)
 	}
 	return parse(f, &codec.Input{
-		Name: file, Part: part, Src: src, Options: o, ReadFile: policy.ReadIncluded, ReadDir: readDir,
+		Name: file, Part: part, Src: src, Options: o, ReadFile: lang.ReadIncluded, ReadDir: readDir,
 	})
 }
 
 // Parse reads a text of a known format.
 func Parse(f codec.Format, name string, src []byte, o Options) (*Gate, error) {
-	return parse(f, &codec.Input{Name: name, Src: src, Options: o, ReadFile: policy.ReadIncluded, ReadDir: readDir})
+	return parse(f, &codec.Input{Name: name, Src: src, Options: o, ReadFile: lang.ReadIncluded, ReadDir: readDir})
 }
 
 func parse(f codec.Format, in *codec.Input) (*Gate, error) {
@@ -140,7 +141,7 @@ func ReadFile(file string, stdin io.Reader) ([]byte, error) {
 		defer f.Close()
 		r, name = f, file
 	}
-	src, err := policy.ReadAll(r, name)
+	src, err := lang.ReadAll(r, name)
 	if e := (*fs.PathError)(nil); errors.As(err, &e) {
 		return nil, fmt.Errorf("%s: %w", name, e.Err)
 	}
@@ -151,8 +152,8 @@ func ReadFile(file string, stdin io.Reader) ([]byte, error) {
 func openError(file string, err error) error {
 	switch e := (*fs.PathError)(nil); {
 	case errors.Is(err, fs.ErrNotExist):
-		hint := "a preset starts with @: " + strings.Join(policy.Presets(), " ")
-		if slices.Contains(policy.Presets(), "@"+file) {
+		hint := "a preset starts with @: " + strings.Join(lang.Presets(), " ")
+		if slices.Contains(lang.Presets(), "@"+file) {
 			hint = "the preset is @" + file
 		}
 		return fmt.Errorf("%s: no such file (%s)", file, hint)

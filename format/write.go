@@ -12,6 +12,8 @@ import (
 	"monban/bpf"
 	"monban/format/codec"
 	"monban/policy"
+	"monban/policy/decompile"
+	"monban/policy/lang"
 	"monban/verdict"
 )
 
@@ -60,7 +62,7 @@ func meaning(g *Gate, target string, o Options, space *verdict.Space) (*codec.Me
 	if m.Policy != nil {
 		return m, nil
 	}
-	p, notes, err := policy.FromVerdict(g.Name, v, NativeFor(g.Order), nil)
+	p, notes, err := decompile.Policy(g.Name, v, NativeFor(g.Order), nil)
 	if err != nil {
 		return nil, err
 	}
@@ -80,7 +82,7 @@ func prove(m *codec.Meaning, to codec.Format, text *codec.Text) error {
 	if text.ReadBack != nil {
 		o = *text.ReadBack
 	}
-	back, err := parse(to, &codec.Input{Name: "what was written", Src: bytes.Clone(text.Bytes), Options: o, ReadFile: policy.ReadIncluded})
+	back, err := parse(to, &codec.Input{Name: "what was written", Src: bytes.Clone(text.Bytes), Options: o, ReadFile: lang.ReadIncluded})
 	if err != nil {
 		return fmt.Errorf("%w: %w", errChanged, err)
 	}

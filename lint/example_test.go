@@ -5,13 +5,13 @@ import (
 
 	"monban/abi"
 	"monban/lint"
-	"monban/policy"
+	"monban/policy/lang"
 	"monban/verdict"
 )
 
 func ExampleFind() {
-	p, err := policy.Load("web.gate", []byte("default errno(EPERM)\nallow exit exit_group rt_sigreturn restart_syscall\nallow bpf\n"),
-		policy.Options{Archs: []abi.Arch{abi.AArch64}})
+	p, err := lang.Load("web.gate", []byte("default errno(EPERM)\nallow exit exit_group rt_sigreturn restart_syscall\nallow bpf\n"),
+		lang.Options{Archs: []abi.Arch{abi.AArch64}})
 	if err != nil {
 		fmt.Println(err)
 		return

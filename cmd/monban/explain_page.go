@@ -5,6 +5,7 @@ import (
 	"io"
 
 	"monban/inspect/page"
+	"monban/policy/lang"
 )
 
 // page writes the HTML page.
@@ -21,7 +22,7 @@ func (e *explained) page(w io.Writer, file string) error {
 		g.Notes = append(g.Notes, e.wordless.Error())
 	}
 	if e.policy != nil {
-		g.Policy = e.policy.String()
+		g.Policy = lang.Print(e.policy)
 	}
 	for _, f := range e.findings {
 		g.Dangers = append(g.Dangers, page.Danger{Title: f.Title, Reason: f.Why, Witness: witness(&f)})

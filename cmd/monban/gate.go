@@ -15,7 +15,8 @@ import (
 	"monban/format"
 	"monban/format/oci"
 	"monban/internal/plain"
-	"monban/policy"
+	"monban/policy/decompile"
+	"monban/policy/lang"
 	"monban/seccomp"
 	"monban/verdict"
 )
@@ -57,11 +58,11 @@ func (f *gateFlags) register(cmd *cobra.Command) {
 func completeGates(_ *cobra.Command, _ []string, prefix string) ([]string, cobra.ShellCompDirective) {
 	switch {
 	case strings.HasPrefix(prefix, "@"):
-		return policy.Presets(), cobra.ShellCompDirectiveNoFileComp
+		return lang.Presets(), cobra.ShellCompDirectiveNoFileComp
 	case prefix != "":
 		return nil, cobra.ShellCompDirectiveDefault
 	}
-	words := policy.Presets()
+	words := lang.Presets()
 	files, _ := os.ReadDir(".")
 	for _, f := range files {
 		switch name := f.Name(); {
@@ -207,7 +208,7 @@ func archsOf(g *format.Gate, v verdict.Verdict) ([]abi.Arch, error) {
 	if g.Policy != nil {
 		return g.Policy.Archs, nil
 	}
-	archs, err := policy.ArchsOf(v, format.NativeFor(g.Order))
+	archs, err := decompile.Archs(v, format.NativeFor(g.Order))
 	if err == nil && len(archs) == 0 {
 		archs = []abi.Arch{format.NativeFor(g.Order)}
 	}

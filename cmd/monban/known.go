@@ -8,7 +8,8 @@ import (
 	"monban/format"
 	"monban/inspect"
 	"monban/internal/plain"
-	"monban/policy"
+	"monban/policy/decompile"
+	"monban/policy/lang"
 	"monban/record"
 	"monban/verdict"
 )
@@ -37,9 +38,9 @@ func newEarlierGate(g *format.Gate, ref string, v verdict.Verdict, name string, 
 
 // flatten makes the text one that includes nothing.
 func (e *earlierGate) flatten(ref string, native abi.Arch) error {
-	p, _, err := policy.FromVerdict(ref, e.means, native, e.Policy)
+	p, _, err := decompile.Policy(ref, e.means, native, e.Policy)
 	if err == nil {
-		e.text = plain.Sprintf("# %s\n", ref) + p.String()
+		e.text = plain.Sprintf("# %s\n", ref) + lang.Print(p)
 	}
 	return err
 }
@@ -81,10 +82,10 @@ func (e *earlierGate) and(rec *record.Recording, o record.Options) (string, erro
 
 // speakFor adds architectures to its text, on which none of its rules holds: a rule without "on" would.
 func (e *earlierGate) speakFor(more []abi.Arch, native abi.Arch) error {
-	f, err := policy.Parse(e.Name, []byte(e.text))
-	if err == nil && slices.ContainsFunc(f.Lines, func(l policy.Line) bool { return l.Word == "include" }) {
+	f, err := lang.Parse(e.Name, []byte(e.text))
+	if err == nil && slices.ContainsFunc(f.Lines, func(l lang.Line) bool { return l.Word == "include" }) {
 		if err = e.flatten(e.Name, native); err == nil { // what is included has rules without "on"
-			f, err = policy.Parse(e.Name, []byte(e.text))
+			f, err = lang.Parse(e.Name, []byte(e.text))
 		}
 	}
 	if err != nil {

@@ -14,6 +14,7 @@ import (
 	"monban/internal/plain"
 	"monban/lint"
 	"monban/policy"
+	"monban/policy/lang"
 	"monban/verdict"
 )
 
@@ -195,7 +196,7 @@ func ignoreComments(g *format.Gate, found []lint.Finding) ([]lint.Ignore, error)
 		seen = append(seen, file)
 		var src []byte
 		var more []lint.Ignore
-		if src, err = policy.ReadIncluded(file); err == nil {
+		if src, err = lang.ReadIncluded(file); err == nil {
 			more, err = lint.Ignores(file, src)
 		}
 		out = append(out, more...)

@@ -11,6 +11,7 @@ import (
 	"monban/format/codec"
 	"monban/internal/nearest"
 	"monban/policy"
+	"monban/policy/lang"
 )
 
 const (
@@ -77,8 +78,8 @@ func read(in *codec.Input) (*codec.Parsed, error) {
 		in: in, names: archs, consts: map[string]uint64{}, policies: map[string][]entry{},
 		files: []file{{src: codec.NewSource(in.Name, in.Src)}},
 	}
-	if len(in.Src) > policy.MaxSize {
-		return nil, in.Errorf(0, "%d bytes: the limit is %d (is this the right file?)", len(in.Src), policy.MaxSize)
+	if len(in.Src) > lang.MaxSize {
+		return nil, in.Errorf(0, "%d bytes: the limit is %d (is this the right file?)", len(in.Src), lang.MaxSize)
 	}
 	p.program()
 	if p.err != nil {

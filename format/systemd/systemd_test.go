@@ -10,7 +10,7 @@ import (
 	"monban/format"
 	"monban/format/codec"
 	"monban/format/systemd"
-	"monban/policy"
+	"monban/policy/lang"
 	"monban/verdict"
 )
 
@@ -127,7 +127,7 @@ func TestWrite(t *testing.T) {
 	native := abi.X86_64
 	language, _ := format.Find("gate")
 	write := func(text string) (string, error) {
-		p, err := policy.Load("t.gate", []byte(text), policy.Options{Native: native})
+		p, err := lang.Load("t.gate", []byte(text), lang.Options{Native: native})
 		if err != nil {
 			t.Fatal(err)
 		}
