@@ -26,12 +26,14 @@ import (
 	"monban/inspect/page"
 	"monban/lint"
 	"monban/policy"
+	"monban/policy/decompile"
+	"monban/policy/lang"
 	"monban/record"
 	"monban/verdict"
 )
 
 // budgeted are the rooms that work on verdicts for others. Whatever they export is in answers.
-var budgeted = []string{"policy", "gate", "lint", "inspect", "inspect/page", "expect", "format/rows", "compile", "record"}
+var budgeted = []string{"policy", "policy/decompile", "gate", "lint", "inspect", "inspect/page", "expect", "format/rows", "compile", "record"}
 
 // A meant policy is the verdict of a policy.
 type meant struct {
@@ -49,7 +51,7 @@ func (m meant) bpf() *gate.Gate {
 }
 
 var tightFilters = sync.OnceValue(func() []bpf.Program {
-	p, err := policy.Load("tight.gate", []byte(tight), policy.Options{})
+	p, err := lang.Load("tight.gate", []byte(tight), lang.Options{})
 	if err != nil {
 		panic(err)
 	}
@@ -66,43 +68,52 @@ var answers = map[string]func(m meant) (string, error){
 		v, err := m.p.Verdict(m.v.Space())
 		return fmt.Sprint(err == nil && v == m.v), err
 	},
-	"policy.FromVerdict": func(m meant) (string, error) {
-		p, notes, err := policy.FromVerdict("x", m.v, abi.X86_64, nil)
+	"decompile.Policy": func(m meant) (string, error) {
+		p, notes, err := decompile.Policy("x", m.v, abi.X86_64, nil)
 		if err != nil {
 			return "", err
 		}
-		return fmt.Sprint(p, notes), nil
+		return fmt.Sprint(lang.Print(p), notes), nil
 	},
-	"policy.ArchsOf": func(m meant) (string, error) { return text(policy.ArchsOf(m.v, abi.X86_64)) },
-	"policy.Outcomes": func(m meant) (string, error) {
-		out, err := policy.Outcomes(abi.X86_64, "ioctl", ioctl(m.v))
+	"decompile.Archs": func(m meant) (string, error) { return text(decompile.Archs(m.v, abi.X86_64)) },
+	"decompile.Outcomes": func(m meant) (string, error) {
+		out, err := decompile.Outcomes(abi.X86_64, "ioctl", ioctl(m.v))
 		return outcomes(out), err
 	},
-	"policy.Condition": func(m meant) (string, error) {
+	"decompile.Condition": func(m meant) (string, error) {
 		var when verdict.Node
 		s := m.v.Space()
 		if err := s.Do(func() error { when = s.When(ioctl(m.v), bpf.Allow); return nil }); err != nil {
 			return "", err
 		}
-		e, err := policy.Condition(abi.X86_64, "ioctl", s, when)
+		e, err := decompile.Condition(abi.X86_64, "ioctl", s, when)
 		if err != nil {
 			return "", err
 		}
-		return policy.PrintExpr(e), nil
+		return e.String(), nil
 	},
-	"policy.Call.Ask":      func(m meant) (string, error) { _, err := asked(m); return "", err },
-	"policy.Asked.Actions": func(m meant) (string, error) { return ask(m, (*policy.Asked).Actions) },
-	"policy.Asked.Outcomes": func(m meant) (string, error) {
-		return ask(m, func(a *policy.Asked) (string, error) { o, err := a.Outcomes(); return outcomes(o), err })
+	"policy.Call.Ask":       func(m meant) (string, error) { _, err := asked(m); return "", err },
+	"policy.Answer.Actions": func(m meant) (string, error) { return ask(m, (*policy.Answer).Actions) },
+	"policy.Answer.When": func(m meant) (string, error) {
+		return ask(m, func(a *policy.Answer) (string, error) {
+			when, err := a.When(bpf.Allow)
+			if err != nil {
+				return "", err
+			}
+			return text(decompile.Condition(abi.X86_64, "ioctl", m.v.Space(), when))
+		})
 	},
-	"policy.Asked.Example": func(m meant) (string, error) {
-		return ask(m, func(a *policy.Asked) (string, error) {
+	"decompile.Answers": func(m meant) (string, error) {
+		return ask(m, func(a *policy.Answer) (string, error) { o, err := decompile.Answers(a); return outcomes(o), err })
+	},
+	"policy.Answer.Example": func(m meant) (string, error) {
+		return ask(m, func(a *policy.Answer) (string, error) {
 			d, ok, err := a.Example(func(do bpf.Action) bool { return do == bpf.Allow })
 			return fmt.Sprint(d, ok), err
 		})
 	},
-	"policy.Asked.Left": func(m meant) (string, error) {
-		return ask(m, func(a *policy.Asked) (bool, error) { return a.Left().Space() == m.v.Space(), nil })
+	"policy.Answer.Left": func(m meant) (string, error) {
+		return ask(m, func(a *policy.Answer) (bool, error) { return a.Left().Space() == m.v.Space(), nil })
 	},
 	"policy.Decider.Chain": func(m meant) (string, error) {
 		c, err := m.p.Decider().Chain(m.v.Space(), abi.X86_64, nr("ioctl"))
@@ -287,22 +298,22 @@ func ioctl(v verdict.Verdict) verdict.Verdict {
 	return v.Restrict(verdict.Arch, abi.X86_64.Token()).Restrict(verdict.Nr, nr("ioctl"))
 }
 
-func outcomes(all []policy.Outcome) (out string) {
+func outcomes(all []decompile.Outcome) (out string) {
 	for _, o := range all {
-		out += fmt.Sprint(o.Action, o.On, policy.PrintExpr(o.Cond), "\n")
+		out += fmt.Sprint(o.Action, o.On, o.Cond.String(), "\n")
 	}
 	return out
 }
 
-func asked(m meant) (*policy.Asked, error) {
-	c, err := policy.ParseCall(abi.X86_64, "ioctl(_, {TIOCSTI, TIOCGWINSZ, 3..9})")
+func asked(m meant) (*policy.Answer, error) {
+	c, err := lang.ParseCall(abi.X86_64, "ioctl(_, {TIOCSTI, TIOCGWINSZ, 3..9})")
 	if err != nil {
 		return nil, err
 	}
 	return c.Ask(m.v)
 }
 
-func ask[T any](m meant, f func(*policy.Asked) (T, error)) (string, error) {
+func ask[T any](m meant, f func(*policy.Answer) (T, error)) (string, error) {
 	a, err := asked(m)
 	if err != nil {
 		return "", err
@@ -344,11 +355,11 @@ func keyctls(n int) string {
 // TestBudget gives what the rooms export spaces of every size from what the policy alone needs up to 64 nodes more, and then larger ones
 // until one suffices: each answer must be the true one, or the error that says that there is none.
 func TestBudget(t *testing.T) {
-	p, err := policy.Load("tight.gate", []byte(tight), policy.Options{})
+	p, err := lang.Load("tight.gate", []byte(tight), lang.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	q, err := policy.Load("other.gate", []byte("arch x86_64\ndefault kill_process\nallow read socket ioctl(request == TIOCSTI)"), policy.Options{})
+	q, err := lang.Load("other.gate", []byte("arch x86_64\ndefault kill_process\nallow read socket ioctl(request == TIOCSTI)"), lang.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -437,7 +448,7 @@ func TestBudgeted(t *testing.T) {
 				}
 				name += fn.Name.Name
 				signature := string(src[fn.Type.Pos()-1 : fn.Type.End()-1])
-				looks := strings.Contains(signature, "verdict.") || strings.HasPrefix(name, "policy.Asked.") || strings.HasPrefix(name, "policy.Chain.") ||
+				looks := strings.Contains(signature, "verdict.") || strings.HasPrefix(name, "policy.Answer.") || strings.HasPrefix(name, "policy.Chain.") ||
 					f.Name.Name == "gate" && strings.Contains(signature, "error") ||
 					(f.Name.Name == "lint" || f.Name.Name == "expect" || f.Name.Name == "page") && (strings.Contains(signature, "gate.Gate") || strings.Contains(signature, "*Content"))
 				if _, ok := answers[name]; looks && !ok && !strings.HasSuffix(name, "Error.Unwrap") {

@@ -16,7 +16,7 @@ import (
 
 	"monban/abi"
 	"monban/lint"
-	"monban/policy"
+	"monban/policy/lang"
 )
 
 func read(t *testing.T, name string) string {
@@ -112,9 +112,9 @@ func TestTables(t *testing.T) {
 		document string
 		words    []string
 	}{
-		{"README.md", policy.Presets()},
-		{"README.ja.md", policy.Presets()},
-		{"docs/language.md", slices.Concat(policy.Presets(), abi.Groups())},
+		{"README.md", lang.Presets()},
+		{"README.ja.md", lang.Presets()},
+		{"docs/language.md", slices.Concat(lang.Presets(), abi.Groups())},
 	} {
 		text := read(t, want.document)
 		for _, w := range want.words {

@@ -12,6 +12,7 @@ import (
 	"monban/compile"
 	"monban/internal/regular"
 	"monban/policy"
+	"monban/policy/lang"
 	"monban/seccomp"
 	"monban/verdict"
 )
@@ -24,7 +25,7 @@ var ErrBreaksRuntime = errors.New("this policy would break the Go runtime")
 
 // Parse reads a policy in the policy language, for the running machine. It can include presets, not files.
 func Parse(text string) (*Policy, error) {
-	return policy.Load("policy", []byte(text), policy.Options{})
+	return lang.Load("policy", []byte(text), lang.Options{})
 }
 
 // Load reads a policy file, for the running machine. Files that it includes are looked up from where it lies.
@@ -34,11 +35,11 @@ func Load(file string) (*Policy, error) {
 		return nil, err
 	}
 	defer f.Close()
-	src, err := policy.ReadAll(f, file)
+	src, err := lang.ReadAll(f, file)
 	if err != nil {
 		return nil, err
 	}
-	return policy.Load(file, src, policy.Options{ReadFile: policy.ReadIncluded})
+	return lang.Load(file, src, lang.Options{ReadFile: lang.ReadIncluded})
 }
 
 // Enforce puts every thread of the running program behind the policy, for good, and sets no_new_privs. It needs no privilege.
@@ -94,7 +95,7 @@ func livable(v verdict.Verdict, native abi.Arch) error {
 			return fmt.Errorf("the policy says %s, and nobody is there to answer", a)
 		}
 	}
-	needs, err := policy.LoadPreset("@go-runtime", policy.Options{Native: native})
+	needs, err := lang.LoadPreset("@go-runtime", lang.Options{Native: native})
 	if err != nil {
 		return err
 	}

@@ -19,7 +19,7 @@ import (
 	"time"
 
 	"monban/abi"
-	"monban/policy"
+	"monban/policy/lang"
 )
 
 // The documents show commands with what they print, and files. Both are tested as written:
@@ -178,8 +178,8 @@ func (f tree) ReadDir(name string) ([]fs.DirEntry, error) {
 func checkGate(t *testing.T, dir, document string, b *block) {
 	t.Helper()
 	native := abi.X86_64
-	o := policy.Options{Native: native, ReadFile: func(name string) ([]byte, error) { return os.ReadFile(filepath.Join(dir, name)) }}
-	_, err := policy.Load(cmp.Or(b.file(), "block"), []byte(strings.Join(append(b.lines, ""), "\n")), o)
+	o := lang.Options{Native: native, ReadFile: func(name string) ([]byte, error) { return os.ReadFile(filepath.Join(dir, name)) }}
+	_, err := lang.Load(cmp.Or(b.file(), "block"), []byte(strings.Join(append(b.lines, ""), "\n")), o)
 	switch {
 	case b.has("wrong") && err == nil:
 		t.Errorf("%s:%d: this gate is shown as wrong, but it loads", document, b.line)

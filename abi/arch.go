@@ -92,3 +92,12 @@ func (a Arch) PointerBits() int { return archInfo[a].pointer }
 // Family returns the architectures whose programs a kernel of architecture a may run, a itself first. The pairs are those of
 // Docker's default profile (archMap).
 func (a Arch) Family() []Arch { return append([]Arch{a}, archInfo[a].family...) }
+
+// Join writes architectures with sep between them.
+func Join(archs []Arch, sep string) string {
+	names := make([]string, len(archs))
+	for i, a := range archs {
+		names[i] = a.String()
+	}
+	return strings.Join(names, sep)
+}

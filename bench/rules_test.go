@@ -7,6 +7,7 @@ import (
 	"monban/abi"
 	"monban/bpf"
 	"monban/policy"
+	"monban/policy/lang"
 	"monban/verdict"
 )
 
@@ -23,7 +24,7 @@ allow ioctl(arg1 in {0x5401, 0x5413} && arg2 >= 3) madvise(arg2 in 3..9)
 errno(EPERM) ioctl(arg1 == 7 && arg0 != 0) getpid
 log prctl(arg0 & 6 != 0)
 `
-	p, err := policy.Load("test.gate", []byte(gate), policy.Options{})
+	p, err := lang.Load("test.gate", []byte(gate), lang.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -17,7 +17,7 @@ import (
 	"monban/bpf"
 	"monban/compile"
 	"monban/internal/ptrace"
-	"monban/policy"
+	"monban/policy/lang"
 	gate "monban/seccomp"
 	"monban/verdict"
 )
@@ -52,7 +52,7 @@ func catch(config *configs.Seccomp) (b built, err error) {
 	if err := runcEnabled(); err != nil {
 		return b, err
 	}
-	p, err := policy.Load("catcher", []byte(catcher), policy.Options{})
+	p, err := lang.Load("catcher", []byte(catcher), lang.Options{})
 	if err != nil {
 		return b, err
 	}

@@ -8,7 +8,7 @@ import (
 
 	"monban/abi"
 	"monban/bpf"
-	"monban/policy"
+	"monban/policy/lang"
 	"monban/verdict"
 )
 
@@ -67,7 +67,7 @@ func BenchmarkContainer(b *testing.B) {
 	}{{"x86_64", []abi.Arch{abi.X86_64}}, {"x86_64+x86+x32", []abi.Arch{abi.X86_64, abi.X86, abi.X32}}} {
 		whole := func(b *testing.B, make func(verdict.Verdict, binary.ByteOrder) (bpf.Program, error)) {
 			for b.Loop() {
-				p, err := policy.LoadPreset("@container", policy.Options{Archs: c.archs, Native: c.archs[0]})
+				p, err := lang.LoadPreset("@container", lang.Options{Archs: c.archs, Native: c.archs[0]})
 				if err != nil {
 					b.Fatal(err)
 				}

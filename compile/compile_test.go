@@ -10,7 +10,7 @@ import (
 
 	"monban/abi"
 	"monban/bpf"
-	"monban/policy"
+	"monban/policy/lang"
 	"monban/verdict"
 )
 
@@ -21,7 +21,7 @@ var families = [][]abi.Arch{
 
 func presetVerdict(tb testing.TB, name string, archs []abi.Arch) (verdict.Verdict, binary.ByteOrder) {
 	tb.Helper()
-	p, err := policy.LoadPreset(name, policy.Options{Archs: archs, Native: archs[0]})
+	p, err := lang.LoadPreset(name, lang.Options{Archs: archs, Native: archs[0]})
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -47,7 +47,7 @@ func cacheable(t *testing.T, what string, p bpf.Program, v verdict.Verdict, arch
 }
 
 func TestPresets(t *testing.T) {
-	for _, name := range policy.Presets() {
+	for _, name := range lang.Presets() {
 		for _, archs := range families {
 			v, order := presetVerdict(t, name, archs)
 			p, err := Program(v, order)

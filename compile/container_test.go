@@ -9,7 +9,7 @@ import (
 	"testing"
 
 	"monban/abi"
-	"monban/policy"
+	"monban/policy/lang"
 	"monban/verdict"
 )
 
@@ -27,7 +27,7 @@ func TestContainer(t *testing.T) {
 		{"aarch64", []abi.Arch{abi.AArch64}, 76, 8.8, 74},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			gate, err := policy.LoadPreset("@container", policy.Options{Archs: c.archs})
+			gate, err := lang.LoadPreset("@container", lang.Options{Archs: c.archs})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -66,7 +66,7 @@ func TestLatency(t *testing.T) {
 		slices.Sort(a)
 		text += "allow optional " + a[i] + "\n"
 	}
-	gate, err := policy.Load("t.gate", []byte(text), policy.Options{})
+	gate, err := lang.Load("t.gate", []byte(text), lang.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -93,7 +93,7 @@ func TestLatency(t *testing.T) {
 
 // TestWeights puts the call that is made most before the others.
 func TestWeights(t *testing.T) {
-	gate, err := policy.LoadPreset("@container", policy.Options{Archs: []abi.Arch{abi.X86_64}})
+	gate, err := lang.LoadPreset("@container", lang.Options{Archs: []abi.Arch{abi.X86_64}})
 	if err != nil {
 		t.Fatal(err)
 	}

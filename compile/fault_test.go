@@ -14,6 +14,7 @@ import (
 	"monban/abi"
 	"monban/bpf"
 	"monban/policy"
+	"monban/policy/lang"
 	"monban/verdict"
 )
 
@@ -150,7 +151,7 @@ func subjects(t *testing.T) []subject {
 		{"@libc", []abi.Arch{abi.AArch64, abi.ARM}, 10},
 		{"@compute", []abi.Arch{abi.RISCV64}, 1},
 	} {
-		p, err := policy.LoadPreset(c.preset, policy.Options{Archs: c.archs, Native: c.archs[0]})
+		p, err := lang.LoadPreset(c.preset, lang.Options{Archs: c.archs, Native: c.archs[0]})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -158,7 +159,7 @@ func subjects(t *testing.T) []subject {
 	}
 	for seed := uint64(0); len(all) < 15; seed++ {
 		g := randomGate(rand.New(rand.NewPCG(seed, 3)), anything)
-		p, err := policy.Load("random.gate", []byte(g.String()), policy.Options{})
+		p, err := lang.Load("random.gate", []byte(g.String()), lang.Options{})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -13,6 +13,7 @@ import (
 	"monban/abi"
 	"monban/bpf"
 	"monban/policy"
+	"monban/policy/lang"
 	"monban/verdict"
 )
 
@@ -87,7 +88,7 @@ var errUnloadable = errors.New("it does not load")
 
 // judge compiles the gate, once for each byte order, and returns the first difference.
 func judge(g *gate, r *rand.Rand, n *tally) error {
-	p, err := policy.Load("random.gate", []byte(g.String()), policy.Options{})
+	p, err := lang.Load("random.gate", []byte(g.String()), lang.Options{})
 	if err != nil {
 		return fmt.Errorf("%w: %w", errUnloadable, err)
 	}

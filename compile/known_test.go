@@ -14,7 +14,7 @@ import (
 
 	"monban/abi"
 	"monban/bpf"
-	"monban/policy"
+	"monban/policy/lang"
 	"monban/verdict"
 )
 
@@ -188,7 +188,7 @@ func TestKnownBugs(t *testing.T) {
 	for _, bug := range knownBugs(t) {
 		g := bug.gate(t)
 		order := g.archs[0].ByteOrder()
-		p, err := policy.Load(bug.ID, []byte(g.String()), policy.Options{})
+		p, err := lang.Load(bug.ID, []byte(g.String()), lang.Options{})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -17,7 +17,7 @@ import (
 
 	"monban/abi"
 	"monban/bpf"
-	"monban/policy"
+	"monban/policy/lang"
 	"monban/seccomp"
 	"monban/verdict"
 )
@@ -250,7 +250,7 @@ func TestJudgesLive(t *testing.T) {
 }
 
 func liveProgram(g *gate) (bpf.Program, error) {
-	p, err := policy.Load("live.gate", []byte(g.String()), policy.Options{})
+	p, err := lang.Load("live.gate", []byte(g.String()), lang.Options{})
 	if err != nil {
 		return nil, err
 	}

@@ -10,7 +10,7 @@ import (
 
 	"monban/abi"
 	"monban/bpf"
-	"monban/policy"
+	"monban/policy/lang"
 	"monban/verdict"
 )
 
@@ -79,7 +79,7 @@ func checkStack(t *testing.T, what string, parts []bpf.Program, v verdict.Verdic
 }
 
 func TestSplitPresets(t *testing.T) {
-	for _, name := range policy.Presets() {
+	for _, name := range lang.Presets() {
 		for _, archs := range families[:4] {
 			for _, limit := range []int{30, 90} {
 				v, order := presetVerdict(t, name, archs)
@@ -148,7 +148,7 @@ func FuzzSplit(f *testing.F) {
 
 func gateVerdict(t *testing.T, gate string, archs ...abi.Arch) verdict.Verdict {
 	t.Helper()
-	p, err := policy.Load("long", []byte(gate), policy.Options{Archs: archs, Native: archs[0]})
+	p, err := lang.Load("long", []byte(gate), lang.Options{Archs: archs, Native: archs[0]})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -220,7 +220,7 @@ func TestSplitRefused(t *testing.T) {
 		}
 	}
 	// A space with hardly more room than the policy itself takes.
-	p, err := policy.Load("long", []byte("default allow\n"+requests(3500, "errno(N)")), policy.Options{Archs: []abi.Arch{abi.X86_64}})
+	p, err := lang.Load("long", []byte("default allow\n"+requests(3500, "errno(N)")), lang.Options{Archs: []abi.Arch{abi.X86_64}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,6 +9,7 @@ import (
 	"monban/expect"
 	"monban/gate"
 	"monban/policy"
+	"monban/policy/lang"
 )
 
 const web = `arch x86_64 x86
@@ -21,7 +22,7 @@ log getpid
 `
 
 func webGate(t testing.TB) *gate.Gate {
-	p, err := policy.Load("web.gate", []byte(web), policy.Options{})
+	p, err := lang.Load("web.gate", []byte(web), lang.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,6 +9,7 @@ import (
 	"monban/abi"
 	"monban/bpf"
 	"monban/policy"
+	"monban/policy/lang"
 )
 
 // A File is a test file.
@@ -36,7 +37,7 @@ type Want struct {
 // Accepts says whether an answer on an architecture is what was wanted.
 func (w *Want) Accepts(c *policy.Call, do bpf.Action) (bool, error) {
 	if w.Action != nil {
-		want, err := w.Action.On(c)
+		want, err := w.Action.On(c.Arch)
 		return do == want, err
 	}
 	if w.Denied {
@@ -141,7 +142,7 @@ func wanted(text string) (Want, error) {
 	case "pass":
 		return w, nil
 	}
-	a, err := policy.ParseAction(text)
+	a, err := lang.ParseAction(text)
 	if e, ok := errors.AsType[*policy.Error](err); ok {
 		if strings.HasPrefix(e.Msg, "unknown action") {
 			return w, fmt.Errorf("%s is no expectation: write allow, deny (refused in whatever way), pass (allow or log) or an action such as errno(EPERM)", text)
@@ -159,7 +160,7 @@ func check(text string, archs []abi.Arch) error {
 	}
 	var first error
 	for _, a := range archs {
-		_, err := policy.ParseCall(a, text)
+		_, err := lang.ParseCall(a, text)
 		if err == nil {
 			return nil
 		}

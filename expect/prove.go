@@ -9,6 +9,7 @@ import (
 	"monban/bpf"
 	"monban/gate"
 	"monban/policy"
+	"monban/policy/lang"
 	"monban/verdict"
 )
 
@@ -51,7 +52,7 @@ func (f *File) prove(g *gate.Gate, v verdict.Verdict, its []abi.Arch) ([]Result,
 		found := false
 		var last error
 		for _, a := range archs {
-			call, err := policy.ParseCall(a, c.Call)
+			call, err := lang.ParseCall(a, c.Call)
 			if err != nil {
 				if last = placed(err, c.Pos); c.Archs == nil && strings.Contains(err.Error(), "has no ") {
 					continue // the gate's other architectures have it

@@ -12,7 +12,7 @@ import (
 	"strings"
 
 	"monban/internal/regular"
-	"monban/policy"
+	"monban/policy/lang"
 )
 
 // files are where gates lie, and what they name: the machine's, or those of a file system that the caller has.
@@ -37,7 +37,7 @@ func (f files) read(file string) ([]byte, error) {
 		defer in.Close()
 		r, name = in, file
 	}
-	src, err := policy.ReadAll(r, name)
+	src, err := lang.ReadAll(r, name)
 	if e := (*fs.PathError)(nil); errors.As(err, &e) {
 		return nil, fmt.Errorf("%s: %w", name, e.Err)
 	}
@@ -65,13 +65,13 @@ func (f files) open(file string) (fs.File, error) {
 // included reads a file that another one names. Errors don't name it.
 func (f files) included(name string) ([]byte, error) {
 	if f.fs == nil {
-		return policy.ReadIncluded(name)
+		return lang.ReadIncluded(name)
 	}
 	in, err := f.open(name)
 	if err == nil {
 		defer in.Close()
 		var src []byte
-		if src, err = policy.ReadAll(in, name); err == nil {
+		if src, err = lang.ReadAll(in, name); err == nil {
 			return src, nil
 		}
 	}
@@ -117,8 +117,8 @@ func (f files) exists(name string) bool {
 func openError(file string, err error) error {
 	switch e := (*fs.PathError)(nil); {
 	case errors.Is(err, fs.ErrNotExist):
-		hint := "a preset starts with @: " + strings.Join(policy.Presets(), " ")
-		if slices.Contains(policy.Presets(), "@"+file) {
+		hint := "a preset starts with @: " + strings.Join(lang.Presets(), " ")
+		if slices.Contains(lang.Presets(), "@"+file) {
 			hint = "the preset is @" + file
 		}
 		return fmt.Errorf("%s: no such file (%s)", file, hint)

@@ -11,7 +11,7 @@ import (
 
 	"monban/abi"
 	"monban/internal/hostile"
-	"monban/policy"
+	"monban/policy/lang"
 )
 
 // A gate's name comes into what is written as a comment, as an identifier or as an object's name: nothing else becomes of it.
@@ -25,7 +25,7 @@ func TestWriteHostileNames(t *testing.T) {
 		}
 		want := ""
 		for _, name := range append([]string{"plain.gate"}, hostile.Names()...) {
-			p, err := policy.Load("plain.gate", []byte(text), policyOptions(o))
+			p, err := lang.Load("plain.gate", []byte(text), policyOptions(o))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -77,7 +77,7 @@ func checkGo(t *testing.T, name, src string) {
 // Words of a language are no names in it.
 func TestWriteKeywords(t *testing.T) {
 	for _, file := range []string{"int.gate", "func.gate", "type", "_", "package.json"} {
-		p, err := policy.Load(file, []byte("arch x86_64\nallow read\n"), policyOptions(Options{Native: abi.X86_64}))
+		p, err := lang.Load(file, []byte("arch x86_64\nallow read\n"), policyOptions(Options{Native: abi.X86_64}))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -9,7 +9,7 @@ import (
 	"monban/compile"
 	"monban/format/codec"
 	"monban/gate"
-	"monban/policy"
+	"monban/policy/lang"
 )
 
 // language is the policy language itself.
@@ -20,7 +20,7 @@ var language = codec.Format{
 	Exts:  []string{".gate"},
 	Sniff: func(src []byte) bool { return true },
 	Read: func(in *codec.Input) (*gate.Gate, error) {
-		p, err := policy.Load(in.Name, in.Src, policyOptions(in.Options))
+		p, err := lang.Load(in.Name, in.Src, policyOptions(in.Options))
 		if err != nil {
 			return nil, err
 		}
@@ -29,7 +29,7 @@ var language = codec.Format{
 	Write: func(m *codec.Meaning) (*codec.Text, error) {
 		back := m.Options
 		back.Archs = nil // the text names its own, which may be more than were asked for
-		return &codec.Text{Bytes: []byte(m.Policy.String()), ReadBack: &back}, nil
+		return &codec.Text{Bytes: []byte(lang.Print(m.Policy)), ReadBack: &back}, nil
 	},
 }
 
@@ -79,6 +79,6 @@ func bpfFormat(name, title string, order binary.ByteOrder) codec.Format {
 	return f
 }
 
-func policyOptions(o codec.Options) policy.Options {
-	return policy.Options{Archs: o.Archs, Native: o.Native, ReadFile: filesOf(o).included}
+func policyOptions(o codec.Options) lang.Options {
+	return lang.Options{Archs: o.Archs, Native: o.Native, ReadFile: filesOf(o).included}
 }

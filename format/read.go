@@ -8,7 +8,7 @@ import (
 	"monban/abi"
 	"monban/format/codec"
 	"monban/gate"
-	"monban/policy"
+	"monban/policy/lang"
 )
 
 // Options say what a gate is resolved for and where it is read from; the zero value is the running machine's, for a name that stands in
@@ -19,7 +19,7 @@ type Options = codec.Options
 // "-".
 func Read(ref string, o Options) (*gate.Gate, error) {
 	if strings.HasPrefix(ref, "@") {
-		p, err := policy.LoadPreset(ref, policyOptions(o))
+		p, err := lang.LoadPreset(ref, policyOptions(o))
 		if err != nil {
 			return nil, err
 		}

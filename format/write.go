@@ -12,6 +12,7 @@ import (
 	"monban/format/codec"
 	"monban/gate"
 	"monban/policy"
+	"monban/policy/decompile"
 	"monban/verdict"
 )
 
@@ -60,7 +61,7 @@ func meaning(g *gate.Gate, target string, o Options, space *verdict.Space) (*cod
 	if m.Policy != nil {
 		return m, nil
 	}
-	p, notes, err := policy.FromVerdict(g.Name, v, g.Native(), nil)
+	p, notes, err := decompile.Policy(g.Name, v, g.Native(), nil)
 	if err != nil {
 		return nil, err
 	}

@@ -8,7 +8,7 @@ import (
 	"testing"
 
 	"monban/abi"
-	"monban/policy"
+	"monban/policy/lang"
 )
 
 // What differs between architectures of one kernel has no place in a profile: these presets do on some.
@@ -20,7 +20,7 @@ var families = [][]abi.Arch{{abi.X86_64, abi.X86, abi.X32}, {abi.X86_64, abi.X86
 // Every preset can be written for every container runtime, which proves that it means the same there.
 func TestWriteProfiles(t *testing.T) {
 	f, _ := Find("oci")
-	for _, preset := range policy.Presets() {
+	for _, preset := range lang.Presets() {
 		for _, archs := range families {
 			o := Options{Archs: archs, Native: archs[0]}
 			g, err := Read(preset, o)

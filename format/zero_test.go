@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"monban/abi"
+	"monban/policy/lang"
 )
 
 // Options that say nothing are for the running machine, in every format: as the package's own comment shows it.
@@ -43,8 +44,8 @@ func TestZeroOptions(t *testing.T) {
 			t.Errorf("%s is for %v, want %v first", name, g.Policy.Archs, native)
 		}
 		same, err := Read(prefix[name]+file, Options{Native: native})
-		if err != nil || same.Policy.String() != g.Policy.String() {
-			t.Errorf("%s: %v\n%s\nand for %v by name\n%s", name, err, g.Policy, native, same.Policy)
+		if err != nil || lang.Print(same.Policy) != lang.Print(g.Policy) {
+			t.Errorf("%s: %v\n%s\nand for %v by name\n%s", name, err, lang.Print(g.Policy), native, lang.Print(same.Policy))
 		}
 	}
 	if g, err := Read("@container", Options{}); err != nil || g.Policy.Archs[0] != native {

@@ -6,13 +6,13 @@ import (
 	"monban/abi"
 	"monban/bpf"
 	"monban/gate"
-	"monban/policy"
+	"monban/policy/lang"
 )
 
 func ExampleStack() {
 	var gates []*gate.Gate
 	for _, text := range []string{"default errno(EPERM)\nallow read write openat\n", "default allow\nunknown allow\nlog openat\n"} {
-		p, err := policy.Load("policy", []byte(text), policy.Options{Archs: []abi.Arch{abi.X86_64}})
+		p, err := lang.Load("policy", []byte(text), lang.Options{Archs: []abi.Arch{abi.X86_64}})
 		if err != nil {
 			fmt.Println(err)
 			return

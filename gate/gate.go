@@ -10,6 +10,7 @@ import (
 	"monban/bpf"
 	"monban/compile"
 	"monban/policy"
+	"monban/policy/decompile"
 	"monban/verdict"
 )
 
@@ -146,7 +147,7 @@ func (g *Gate) Archs() ([]abi.Arch, error) {
 	if g.archs != nil {
 		return g.archs, nil
 	}
-	archs, err := Exact(g, func(v verdict.Verdict) ([]abi.Arch, error) { return policy.ArchsOf(v, g.Native()) })
+	archs, err := Exact(g, func(v verdict.Verdict) ([]abi.Arch, error) { return decompile.Archs(v, g.Native()) })
 	if err == nil && len(archs) == 0 {
 		archs = []abi.Arch{g.Native()}
 	}

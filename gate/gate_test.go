@@ -10,13 +10,13 @@ import (
 
 	"monban/abi"
 	"monban/bpf"
-	"monban/policy"
+	"monban/policy/lang"
 	"monban/verdict"
 )
 
 func load(t testing.TB, text string) *Gate {
 	t.Helper()
-	p, err := policy.Load("t.gate", []byte(text), policy.Options{Native: abi.X86_64})
+	p, err := lang.Load("t.gate", []byte(text), lang.Options{Native: abi.X86_64})
 	if err != nil {
 		t.Fatal(err)
 	}

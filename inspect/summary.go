@@ -7,7 +7,7 @@ import (
 
 	"monban/abi"
 	"monban/bpf"
-	"monban/policy"
+	"monban/policy/decompile"
 	"monban/verdict"
 )
 
@@ -83,7 +83,7 @@ func summarise(v verdict.Verdict, a abi.Arch) *Summary {
 // cases are the answers to a call whose arguments decide.
 func cases(a abi.Arch, call string, left verdict.Verdict) []Case {
 	var out []Case
-	outcomes, err := policy.Outcomes(a, call, left)
+	outcomes, err := decompile.Outcomes(a, call, left)
 	if err != nil {
 		for _, do := range slices.SortedFunc(left.Actions(), func(x, y bpf.Action) int { return cmp.Compare(int32(y), int32(x)) }) {
 			out = append(out, Case{do, Unreadable})
@@ -91,7 +91,7 @@ func cases(a abi.Arch, call string, left verdict.Verdict) []Case {
 		return out
 	}
 	for _, o := range outcomes {
-		out = append(out, Case{o.On, policy.PrintExpr(o.Cond)})
+		out = append(out, Case{o.On, o.Cond.String()})
 	}
 	return out
 }
@@ -236,11 +236,11 @@ func when(a abi.Arch, call string, s *verdict.Space, n verdict.Node) string {
 	if n == verdict.True {
 		return ""
 	}
-	cond, err := policy.Condition(a, call, s, n)
+	cond, err := decompile.Condition(a, call, s, n)
 	if err != nil {
 		return Unreadable
 	}
-	return policy.PrintExpr(cond)
+	return cond.String()
 }
 
 // Elsewhere is the answer to calls of architectures that nobody has; ok is false where the gate judges them by anything else. The

@@ -6,12 +6,12 @@ import (
 	"monban/abi"
 	"monban/gate"
 	"monban/lint"
-	"monban/policy"
+	"monban/policy/lang"
 )
 
 func ExampleFind() {
-	p, err := policy.Load("web.gate", []byte("default errno(EPERM)\nallow exit exit_group rt_sigreturn restart_syscall\nallow bpf\n"),
-		policy.Options{Archs: []abi.Arch{abi.AArch64}})
+	p, err := lang.Load("web.gate", []byte("default errno(EPERM)\nallow exit exit_group rt_sigreturn restart_syscall\nallow bpf\n"),
+		lang.Options{Archs: []abi.Arch{abi.AArch64}})
 	if err != nil {
 		fmt.Println(err)
 		return

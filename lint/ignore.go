@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"monban/policy"
+	"monban/policy/lang"
 )
 
 // An Ignore is a comment that takes a pitfall out of the findings: "# monban:ignore MB013 the container has a terminal of its own".
@@ -25,7 +26,7 @@ const ignoreMark = "monban:ignore"
 func Ignores(name string, src []byte) ([]Ignore, error) {
 	var out []Ignore
 	lines := bufio.NewScanner(bytes.NewReader(src))
-	lines.Buffer(nil, policy.MaxSize+1)
+	lines.Buffer(nil, lang.MaxSize+1)
 	for n := 1; lines.Scan(); n++ {
 		before, rest, ok := strings.Cut(lines.Text(), "#")
 		col := len(before) + 1

@@ -14,6 +14,7 @@ import (
 	"monban/gate"
 	"monban/lint"
 	"monban/policy"
+	"monban/policy/lang"
 	"monban/verdict"
 )
 
@@ -64,7 +65,7 @@ var pitfalls = []struct {
 
 func load(t *testing.T, text string, archs []abi.Arch) (*policy.Policy, verdict.Verdict) {
 	t.Helper()
-	p, err := policy.Load("t.gate", []byte(text), policy.Options{Archs: archs})
+	p, err := lang.Load("t.gate", []byte(text), lang.Options{Archs: archs})
 	if err != nil {
 		t.Fatalf("%v in\n%s", err, text)
 	}
@@ -172,8 +173,8 @@ func TestPresets(t *testing.T) {
 		"@go-runtime": {"MB026", "MB027", "MB028"},
 		"@go-exec":    {"MB026", "MB027", "MB028"},
 	}
-	for _, name := range policy.Presets() {
-		p, err := policy.LoadPreset(name, policy.Options{Archs: []abi.Arch{abi.X86_64, abi.X86, abi.X32}})
+	for _, name := range lang.Presets() {
+		p, err := lang.LoadPreset(name, lang.Options{Archs: []abi.Arch{abi.X86_64, abi.X86, abi.X32}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -254,7 +255,7 @@ ret errno(1)
 
 func BenchmarkFind(b *testing.B) {
 	native := abi.X86_64
-	p, err := policy.LoadPreset("@container", policy.Options{Archs: []abi.Arch{abi.X86_64, abi.X86, abi.X32}, Native: native})
+	p, err := lang.LoadPreset("@container", lang.Options{Archs: []abi.Arch{abi.X86_64, abi.X86, abi.X32}, Native: native})
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -3,6 +3,7 @@ package policy
 import (
 	"cmp"
 	"slices"
+	"strings"
 
 	"monban/abi"
 	"monban/bpf"
@@ -73,7 +74,7 @@ func (b *binder) bind(e Expr) (bound, error) {
 				}
 			}
 			if r.order(hi) < r.order(lo) {
-				return bound{}, errorf(e.X.Pos, "the range %s..%s is empty: its ends are the wrong way round", printConst(s.Lo, 0), printConst(s.Hi, 0))
+				return bound{}, errorf(e.X.Pos, "the range %s..%s is empty: its ends are the wrong way round", s.Lo, s.Hi)
 			}
 			r.set = append(r.set, [2]uint64{lo, hi})
 		}
@@ -176,7 +177,7 @@ func (b *binder) argument(x Operand) (abi.Arg, error) {
 	}
 	hint := nearest.Hint(x.Name, names)
 	if hint == "" && len(names) > 0 {
-		hint = " (it has " + joinWords(names) + ")"
+		hint = " (it has " + strings.Join(names, ", ") + ")"
 	}
 	return abi.Arg{}, errorf(x.Pos, "%s has no argument %s%s", b.call, x.Name, hint)
 }
@@ -198,14 +199,14 @@ func (b *binder) fit(c Const, r bound, x Operand, ordered bool) (uint64, error) 
 	}
 	if ordered && r.signed && top == 0 && sign {
 		return 0, errorf(x.Pos, "%s is not a signed %d-bit number, and %s is one in %s: write %d, or u64(%s) to compare unsigned",
-			printConst(c, 0), width, operandName(x), b.callName(), int64(v|^uint64(0)<<width), operandName(x))
+			c, width, x.name(), b.callName(), int64(v|^uint64(0)<<width), x.name())
 	}
 	return v & (1<<width - 1), nil
 }
 
 func (b *binder) tooWide(c Const, x Operand, width int) error {
 	return errorf(x.Pos, "%s does not fit: %s is %d bits wide in %s (u64(%s) looks at the whole register)",
-		printConst(c, 0), operandName(x), width, b.callName(), operandName(x))
+		c, x.name(), width, b.callName(), x.name())
 }
 
 func (b *binder) callName() string {

@@ -1,16 +1,12 @@
 package policy
 
 import (
-	"errors"
 	"fmt"
 	"math/bits"
-	"slices"
-	"strconv"
 	"strings"
 
 	"monban/abi"
 	"monban/bpf"
-	"monban/internal/nearest"
 )
 
 // A Call is one system call to ask about, or many of one number: some of its arguments may be left open.
@@ -23,178 +19,48 @@ type Call struct {
 	args  [6]string
 }
 
-// callSymbols are those of the language, and two more.
-var callSymbols = append(slices.Clone(symbols), "=", "?")
-
-// ParseCall reads a call as a person writes it: socket(AF_INET, SOCK_STREAM, 0), socket(AF_INET), socket(type=SOCK_RAW), socket, 41, or
-// 41(2, _). Arguments that are missing, ? or _ are left open; 1..5 and {AF_INET, AF_INET6} stand for any value among them. A name
-// is of a call on arch; a number may be of another architecture that shares its token, x32, and the call then is that one's. Errors
-// name the place in the text and the mend.
-func ParseCall(arch abi.Arch, text string) (Call, error) {
-	c := Call{Arch: arch, Data: bpf.Data{Arch: arch.Token()}, Open: [6]bool{true, true, true, true, true, true}}
-	const here = "call"
-	tokens, err := lexWith(callSymbols, here, []byte(text))
+// Set gives an argument a value. Errors name pos, where that stands in what was asked.
+func (c *Call) Set(arg abi.Arg, value Const, pos Pos) error {
+	v, err := c.binder().value(value, pos)
 	if err != nil {
-		return c, err
+		return err
 	}
-	p := &parser{tokens: tokens, depth: 1}
-	err = p.catch(func() { p.call(&c) })
-	if e, ok := errors.AsType[*Error](err); ok {
-		e.Msg = strings.ReplaceAll(e.Msg, "the end of the file", "the end of the call")
+	if err := c.put(arg, v); err != nil {
+		return errorf(pos, "%v", err)
 	}
-	return c, err
-}
-
-// catch turns a syntax error into an error.
-func (p *parser) catch(parse func()) (err error) {
-	defer func() {
-		switch e := recover().(type) {
-		case nil:
-		case syntaxError:
-			err = e.err
-		default:
-			panic(e)
-		}
-	}()
-	parse()
 	return nil
 }
 
-func (p *parser) call(c *Call) {
-	t := p.next()
-	switch t.kind {
-	case word:
-		nr, ok := c.Arch.Number(t.text)
-		if !ok {
-			if m, muxed := c.Arch.Mux(t.text); muxed {
-				p.fail(t.pos, "%s has no number of its own on %s: ask about %s(%d)", t.text, c.Arch, m.Call, m.Sub)
-			}
-			if abi.Known(t.text) {
-				p.fail(t.pos, "%s has no system call %s: try --arch, and monban syscalls %s", c.Arch, t.text, t.text)
-			}
-			p.fail(t.pos, "unknown system call %s%s", t.text, nearest.Hint(t.text, abi.Calls()))
-		}
-		c.Name, c.Data.Nr = t.text, nr
-	case number:
-		n, err := strconv.ParseUint(t.text, 0, 32)
-		if err != nil {
-			p.fail(t.pos, "%s is no call number: it must fit 32 bits", t.text)
-		}
-		c.Data.Nr = uint32(n)
-		c.Arch, _ = abi.Of(c.Data.Arch, c.Data.Nr)
-		c.Name, _ = c.Arch.Name(c.Data.Nr)
-	default:
-		p.fail(t.pos, "expected a system call such as socket(AF_INET, SOCK_STREAM, 0), found %s", t.describe())
+// Limit lets an argument be any value of a set. Errors name pos, where that stands in what was asked.
+func (c *Call) Limit(arg abi.Arg, set []Range, pos Pos) error {
+	in := In{X: Operand{Name: arg.Name, Pos: pos}}
+	if _, taken := Position(arg.Name); taken || arg.Name == "" {
+		in.X = Operand{Arg: arg.Index, Wide: true, Pos: pos}
 	}
-	if p.accept("(") {
-		p.arguments(c)
-	}
-	if t := p.peek(); t.kind != end {
-		p.fail(t.pos, "unexpected %s after the call", t.describe())
-	}
-}
-
-func (p *parser) arguments(c *Call) {
-	b := binder{arch: c.Arch, call: c.Name}
-	args, known := c.Arch.Args(c.Name)
-	given := map[int]bool{}
-	named := false
-	for i := 0; !p.accept(")"); i++ {
-		t := p.peek()
-		if i > 0 {
-			p.expect(",")
-			t = p.peek()
-		}
-		at := i
-		if t.kind == word && p.tokens[p.i+1].is("=") {
-			at = p.argumentNamed(c, args, t)
-			named = true
-			p.i += 2
-			t = p.peek()
-		} else if named {
-			p.fail(t.pos, "an argument by position cannot stand after one by name")
-		}
-		if at == 6 || known && at >= len(args) {
-			p.fail(t.pos, "%s takes %d arguments", c.describe(), min(at, 6))
-		}
-		if given[at] {
-			p.fail(t.pos, "this argument is given twice")
-		}
-		given[at] = true
-		arg := abi.Arg{Index: at, Bits: c.Arch.Bits(), High: -1}
-		if known {
-			arg = args[at]
-		}
-		p.argument(c, b, arg)
-	}
-}
-
-// argumentNamed finds the position of an argument by its name.
-func (p *parser) argumentNamed(c *Call, args []abi.Arg, t token) int {
-	for i, a := range args {
-		if a.Is(t.text) {
-			return i
-		}
-	}
-	if i, ok := position(t.text); ok {
-		return i
-	}
-	var names []string
-	for _, a := range args {
-		names = append(names, a.Name)
-	}
-	p.fail(t.pos, "%s has no argument %s%s", c.describe(), t.text, nearest.Hint(t.text, names))
-	panic("not reached")
-}
-
-// argument reads what is asked of one argument: anything, a value, or one of several.
-func (p *parser) argument(c *Call, b binder, arg abi.Arg) {
-	t := p.peek()
-	if t.kind == word && t.text == "_" || t.is("?") {
-		p.i++
-		return
-	}
-	set := p.set()
-	if len(set) == 1 && set[0].Hi == nil && !t.is("{") {
-		value, err := b.value(set[0].Lo, t.pos)
-		if err != nil {
-			panic(syntaxError{err})
-		}
-		if err := c.put(arg, value); err != nil {
-			p.fail(t.pos, "%v", err)
-		}
-		return
-	}
-	x := Operand{Name: arg.Name, Pos: t.pos}
-	if _, taken := position(arg.Name); taken || arg.Name == "" {
-		x = Operand{Arg: arg.Index, Wide: true, Pos: t.pos}
-	}
-	in := In{X: x}
-	for _, r := range set {
-		spans, err := c.span(b, arg, r, t.pos)
-		if err != nil {
-			panic(syntaxError{err})
-		}
-		in.Set = append(in.Set, spans...)
-	}
-	c.Among = append(c.Among, in)
 	var parts []string
 	for _, r := range set {
-		s := printConst(r.Lo, 0)
-		if r.Hi != nil {
-			s += ".." + printEnd(r)
+		spans, err := c.span(arg, r, pos)
+		if err != nil {
+			return err
 		}
-		parts = append(parts, s)
+		in.Set = append(in.Set, spans...)
+		parts = append(parts, r.String())
 	}
+	c.Among = append(c.Among, in)
 	c.args[arg.Index] = "{" + strings.Join(parts, ", ") + "}"
+	return nil
 }
 
+// binder resolves the constants that the call is asked about with.
+func (c *Call) binder() *binder { return &binder{arch: c.Arch, call: c.Name} }
+
 // span is a range as registers hold it: what a program passes in an int register, zeros above. One across 0 becomes two.
-func (c *Call) span(b binder, arg abi.Arg, r Range, pos Pos) ([]Range, error) {
+func (c *Call) span(arg abi.Arg, r Range, pos Pos) ([]Range, error) {
 	width := ^uint64(0)
 	if arg.High < 0 {
 		width >>= 64 - min(arg.Bits, c.Arch.Bits())
 	}
+	b := c.binder()
 	lo, err := b.value(r.Lo, pos)
 	if err != nil {
 		return nil, err
@@ -228,7 +94,7 @@ func (c *Call) span(b binder, arg abi.Arg, r Range, pos Pos) ([]Range, error) {
 }
 
 func errEmpty(r Range, pos Pos) error {
-	return errorf(pos, "the range %s..%s is empty: its ends are the wrong way round", printConst(r.Lo, 0), printConst(r.Hi, 0))
+	return errorf(pos, "the range %s..%s is empty: its ends are the wrong way round", r.Lo, r.Hi)
 }
 
 // put lays a value into its registers as the calling convention does. The error says that it does not fit.
@@ -255,8 +121,8 @@ func (c *Call) put(arg abi.Arg, v uint64) error {
 	return nil
 }
 
-// describe names the call, or its number where that has no name.
-func (c *Call) describe() string {
+// Label names the call, or its number where that has no name.
+func (c *Call) Label() string {
 	if c.Name != "" {
 		return c.Name
 	}

@@ -9,7 +9,7 @@ import (
 
 	"monban/abi"
 	"monban/bpf"
-	"monban/policy"
+	"monban/policy/lang"
 )
 
 // TestDeciderText: the rule that decides is shown shortly, and is not written anew for each answer.
@@ -20,7 +20,7 @@ func TestDeciderText(t *testing.T) {
 		fmt.Fprintf(&src, ",%d", i)
 	}
 	src.WriteString("})\n")
-	p, err := policy.Load("many.gate", []byte(src.String()), policy.Options{})
+	p, err := lang.Load("many.gate", []byte(src.String()), lang.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,14 +2,22 @@ package policy_test
 
 import (
 	"math/rand/v2"
-	"strings"
 	"testing"
 
 	"monban/abi"
 	"monban/bpf"
 	"monban/policy"
+	"monban/policy/internal/random"
+	"monban/policy/lang"
 	"monban/verdict"
 )
+
+func load(src string, archs ...abi.Arch) (*policy.Policy, error) {
+	if archs == nil {
+		archs = []abi.Arch{abi.X86_64}
+	}
+	return lang.Load("t.gate", []byte(src), lang.Options{Archs: archs, Native: archs[0]})
+}
 
 func meaning(t *testing.T, s *verdict.Space, p *policy.Policy) verdict.Verdict {
 	t.Helper()
@@ -130,56 +138,6 @@ func TestArchitectures(t *testing.T) {
 	}
 }
 
-// randomSource is a policy with overlapping rules of every kind.
-func randomSource(r *rand.Rand) string {
-	pick := func(s ...string) string { return s[r.IntN(len(s))] }
-	number := func() string {
-		return pick("0", "1", "2", "3", "7", "0x80000000", "0xffffffff", "-1", "AF_INET", "O_RDWR|O_CREAT", "~5")
-	}
-	var condition func(depth int) string
-	condition = func(depth int) string {
-		arg := pick("fd", "arg0", "arg1", "arg2", "u64(arg1)", "u64(fd)", "arg1 & 0xff", "u64(arg2) & 0xff00000000", "fd ^ 3", "ip", "~arg0", "arg2 | 7")
-		switch r.IntN(5 + depth) {
-		case 0:
-			return arg + " in {" + pick("1", "0") + ", 4..9, " + pick("11", "13..15") + "}"
-		case 1, 2, 3, 4:
-			n := number()
-			if strings.Contains(arg, "u64") || arg == "ip" || strings.HasPrefix(arg, "arg") {
-				n = pick(n, "0x100000000", "0x7fffffffffffffff")
-				if !strings.Contains(arg, "u64") && arg != "ip" && arg != "arg1" && arg != "arg2" {
-					n = number()
-				}
-			}
-			return arg + " " + pick("==", "!=", "<", "<=", ">", ">=") + " " + n
-		}
-		return pick("!", "") + "(" + condition(depth-1) + pick(" && ", " || ") + condition(depth-1) + ")"
-	}
-	var b strings.Builder
-	b.WriteString("default " + pick("errno(EPERM)", "allow", "kill_process") + "\nunknown " + pick("errno(ENOSYS)", "log") + "\n")
-	if r.IntN(3) == 0 {
-		b.WriteString("kernel 5.4\n")
-	}
-	for range 1 + r.IntN(12) {
-		if r.IntN(6) == 0 {
-			b.WriteString("on x86_64 x32: ")
-		}
-		b.WriteString(pick("allow", "log", "errno(EACCES)", "errno(7)", "trap(3)", "trace(9)", "notify", "kill_thread", "kill_process") + " ")
-		for range 1 + r.IntN(3) {
-			switch r.IntN(8) {
-			case 0:
-				b.WriteString(pick("any(nr in 400..460)", "any(nr == 2 && arg0 > 4)", "any(u64(arg5) == 3)") + " ")
-			case 1, 2:
-				b.WriteString(pick("write", "close", "optional socket", "openat2", "clone3") + " ")
-			default:
-				// read and write have an fd first; three arguments.
-				b.WriteString(pick("read", "write", "lseek", "pread64") + "(" + strings.NewReplacer("fd", "arg0").Replace(condition(2)) + ") ")
-			}
-		}
-		b.WriteString("\n")
-	}
-	return b.String()
-}
-
 var allArchs = []abi.Arch{abi.X86_64, abi.X86, abi.X32, abi.AArch64}
 
 // The rules read one by one and the diagram are two judges of one policy; its printed form is a third.
@@ -187,7 +145,7 @@ func TestJudgesAgree(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 1))
 	loaded := 0
 	for range 400 {
-		src := randomSource(r)
+		src := random.Source(r)
 		p, err := load(src, allArchs...)
 		if err != nil {
 			continue // a constant that does not fit its argument
@@ -203,12 +161,12 @@ func TestJudgesAgree(t *testing.T) {
 				t.Fatalf("%s\n%+v: the rules say %v (%v), the verdict %v", src, d, dec.Action, err, v.At(&d))
 			}
 		}
-		q, err := load(p.String(), allArchs...)
+		q, err := load(lang.Print(p), allArchs...)
 		if err != nil {
-			t.Fatalf("%s\nprinted:\n%s\n%v", src, p, err)
+			t.Fatalf("%s\nprinted:\n%s\n%v", src, lang.Print(p), err)
 		}
 		if meaning(t, s, q) != v {
-			t.Fatalf("printing changed the meaning of\n%s\nto\n%s", src, p)
+			t.Fatalf("printing changed the meaning of\n%s\nto\n%s", src, lang.Print(p))
 		}
 	}
 	if loaded < 100 {

@@ -7,7 +7,8 @@ import (
 
 	"monban/abi"
 	"monban/bpf"
-	"monban/policy"
+	"monban/policy/decompile"
+	"monban/policy/lang"
 	"monban/verdict"
 )
 
@@ -21,7 +22,7 @@ func TestWhoseNumber(t *testing.T) {
 		for i, a := range archs {
 			text += fmt.Sprintf("on %s: errno(%d) any(nr >= 0)\n", a, 10+i)
 		}
-		p, err := policy.Load("t.gate", []byte(text), policy.Options{Archs: archs})
+		p, err := lang.Load("t.gate", []byte(text), lang.Options{Archs: archs})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -30,7 +31,7 @@ func TestWhoseNumber(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		back, notes, err := policy.FromVerdict("back", v, abi.X86_64, nil)
+		back, notes, err := decompile.Policy("back", v, abi.X86_64, nil)
 		if err != nil || len(notes) > 0 {
 			t.Fatal(err, notes)
 		}
@@ -49,7 +50,7 @@ func TestWhoseNumber(t *testing.T) {
 				t.Errorf("%v: the verdict gives %#x %v, want %v", archs, nr, got, want)
 			}
 			if decided, err := back.Decide(&d); err != nil || decided.Action != want {
-				t.Errorf("%v: decompiled, it gives %#x %v (%v), want %v:\n%s", archs, nr, decided.Action, err, want, back)
+				t.Errorf("%v: decompiled, it gives %#x %v (%v), want %v:\n%s", archs, nr, decided.Action, err, want, lang.Print(back))
 			}
 			if a, ok := p.ArchOf(&d); ok != slices.Contains(archs, own) || ok && a != own {
 				t.Errorf("%v: %#x is %v's (%v), want %v", archs, nr, a, ok, own)
@@ -64,7 +65,7 @@ func TestParseNumber(t *testing.T) {
 		want, _ := abi.Of(abi.X86_64.Token(), nr)
 		name, _ := want.Name(nr)
 		for _, a := range []abi.Arch{abi.X86_64, abi.X32} {
-			c, err := policy.ParseCall(a, fmt.Sprintf("%#x(1)", nr))
+			c, err := lang.ParseCall(a, fmt.Sprintf("%#x(1)", nr))
 			if err != nil || c.Arch != want || c.Data.Nr != nr || c.Name != name {
 				t.Errorf("%#x on %v: %v's %s, %+v (%v); want %v's %s", nr, a, c.Arch, c.Name, c.Data, err, want, name)
 			}

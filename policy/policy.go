@@ -1,6 +1,8 @@
 package policy
 
 import (
+	"slices"
+
 	"monban/abi"
 	"monban/bpf"
 )
@@ -41,7 +43,10 @@ type Action struct {
 }
 
 // An Expr is a condition on one call: And, Or, Not, Compare or In.
-type Expr interface{ expr() }
+type Expr interface {
+	String() string // as the language writes it
+	expr()
+}
 
 type (
 	// And holds when all hold; an empty And always does.
@@ -95,7 +100,10 @@ type Operand struct {
 type Range struct{ Lo, Hi Const }
 
 // A Const is a constant expression, resolved per architecture: Num, Sym, or operators over them.
-type Const interface{ constant() }
+type Const interface {
+	String() string // as the language writes it
+	constant()
+}
 
 type (
 	// Num is a number, negative ones in two's complement.
@@ -121,3 +129,11 @@ func (Num) constant()    {}
 func (Sym) constant()    {}
 func (Unary) constant()  {}
 func (Binary) constant() {}
+
+// On are the architectures of a policy that the rule is for.
+func (r *Rule) On(p *Policy) []abi.Arch {
+	if len(r.Archs) == 0 {
+		return p.Archs
+	}
+	return slices.DeleteFunc(slices.Clone(p.Archs), func(a abi.Arch) bool { return !slices.Contains(r.Archs, a) })
+}

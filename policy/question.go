@@ -4,33 +4,33 @@ import (
 	"cmp"
 	"slices"
 
+	"monban/abi"
 	"monban/bpf"
 	"monban/verdict"
 )
 
-// An Asked is a call put to a verdict: what can happen to it. It is exact, over all values that the call leaves open.
-type Asked struct {
+// An Answer is a call put to a verdict: what can happen to it. It is exact, over all values that the call leaves open.
+type Answer struct {
 	Call  Call
 	left  verdict.Verdict // where the arguments that have a value have it
 	among verdict.Node    // what is asked of the others
 }
 
 // Ask puts a call to a verdict. Errors are of type *Error, or verdict.ErrTooComplex.
-func (c *Call) Ask(v verdict.Verdict) (*Asked, error) {
-	return verdict.Exact(v.Space(), func() (*Asked, error) { return c.ask(v) })
+func (c *Call) Ask(v verdict.Verdict) (*Answer, error) {
+	return verdict.Exact(v.Space(), func() (*Answer, error) { return c.ask(v) })
 }
 
-func (c *Call) ask(v verdict.Verdict) (*Asked, error) {
+func (c *Call) ask(v verdict.Verdict) (*Answer, error) {
 	left := v.Restrict(verdict.Arch, c.Data.Arch).Restrict(verdict.Nr, c.Data.Nr)
 	for i, open := range c.Open {
 		if !open {
 			left = left.Restrict(verdict.ArgHi(i), uint32(c.Data.Args[i]>>32)).Restrict(verdict.ArgLo(i), uint32(c.Data.Args[i]))
 		}
 	}
-	a := &Asked{Call: *c, left: left, among: verdict.True}
+	a := &Answer{Call: *c, left: left, among: verdict.True}
 	if len(c.Among) > 0 {
-		b := binder{arch: c.Arch, call: c.Name}
-		n, err := b.bind(c.Among)
+		n, err := c.binder().bind(c.Among)
 		if err != nil {
 			return nil, err
 		}
@@ -47,11 +47,11 @@ func (c *Call) ask(v verdict.Verdict) (*Asked, error) {
 }
 
 // Actions are the answers that are possible, the most permissive first. The error is verdict.ErrTooComplex.
-func (a *Asked) Actions() ([]bpf.Action, error) {
+func (a *Answer) Actions() ([]bpf.Action, error) {
 	return verdict.Exact(a.left.Space(), func() ([]bpf.Action, error) { return a.actions(), nil })
 }
 
-func (a *Asked) actions() []bpf.Action {
+func (a *Answer) actions() []bpf.Action {
 	if do, ok := a.left.Constant(); ok {
 		return []bpf.Action{do}
 	}
@@ -60,29 +60,19 @@ func (a *Asked) actions() []bpf.Action {
 }
 
 // when is the condition for an answer.
-func (a *Asked) when(do bpf.Action) verdict.Node {
+func (a *Answer) when(do bpf.Action) verdict.Node {
 	s := a.left.Space()
 	return s.And(a.among, s.When(a.left, do))
 }
 
-// Outcomes are the possible answers with their conditions. Errors are those of [Outcomes].
-func (a *Asked) Outcomes() ([]Outcome, error) {
-	return verdict.Exact(a.left.Space(), func() ([]Outcome, error) {
-		var out []Outcome
-		for _, do := range a.actions() {
-			cond, err := Condition(a.Call.Arch, a.Call.describe(), a.left.Space(), a.when(do))
-			if err != nil {
-				return nil, err
-			}
-			out = append(out, Outcome{ActionOn(a.Call.Arch, do), do, cond})
-		}
-		return out, nil
-	})
+// When is the condition on the arguments for an answer. The error is verdict.ErrTooComplex.
+func (a *Answer) When(do bpf.Action) (verdict.Node, error) {
+	return verdict.Exact(a.left.Space(), func() (verdict.Node, error) { return a.when(do), nil })
 }
 
 // Example is one call of those that are asked about which gets an answer that want accepts; ok is false where there is none. The
 // error is verdict.ErrTooComplex.
-func (a *Asked) Example(want func(bpf.Action) bool) (d bpf.Data, ok bool, err error) {
+func (a *Answer) Example(want func(bpf.Action) bool) (d bpf.Data, ok bool, err error) {
 	err = a.left.Space().Do(func() error {
 		d, ok = a.example(want)
 		return nil
@@ -90,7 +80,7 @@ func (a *Asked) Example(want func(bpf.Action) bool) (d bpf.Data, ok bool, err er
 	return d, ok, err
 }
 
-func (a *Asked) example(want func(bpf.Action) bool) (bpf.Data, bool) {
+func (a *Answer) example(want func(bpf.Action) bool) (bpf.Data, bool) {
 	s := a.left.Space()
 	d, ok := s.Verdict(s.And(a.among, a.left.Where(want))).Witness(func(v bpf.Action) bool { return v == 1 })
 	d.Arch, d.Nr = a.Call.Data.Arch, a.Call.Data.Nr
@@ -103,27 +93,10 @@ func (a *Asked) example(want func(bpf.Action) bool) (bpf.Data, bool) {
 }
 
 // Left is what the verdict says where the arguments that have a value have it.
-func (a *Asked) Left() verdict.Verdict { return a.left }
-
-// ParseAction reads an action as the language writes it: errno(EPERM).
-func ParseAction(text string) (Action, error) {
-	var a Action
-	tokens, err := lex("action", []byte(text))
-	if err != nil {
-		return a, err
-	}
-	p := &parser{tokens: tokens, depth: 1}
-	err = p.catch(func() {
-		a = p.action()
-		if t := p.peek(); t.kind != end {
-			p.fail(t.pos, "unexpected %s after the action", t.describe())
-		}
-	})
-	return a, err
-}
+func (a *Answer) Left() verdict.Verdict { return a.left }
 
 // On is the action's number on an architecture; the error says that its errno is not known there.
-func (a Action) On(c *Call) (bpf.Action, error) {
-	do, err := a.on(c.Arch, Pos{File: "action"})
+func (a Action) On(arch abi.Arch) (bpf.Action, error) {
+	do, err := a.on(arch, Pos{File: "action"})
 	return do.Canonical(), err
 }

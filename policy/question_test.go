@@ -6,18 +6,19 @@ import (
 
 	"monban/abi"
 	"monban/bpf"
-	"monban/policy"
+	"monban/policy/decompile"
+	"monban/policy/lang"
 	"monban/verdict"
 )
 
 func TestAsk(t *testing.T) {
-	p, err := policy.Load("q.gate", []byte(`arch x86_64 x86
+	p, err := lang.Load("q.gate", []byte(`arch x86_64 x86
 default errno(EPERM)
 allow socket(family in {AF_UNIX, AF_INET} && type & 0xf == SOCK_STREAM)
 errno(EACCES) openat(dirfd == AT_FDCWD && flags & O_ACCMODE != O_RDONLY)
 allow openat lseek(offset < 0)
 on x86: allow pread64(pos < 0x100000000)
-`), policy.Options{})
+`), lang.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -46,7 +47,7 @@ on x86: allow pread64(pos < 0x100000000)
 		{abi.X86, "pread64(pos={0x100000000, 0x500000000})", "errno(EPERM)"},
 		{abi.X86_64, "41(1, 1)", "allow"},
 	} {
-		call, err := policy.ParseCall(c.arch, c.call)
+		call, err := lang.ParseCall(c.arch, c.call)
 		if err != nil {
 			t.Errorf("%s: %v", c.call, err)
 			continue
@@ -55,7 +56,7 @@ on x86: allow pread64(pos < 0x100000000)
 		if err != nil {
 			t.Fatal(err)
 		}
-		outcomes, err := asked.Outcomes()
+		outcomes, err := decompile.Answers(asked)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -63,7 +64,7 @@ on x86: allow pread64(pos < 0x100000000)
 		for _, o := range outcomes {
 			s := o.Action.String()
 			if len(outcomes) > 1 {
-				s += " if " + policy.PrintExpr(o.Cond)
+				s += " if " + o.Cond.String()
 			}
 			got = append(got, s)
 			d, ok, err := asked.Example(func(x bpf.Action) bool { return x == o.On })
@@ -74,7 +75,7 @@ on x86: allow pread64(pos < 0x100000000)
 		if text := strings.Join(got, "; "); text != c.want && !equivalent(text, c.want) {
 			t.Errorf("%s:\n got %s\nwant %s", c.call, text, c.want)
 		}
-		if again, err := policy.ParseCall(c.arch, call.String()); err != nil || again.Data != call.Data || again.Open != call.Open {
+		if again, err := lang.ParseCall(c.arch, call.String()); err != nil || again.Data != call.Data || again.Open != call.Open {
 			t.Errorf("%s prints as %s, which reads as %+v (%v)", c.call, call, again, err)
 		}
 	}
@@ -105,7 +106,7 @@ func TestAskErrors(t *testing.T) {
 		"socket(=1)":            "call:1:8: ",
 		"?":                     "call:1:1: expected a system call",
 	} {
-		_, err := policy.ParseCall(abi.X86_64, text)
+		_, err := lang.ParseCall(abi.X86_64, text)
 		if err == nil || !strings.HasPrefix(err.Error(), want) {
 			t.Errorf("%s: %v, want %s", text, err, want)
 		}
@@ -119,14 +120,14 @@ func FuzzParseCall(f *testing.F) {
 	v := verdict.NewSpace(verdict.DefaultBudget)
 	allow := v.Verdict(v.Action(bpf.Allow))
 	f.Fuzz(func(t *testing.T, text string) {
-		call, err := policy.ParseCall(abi.X86_64, text)
+		call, err := lang.ParseCall(abi.X86_64, text)
 		if err != nil {
 			return
 		}
 		if _, err := call.Ask(allow); err != nil {
 			t.Errorf("%q was read, and cannot be asked: %v", text, err)
 		}
-		again, err := policy.ParseCall(abi.X86_64, call.String())
+		again, err := lang.ParseCall(abi.X86_64, call.String())
 		if err != nil || again.Data != call.Data || again.Open != call.Open {
 			t.Errorf("%q prints as %q, which reads as %+v (%v)", text, call.String(), again, err)
 		}

@@ -103,7 +103,7 @@ func (r *Rule) on(a abi.Arch) bool {
 	if len(r.Archs) > 0 && !slices.Contains(r.Archs, a) {
 		return false
 	}
-	return r.Call == "" || hasCall(a, r.Call)
+	return r.Call == "" || len(a.Reaching(r.Call)) > 0
 }
 
 // bind gives a rule's action and condition their meaning on one architecture.
@@ -260,7 +260,7 @@ func (p *Policy) For(native abi.Arch) (*Policy, error) {
 	q := *p
 	q.Archs = slices.DeleteFunc(slices.Clone(p.Archs), func(a abi.Arch) bool { return !slices.Contains(family, a) })
 	if !slices.Contains(q.Archs, native) {
-		return nil, errorf(Pos{File: p.Name}, "the gate speaks for %s, and this machine is %s: add it to the arch header", fmtArchs(p.Archs), native)
+		return nil, errorf(Pos{File: p.Name}, "the gate speaks for %s, and this machine is %s: add it to the arch header", abi.Join(p.Archs, ", "), native)
 	}
 	return &q, nil
 }

@@ -10,7 +10,7 @@ import (
 
 	"monban/abi"
 	"monban/bpf"
-	"monban/policy"
+	"monban/policy/lang"
 	"monban/record"
 )
 
@@ -254,7 +254,7 @@ func TestManyDenials(t *testing.T) {
 // loads checks that a recording's rules are a policy, whatever names and numbers it has.
 func loads(t *testing.T, r *record.Recording) {
 	text := r.Rules(record.Options{Native: abi.X86_64}, "denied")
-	if _, err := policy.Load("denied.gate", []byte("arch x86_64\n"+text), policy.Options{}); err != nil && !strings.Contains(err.Error(), "arch") {
+	if _, err := lang.Load("denied.gate", []byte("arch x86_64\n"+text), lang.Options{}); err != nil && !strings.Contains(err.Error(), "arch") {
 		t.Errorf("%v in\n%s", err, text)
 	}
 }

@@ -19,7 +19,7 @@ import (
 	"monban/bpf"
 	"monban/compile"
 	"monban/internal/ptrace"
-	"monban/policy"
+	"monban/policy/lang"
 	"monban/verdict"
 )
 
@@ -101,7 +101,7 @@ func askingFilter(known *verdict.Verdict) (p bpf.Program, passed []string, err e
 	}
 	text := fmt.Sprintf("arch %s\ndefault notify\nunknown notify\nbadarch notify\nallow optional %s\nallow clone(flags & ~(%s) == 0)\n",
 		native, strings.Join(passed, " optional "), forkFlags)
-	gate, err := policy.Load("the recorder", []byte(text), policy.Options{Native: native})
+	gate, err := lang.Load("the recorder", []byte(text), lang.Options{Native: native})
 	if err != nil {
 		return nil, nil, err
 	}

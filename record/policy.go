@@ -10,7 +10,6 @@ import (
 	"monban/abi"
 	"monban/inspect"
 	"monban/internal/plain"
-	"monban/policy"
 )
 
 // always are calls that any run may make without the program's doing, or that only tell a program about itself: how it ends, how a
@@ -106,7 +105,7 @@ func (r *Recording) arch(b *strings.Builder, a abi.Arch, several bool, o Options
 			// Somebody else who needs the call has arguments of his own.
 			shared := slices.ContainsFunc(o.Extra, func(e Extra) bool { return slices.Contains(e.Calls, name) })
 			if cond := Generalise(a, name, c, o.Args); cond != nil && !shared {
-				item += "(" + policy.PrintExpr(cond) + ")"
+				item += "(" + cond.String() + ")"
 			}
 		}
 		comment := "let pass while recording, so not counted"

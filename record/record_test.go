@@ -8,6 +8,7 @@ import (
 	"monban/bpf"
 	"monban/internal/hostile"
 	"monban/policy"
+	"monban/policy/lang"
 	"monban/record"
 	"monban/verdict"
 )
@@ -17,7 +18,7 @@ func calls(t *testing.T, texts ...string) *record.Recording {
 	t.Helper()
 	r := record.New([]string{"test"}, "hand")
 	for _, text := range texts {
-		c, err := policy.ParseCall(abi.X86_64, text)
+		c, err := lang.ParseCall(abi.X86_64, text)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -50,10 +51,10 @@ func TestGeneralise(t *testing.T) {
 		{[]string{"kill(1, SIGTERM)"}, record.All, "sig == SIGTERM"},
 	} {
 		r := calls(t, c.calls...)
-		first, _ := policy.ParseCall(abi.X86_64, c.calls[0])
+		first, _ := lang.ParseCall(abi.X86_64, c.calls[0])
 		got := ""
 		if e := record.Generalise(abi.X86_64, first.Name, r.Calls[record.Key{Arch: abi.X86_64, Nr: first.Data.Nr}], c.args); e != nil {
-			got = policy.PrintExpr(e)
+			got = e.String()
 		}
 		if strings.ReplaceAll(got, "O_WRONLY | O_CREAT", "O_CREAT | O_WRONLY") != strings.ReplaceAll(c.want, "O_WRONLY | O_CREAT", "O_CREAT | O_WRONLY") {
 			t.Errorf("%s: %s, want %s", c.calls, got, c.want)
@@ -67,7 +68,7 @@ func TestCovers(t *testing.T) {
 		"ioctl(0, TIOCSWINSZ)", "openat(AT_FDCWD, 1, 0xfffff)", "mmap(0, 1, PROT_READ|PROT_EXEC, MAP_PRIVATE, -1, 0)", "kill(-5, 0)", "setsockopt(1, SOL_SOCKET)",
 		"prctl(PR_SET_NAME)", "futex(1, FUTEX_WAIT|FUTEX_PRIVATE_FLAG)", "madvise(1, 1, -7)", "setns(1, CLONE_NEWNET)", "455")
 	for i := range 100 { // more values than are kept
-		c, err := policy.ParseCall(abi.X86_64, "ioctl")
+		c, err := lang.ParseCall(abi.X86_64, "ioctl")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -76,7 +77,7 @@ func TestCovers(t *testing.T) {
 	}
 	for _, args := range []record.Args{record.None, record.Safe, record.All} {
 		text := r.Text(record.Options{Args: args, Native: abi.X86_64})
-		p, err := policy.Load("recorded.gate", []byte(text), policy.Options{})
+		p, err := lang.Load("recorded.gate", []byte(text), lang.Options{})
 		if err != nil {
 			t.Fatalf("%v in\n%s", err, text)
 		}
@@ -107,7 +108,7 @@ func TestNamesAreNoRules(t *testing.T) {
 				t.Errorf("%q in\n%s", line, text)
 			}
 		}
-		if _, err := policy.Load("x.gate", []byte(text), policy.Options{}); err != nil {
+		if _, err := lang.Load("x.gate", []byte(text), lang.Options{}); err != nil {
 			t.Errorf("%v in\n%s", err, text)
 		}
 	}
@@ -118,7 +119,7 @@ func TestDenialsLacking(t *testing.T) {
 	r := audited(t, "audit", line("165", `comm=6120620A exe=2F746D702F6120620A`), line("112", `comm="dead" exe="/bin/dead"`))
 	for gate, want := range map[string]string{"": "setsid mount ", "log setsid\n": "setsid mount ", "allow setsid\n": "mount ", "allow setsid mount\n": "",
 		"allow setsid mount(mountflags == 0)\n": "mount "} {
-		p, err := policy.Load("x.gate", []byte("arch x86_64\ndefault errno(EPERM)\n"+gate), policy.Options{})
+		p, err := lang.Load("x.gate", []byte("arch x86_64\ndefault errno(EPERM)\n"+gate), lang.Options{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -149,14 +150,14 @@ func TestHostileNames(t *testing.T) {
 	o := record.Options{Native: abi.X86_64}
 	meaning := func(text string) *policy.Policy {
 		t.Helper()
-		p, err := policy.Load("x.gate", []byte(text), policy.Options{Native: o.Native})
+		p, err := lang.Load("x.gate", []byte(text), lang.Options{Native: o.Native})
 		if err != nil {
 			t.Fatalf("%v in\n%s", err, text)
 		}
 		p.Name = ""
 		return p
 	}
-	want := meaning(calls(t, "read(0)").Text(o)).String()
+	want := lang.Print(meaning(calls(t, "read(0)").Text(o)))
 	for _, name := range hostile.Names() {
 		r := record.New([]string{name, name}, "hand")
 		r.Add(abi.X86_64, &bpf.Data{Arch: abi.X86_64.Token()}, name)
@@ -165,10 +166,10 @@ func TestHostileNames(t *testing.T) {
 				t.Errorf("%q: %v", name, err)
 			}
 		}
-		if got := meaning(r.Text(o)).String(); got != want {
+		if got := lang.Print(meaning(r.Text(o))); got != want {
 			t.Errorf("%q makes rules:\n%s", name, got)
 		}
-		if got := meaning("arch x86_64\ndefault errno(EPERM)\n" + r.Rules(o, "More")).String(); strings.Contains(got, "ptrace") {
+		if got := lang.Print(meaning("arch x86_64\ndefault errno(EPERM)\n" + r.Rules(o, "More"))); strings.Contains(got, "ptrace") {
 			t.Errorf("%q makes rules:\n%s", name, got)
 		}
 	}

@@ -16,6 +16,8 @@ import (
 	"monban/inspect"
 	"monban/internal/plain"
 	"monban/policy"
+	"monban/policy/decompile"
+	"monban/policy/lang"
 	"monban/verdict"
 )
 
@@ -148,7 +150,7 @@ func newDesk(ref string, asked []abi.Arch, o format.Options) *desk {
 func (d *desk) ask(text string) ([]answer, error) {
 	var answers []answer
 	for _, a := range d.asked {
-		call, err := policy.ParseCall(a, text)
+		call, err := lang.ParseCall(a, text)
 		if err != nil {
 			if len(d.asked) > 1 && strings.Contains(err.Error(), "has no system call") {
 				continue // not every architecture that was asked about need have it
@@ -242,8 +244,8 @@ func (d *desk) answer(g *gate.Gate, v verdict.Verdict, c policy.Call) (answer, e
 		}
 		return a, nil
 	}
-	cases, err := asked.Outcomes()
-	if errors.Is(err, policy.ErrNotPolicy) { // what explain says of such a call
+	cases, err := decompile.Answers(asked)
+	if errors.Is(err, decompile.ErrNotPolicy) { // what explain says of such a call
 		for _, do := range actions {
 			a.Cases = append(a.Cases, outcome{policy.ActionOn(c.Arch, do).String(), inspect.Unreadable})
 		}
@@ -253,7 +255,7 @@ func (d *desk) answer(g *gate.Gate, v verdict.Verdict, c policy.Call) (answer, e
 		return a, err
 	}
 	for _, o := range cases {
-		a.Cases = append(a.Cases, outcome{o.Action.String(), policy.PrintExpr(o.Cond)})
+		a.Cases = append(a.Cases, outcome{o.Action.String(), o.Cond.String()})
 	}
 	return a, nil
 }

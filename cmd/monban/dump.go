@@ -13,7 +13,8 @@ import (
 	"monban/bpf"
 	"monban/gate"
 	"monban/internal/plain"
-	"monban/policy"
+	"monban/policy/decompile"
+	"monban/policy/lang"
 	"monban/seccomp"
 )
 
@@ -297,7 +298,7 @@ func decompiled(name string, programs []bpf.Program) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	p, notes, err := policy.FromVerdict(name, v, native, nil)
+	p, notes, err := decompile.Policy(name, v, native, nil)
 	if err != nil {
 		return "", fmt.Errorf("%w (without --policy it is listed instruction by instruction)", err)
 	}
@@ -305,7 +306,7 @@ func decompiled(name string, programs []bpf.Program) (string, error) {
 	for _, n := range notes {
 		plain.Paragraph(&b, "#   ", "# note: %s", n)
 	}
-	b.WriteString(p.String())
+	b.WriteString(lang.Print(p))
 	return b.String(), nil
 }
 

@@ -16,7 +16,7 @@ import (
 	"monban/format"
 	"monban/internal/plain"
 	"monban/internal/regular"
-	"monban/policy"
+	"monban/policy/lang"
 	"monban/seccomp"
 	"monban/verdict"
 )
@@ -171,7 +171,7 @@ func (n *presetNamer) of(programs []bpf.Program) string {
 func (n *presetNamer) load() {
 	n.space = verdict.NewSpace(verdict.DefaultBudget)
 	o := format.Options{}
-	for _, preset := range policy.Presets() {
+	for _, preset := range lang.Presets() {
 		g, err := format.Read(preset, o)
 		if err != nil {
 			continue // not for this architecture

@@ -15,6 +15,8 @@ import (
 	"monban/internal/plain"
 	"monban/lint"
 	"monban/policy"
+	"monban/policy/decompile"
+	"monban/policy/lang"
 	"monban/verdict"
 )
 
@@ -112,16 +114,16 @@ func explain(g *gate.Gate) (*explained, error) {
 func (e *explained) words() error {
 	g := e.gate
 	err := e.verdict.Space().Attempt(func() (err error) {
-		e.policy, e.notes, err = policy.FromVerdict(g.Name, e.verdict, e.archs[0], g.Policy)
+		e.policy, e.notes, err = decompile.Policy(g.Name, e.verdict, e.archs[0], g.Policy)
 		return err
 	})
 	if errors.Is(err, verdict.ErrTooComplex) {
-		err = fmt.Errorf("%s: %w: writing it down is %w", g.Name, policy.ErrNotPolicy, err)
+		err = fmt.Errorf("%s: %w: writing it down is %w", g.Name, decompile.ErrNotPolicy, err)
 	}
 	switch {
-	case errors.Is(err, policy.ErrNotPolicy) && g.Policy != nil:
+	case errors.Is(err, decompile.ErrNotPolicy) && g.Policy != nil:
 		e.policy, e.notes = g.Policy, nil // its own words say what a decompiler cannot
-	case errors.Is(err, policy.ErrNotPolicy):
+	case errors.Is(err, decompile.ErrNotPolicy):
 		e.policy, e.wordless = nil, err
 	case err != nil:
 		return err
@@ -156,7 +158,7 @@ func (e *explained) survey() error {
 
 // compare compares with Docker's default, the gate that most people know; nil where there is none for the architecture.
 func (e *explained) compare(a abi.Arch) (*inspect.Against, error) {
-	p, err := policy.LoadPreset(wellKnown, policy.Options{Archs: []abi.Arch{a}, Native: a})
+	p, err := lang.LoadPreset(wellKnown, lang.Options{Archs: []abi.Arch{a}, Native: a})
 	if err != nil {
 		return nil, nil
 	}
@@ -212,7 +214,7 @@ func (e *explained) full(w io.Writer) error {
 		line("! " + f.ID + " " + f.Title + ": " + f.Why)
 		line("  witness: " + witness(&f))
 	}
-	_, err := io.WriteString(w, "\n"+e.policy.String())
+	_, err := io.WriteString(w, "\n"+lang.Print(e.policy))
 	return err
 }
 

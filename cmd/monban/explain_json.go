@@ -4,6 +4,7 @@ import (
 	"monban/abi"
 	"monban/inspect"
 	"monban/policy"
+	"monban/policy/lang"
 )
 
 type archObject struct {
@@ -66,7 +67,7 @@ func (e *explained) object() any {
 		Policy   string          `json:"policy,omitempty"`
 	}{Gate: e.gate.Name, Kind: e.gate.Kind, Notes: e.notes, Findings: findingObjects(e.findings)}
 	if p := e.policy; p != nil {
-		out.Default, out.Unknown, out.Policy = p.Default.String(), p.Unknown.String(), p.String()
+		out.Default, out.Unknown, out.Policy = p.Default.String(), p.Unknown.String(), lang.Print(p)
 	} else {
 		out.Notes = append(out.Notes, e.wordless.Error())
 	}

@@ -5,6 +5,7 @@ import (
 	"io"
 
 	"monban/inspect/page"
+	"monban/policy/lang"
 )
 
 // page writes the HTML page.
@@ -16,7 +17,7 @@ func (e *explained) page(w io.Writer, file string) error {
 		c.Notes = append(c.Notes, e.wordless.Error())
 	}
 	if e.policy != nil {
-		c.Policy = e.policy.String()
+		c.Policy = lang.Print(e.policy)
 	}
 	for _, f := range e.findings {
 		c.Dangers = append(c.Dangers, page.Danger{Title: f.Title, Reason: f.Why, Witness: witness(&f)})

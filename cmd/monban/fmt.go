@@ -13,7 +13,7 @@ import (
 	"monban/abi"
 	"monban/format"
 	"monban/internal/plain"
-	"monban/policy"
+	"monban/policy/lang"
 )
 
 func fmtCommand() *cobra.Command {
@@ -91,11 +91,11 @@ func formatted(name string, src []byte, kernel string, quiet bool) ([]byte, erro
 	if f := format.Recognise(src); f.Name != "gate" {
 		return nil, fmt.Errorf("%s is no policy but %s (monban explain %s writes it as one)", nameOf(name), f.Title, name)
 	}
-	f, err := policy.Parse(nameOf(name), src)
+	f, err := lang.Parse(nameOf(name), src)
 	if err != nil {
 		return nil, err
 	}
-	if slices.ContainsFunc(f.Lines, func(l policy.Line) bool { return l.Word == "kernel" }) {
+	if slices.ContainsFunc(f.Lines, func(l lang.Line) bool { return l.Word == "kernel" }) {
 		return f.Format(), nil
 	}
 	if kernel == "" {
@@ -119,8 +119,8 @@ func formatted(name string, src []byte, kernel string, quiet bool) ([]byte, erro
 }
 
 // usesGroups says whether what a policy means depends on the kernel that its groups are for.
-func usesGroups(f *policy.File) bool {
-	return slices.ContainsFunc(f.Lines, func(l policy.Line) bool {
-		return slices.ContainsFunc(l.Items, func(it policy.Item) bool { return strings.HasPrefix(it.Name, "@") })
+func usesGroups(f *lang.File) bool {
+	return slices.ContainsFunc(f.Lines, func(l lang.Line) bool {
+		return slices.ContainsFunc(l.Items, func(it lang.Item) bool { return strings.HasPrefix(it.Name, "@") })
 	})
 }

@@ -13,7 +13,7 @@ import (
 	"monban/format/oci"
 	"monban/gate"
 	"monban/internal/plain"
-	"monban/policy"
+	"monban/policy/lang"
 	"monban/seccomp"
 )
 
@@ -54,11 +54,11 @@ func (f *gateFlags) register(cmd *cobra.Command) {
 func completeGates(_ *cobra.Command, _ []string, prefix string) ([]string, cobra.ShellCompDirective) {
 	switch {
 	case strings.HasPrefix(prefix, "@"):
-		return policy.Presets(), cobra.ShellCompDirectiveNoFileComp
+		return lang.Presets(), cobra.ShellCompDirectiveNoFileComp
 	case prefix != "":
 		return nil, cobra.ShellCompDirectiveDefault
 	}
-	words := policy.Presets()
+	words := lang.Presets()
 	files, _ := os.ReadDir(".")
 	for _, f := range files {
 		switch name := f.Name(); {

@@ -8,7 +8,8 @@ import (
 	"monban/gate"
 	"monban/inspect"
 	"monban/internal/plain"
-	"monban/policy"
+	"monban/policy/decompile"
+	"monban/policy/lang"
 	"monban/record"
 	"monban/verdict"
 )
@@ -40,9 +41,9 @@ func (e *earlierGate) flatten(ref string, native abi.Arch) error {
 	if err != nil {
 		return err
 	}
-	p, _, err := policy.FromVerdict(ref, v, native, e.Policy)
+	p, _, err := decompile.Policy(ref, v, native, e.Policy)
 	if err == nil {
-		e.text = plain.Sprintf("# %s\n", ref) + p.String()
+		e.text = plain.Sprintf("# %s\n", ref) + lang.Print(p)
 	}
 	return err
 }
@@ -84,10 +85,10 @@ func (e *earlierGate) and(rec *record.Recording, o record.Options) (string, erro
 
 // speakFor adds architectures to its text, on which none of its rules holds: a rule without "on" would.
 func (e *earlierGate) speakFor(more []abi.Arch, native abi.Arch) error {
-	f, err := policy.Parse(e.Name, []byte(e.text))
-	if err == nil && slices.ContainsFunc(f.Lines, func(l policy.Line) bool { return l.Word == "include" }) {
+	f, err := lang.Parse(e.Name, []byte(e.text))
+	if err == nil && slices.ContainsFunc(f.Lines, func(l lang.Line) bool { return l.Word == "include" }) {
 		if err = e.flatten(e.Name, native); err == nil { // what is included has rules without "on"
-			f, err = policy.Parse(e.Name, []byte(e.text))
+			f, err = lang.Parse(e.Name, []byte(e.text))
 		}
 	}
 	if err != nil {

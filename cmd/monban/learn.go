@@ -20,7 +20,7 @@ import (
 	"monban/inspect"
 	"monban/internal/plain"
 	"monban/internal/regular"
-	"monban/policy"
+	"monban/policy/lang"
 	"monban/record"
 	"monban/scan"
 )
@@ -223,7 +223,7 @@ func learntText(rec *record.Recording, r *scan.Result, o record.Options, program
 	b.WriteString("#\n")
 	observed := rec.Text(o)
 	b.WriteString(observed)
-	p, err := policy.Load("the recording", []byte(observed), policy.Options{Native: o.Native})
+	p, err := lang.Load("the recording", []byte(observed), lang.Options{Native: o.Native})
 	if err != nil {
 		return "", err
 	}

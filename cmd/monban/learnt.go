@@ -17,6 +17,7 @@ import (
 	"monban/format/codec"
 	"monban/gate"
 	"monban/policy"
+	"monban/policy/lang"
 	"monban/record"
 )
 
@@ -32,7 +33,7 @@ func (l *learnFlags) register(cmd *cobra.Command, other string) {
 
 // check says what is wrong with them before anything runs.
 func (l *learnFlags) check() error {
-	other, err := policy.ParseAction(l.other)
+	other, err := lang.ParseAction(l.other)
 	if err != nil {
 		return exit{exitUsage, fmt.Errorf("--default: %w", err)}
 	}
@@ -90,10 +91,10 @@ func loadersCalls(target string) []record.Extra {
 
 // loadable is a policy's text as fmt would write it. It is loaded once, so that nobody gets a text that does not.
 func loadable(name, text string, native abi.Arch) (string, error) {
-	if _, err := policy.Load(name, []byte(text), policy.Options{Native: native, ReadFile: policy.ReadIncluded}); err != nil {
+	if _, err := lang.Load(name, []byte(text), lang.Options{Native: native, ReadFile: lang.ReadIncluded}); err != nil {
 		return "", err
 	}
-	parsed, err := policy.Parse(name, []byte(text))
+	parsed, err := lang.Parse(name, []byte(text))
 	if err != nil {
 		return "", err
 	}
@@ -131,7 +132,7 @@ func (l *learnFlags) keep(cmd *cobra.Command, text string, native abi.Arch) erro
 }
 
 func (l *learnFlags) converted(name, text string, f codec.Format, native abi.Arch) ([]byte, error) {
-	p, err := policy.Load(name, []byte(text), policy.Options{Native: native, ReadFile: policy.ReadIncluded})
+	p, err := lang.Load(name, []byte(text), lang.Options{Native: native, ReadFile: lang.ReadIncluded})
 	if err != nil {
 		return nil, err
 	}

@@ -13,6 +13,7 @@ import (
 	"monban/internal/plain"
 	"monban/lint"
 	"monban/policy"
+	"monban/policy/lang"
 )
 
 func lintCommand() *cobra.Command {
@@ -127,7 +128,7 @@ func lintGate(flags *gateFlags, ref string, ignores []lint.Ignore, least lint.Se
 	if err != nil {
 		return linted{}, err
 	}
-	r, err := lint.Run(g, lint.Options{Ignore: ignores, ReadFile: policy.ReadIncluded})
+	r, err := lint.Run(g, lint.Options{Ignore: ignores, ReadFile: lang.ReadIncluded})
 	if err != nil {
 		return linted{}, usage(err)
 	}

@@ -13,7 +13,8 @@ import (
 	"monban/gate"
 	"monban/inspect"
 	"monban/internal/plain"
-	"monban/policy"
+	"monban/policy/decompile"
+	"monban/policy/lang"
 	"monban/verdict"
 )
 
@@ -78,7 +79,7 @@ Numbers that no call has and other architectures are merged in the same way.`,
 				return exit{exitUsage, err}
 			}
 			name := map[inspect.How]string{inspect.Union: "union", inspect.Intersect: "intersection", inspect.Stack: "stack"}[ways[i]] + " of " + strings.Join(args, ", ")
-			p, notes, err := policy.FromVerdict(name, v, archs[0], nil)
+			p, notes, err := decompile.Policy(name, v, archs[0], nil)
 			if err == nil && len(notes) > 0 {
 				err = fmt.Errorf("%s: %s: no policy says that; name the architectures with --arch", name, notes[0])
 			}
@@ -86,7 +87,7 @@ Numbers that no call has and other architectures are merged in the same way.`,
 				return exit{exitUsage, err}
 			}
 			if asJSON {
-				return printJSON(cmd.OutOrStdout(), "merge/1", map[string]any{"how": ways[i], "gates": args, "policy": p.String()})
+				return printJSON(cmd.OutOrStdout(), "merge/1", map[string]any{"how": ways[i], "gates": args, "policy": lang.Print(p)})
 			}
 			from, err := origins(args, meanings, p.Archs)
 			if err != nil {
@@ -94,7 +95,7 @@ Numbers that no call has and other architectures are merged in the same way.`,
 			}
 			var head strings.Builder
 			plain.Paragraph(&head, "#   ", "# the %s", name)
-			text := head.String() + from + "\n" + p.String()
+			text := head.String() + from + "\n" + lang.Print(p)
 			return usage(writeText(cmd.OutOrStdout(), out, []byte(text)))
 		},
 	}

@@ -13,7 +13,7 @@ import (
 	"monban/abi"
 	"monban/internal/nearest"
 	"monban/internal/plain"
-	"monban/policy"
+	"monban/policy/lang"
 )
 
 // An entry is what syscalls prints about one call.
@@ -127,7 +127,7 @@ func lookUp(s string, on []abi.Arch) ([]string, error) {
 }
 
 func unknownGroup(name string) error {
-	if slices.Contains(policy.Presets(), name) {
+	if slices.Contains(lang.Presets(), name) {
 		return fmt.Errorf("%s is a preset, a whole policy (monban explain %s shows it)", name, name)
 	}
 	return fmt.Errorf("unknown group %s%s", name, cmp.Or(nearest.Hint(name, abi.Groups()), " (there are "+strings.Join(abi.Groups(), " ")+")"))

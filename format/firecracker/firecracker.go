@@ -16,6 +16,7 @@ import (
 	"monban/internal/nearest"
 	"monban/internal/plain"
 	"monban/policy"
+	"monban/policy/lang"
 )
 
 // start is how such a file begins: an object in an object, the inner one with a filter's field. OCI profiles have none of them.
@@ -46,8 +47,8 @@ func (r *reader) fail(off int, format string, args ...any) {
 }
 
 func read(in *codec.Input) (*gate.Gate, error) {
-	if len(in.Src) > policy.MaxSize {
-		return nil, in.Errorf(0, "%d bytes: the limit is %d (is this the right file?)", len(in.Src), policy.MaxSize)
+	if len(in.Src) > lang.MaxSize {
+		return nil, in.Errorf(0, "%d bytes: the limit is %d (is this the right file?)", len(in.Src), lang.MaxSize)
 	}
 	r := &reader{Source: codec.NewSource(in.Name, in.Src)}
 	root, err := jsontree.Parse(r.Source, "filter file")

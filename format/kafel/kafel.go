@@ -12,6 +12,7 @@ import (
 	"monban/gate"
 	"monban/internal/nearest"
 	"monban/policy"
+	"monban/policy/lang"
 )
 
 const (
@@ -78,8 +79,8 @@ func read(in *codec.Input) (*gate.Gate, error) {
 		in: in, names: archs, consts: map[string]uint64{}, policies: map[string][]entry{},
 		files: []file{{src: codec.NewSource(in.Name, in.Src)}},
 	}
-	if len(in.Src) > policy.MaxSize {
-		return nil, in.Errorf(0, "%d bytes: the limit is %d (is this the right file?)", len(in.Src), policy.MaxSize)
+	if len(in.Src) > lang.MaxSize {
+		return nil, in.Errorf(0, "%d bytes: the limit is %d (is this the right file?)", len(in.Src), lang.MaxSize)
 	}
 	p.program()
 	if p.err != nil {

@@ -14,6 +14,7 @@ import (
 	"monban/format/kubernetes"
 	"monban/gate"
 	"monban/policy"
+	"monban/policy/lang"
 	"monban/verdict"
 )
 
@@ -64,12 +65,12 @@ func meaning(t *testing.T, s *verdict.Space, p *policy.Policy) verdict.Verdict {
 
 func TestRead(t *testing.T) {
 	beta := strings.NewReplacer("/v1\n", "/v1beta1\n", "errnoRet: 38", `errnoRet: "38"`, "errnoRet: 7", `errnoRet: "7"`, "errnoRet: 0", `errnoRet: ""`).Replace(whole)
-	want, err := policy.Load("want", []byte(`arch x86_64 x86
+	want, err := lang.Load("want", []byte(`arch x86_64 x86
 		default errno(EPERM)
 		unknown errno(EPERM)
 		allow read write
 		errno(ENOSYS) clone3
-		trace(7) personality(u64(arg0) & 0x10 == 0x10)`), policy.Options{})
+		trace(7) personality(u64(arg0) & 0x10 == 0x10)`), lang.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -158,7 +159,7 @@ func TestErrors(t *testing.T) {
 		head + "spec:\n\tdefaultAction: x\n":                            "f:5:1: not YAML: found character that cannot start any token (check indentation, colons and quotes here and in the line before)",
 		head + "spec: " + strings.Repeat("[", 70):                       "f:4:71: nested more than 64 deep (an object needs seven)",
 		strings.Repeat("- ", 70):                                        "f:1:1: nested more than 64 deep (an object needs seven)",
-		strings.Repeat("x", policy.MaxSize+1):                           "f: 4194305 bytes: the limit is 4194304 (is this the right file?)",
+		strings.Repeat("x", lang.MaxSize+1):                             "f: 4194305 bytes: the limit is 4194304 (is this the right file?)",
 	} {
 		_, err := read(src, "")
 		if err == nil || err.Error() != want {
@@ -169,7 +170,7 @@ func TestErrors(t *testing.T) {
 
 func write(t *testing.T, src, version string, archs ...abi.Arch) (string, verdict.Verdict, error) {
 	t.Helper()
-	p, err := policy.Load("some/Web_1.gate", []byte(src), policy.Options{Archs: archs})
+	p, err := lang.Load("some/Web_1.gate", []byte(src), lang.Options{Archs: archs})
 	if err != nil {
 		t.Fatalf("%v\n%s", err, src)
 	}

@@ -16,6 +16,7 @@ import (
 	"monban/format/codec"
 	"monban/internal/nearest"
 	"monban/policy"
+	"monban/policy/lang"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -35,8 +36,8 @@ var archNames = func() (names []string) {
 
 // documents are the YAML documents of the text, without empty ones.
 func (r *reader) documents() (docs []*yaml.Node, err error) {
-	if len(r.Src) > policy.MaxSize {
-		return nil, &policy.Error{Pos: policy.Pos{File: r.Name}, Msg: fmt.Sprintf("%d bytes: the limit is %d (is this the right file?)", len(r.Src), policy.MaxSize)}
+	if len(r.Src) > lang.MaxSize {
+		return nil, &policy.Error{Pos: policy.Pos{File: r.Name}, Msg: fmt.Sprintf("%d bytes: the limit is %d (is this the right file?)", len(r.Src), lang.MaxSize)}
 	}
 	if err := r.nesting(); err != nil {
 		return nil, err

@@ -12,6 +12,7 @@ import (
 	"monban/format/codec"
 	"monban/format/minijail"
 	"monban/policy"
+	"monban/policy/lang"
 	"monban/verdict"
 )
 
@@ -39,7 +40,7 @@ func TestCrosvm(t *testing.T) {
 			t.Fatal(err)
 		}
 		got, err := minijail.Format.Read(&codec.Input{
-			Name: file, Src: src, ReadFile: policy.ReadIncluded,
+			Name: file, Src: src, ReadFile: lang.ReadIncluded,
 			Options: codec.Options{Native: abi.X86_64, Constants: filepath.Join(dir, "constants.json")},
 		})
 		if err != nil {

@@ -14,7 +14,7 @@ import (
 	"monban/format/codec"
 	"monban/format/minijail"
 	"monban/gate"
-	"monban/policy"
+	"monban/policy/lang"
 	"monban/verdict"
 )
 
@@ -171,7 +171,7 @@ func TestWrite(t *testing.T) {
 // TestWriteConditions writes what minijail has no operator for, and says what it cannot say.
 func TestWriteConditions(t *testing.T) {
 	write := func(text string) (string, error) {
-		p, err := policy.Load("t.gate", []byte(text), policy.Options{Native: abi.X86_64})
+		p, err := lang.Load("t.gate", []byte(text), lang.Options{Native: abi.X86_64})
 		if err != nil {
 			t.Fatal(err)
 		}

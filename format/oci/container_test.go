@@ -11,6 +11,7 @@ import (
 	"monban/abi"
 	"monban/format/oci"
 	"monban/policy"
+	"monban/policy/lang"
 	"monban/verdict"
 )
 
@@ -88,7 +89,7 @@ func TestContainer(t *testing.T) {
 	for _, native := range natives {
 		t.Run(native.String(), func(t *testing.T) {
 			want, report := parse(t, "moby-default.json", onItsMachine(src, native), oci.Options{Native: &native})
-			got, err := policy.LoadPreset("@container", policy.Options{Native: native})
+			got, err := lang.LoadPreset("@container", lang.Options{Native: native})
 			if err != nil {
 				t.Fatal(err)
 			}

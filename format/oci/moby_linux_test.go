@@ -13,7 +13,7 @@ import (
 	"monban/abi"
 	"monban/bpf"
 	"monban/format/oci"
-	"monban/policy"
+	"monban/policy/lang"
 	"monban/verdict"
 
 	moby "github.com/moby/profiles/seccomp"
@@ -46,7 +46,7 @@ func TestContainerIsMoby(t *testing.T) {
 		t.Fatal(err)
 	}
 	want, _ := parse(t, "moby", plain(t, body, oci.DefaultCaps()), oci.Options{})
-	got, err := policy.LoadPreset("@container", policy.Options{})
+	got, err := lang.LoadPreset("@container", lang.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -96,7 +96,7 @@ func TestIncludes(t *testing.T) {
 // TestContainerDenies checks @container by hand, so that the two sides cannot be wrong in the same way.
 func TestContainerDenies(t *testing.T) {
 	native := abi.X86_64
-	p, err := policy.LoadPreset("@container", policy.Options{Native: native})
+	p, err := lang.LoadPreset("@container", lang.Options{Native: native})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,7 +10,7 @@ import (
 	"monban/abi"
 	"monban/bpf"
 	"monban/format/oci"
-	"monban/policy"
+	"monban/policy/lang"
 	"monban/verdict"
 )
 
@@ -285,7 +285,7 @@ func TestPodman(t *testing.T) {
 			if !slices.Equal(report.Overlaps, []string{setns}) {
 				t.Errorf("%s: overlaps: %q", native, report.Overlaps)
 			}
-			again, err := policy.Load("printed", []byte(p.String()), policy.Options{})
+			again, err := lang.Load("printed", []byte(lang.Print(p)), lang.Options{})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -13,6 +13,7 @@ import (
 	"monban/format/codec"
 	"monban/format/oci"
 	"monban/policy"
+	"monban/policy/lang"
 	"monban/verdict"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
@@ -21,7 +22,7 @@ import (
 // compose makes a profile of a policy's text; ok is false where a constant of it does not fit its argument.
 func compose(t *testing.T, src string, archs []abi.Arch) (p *policy.Policy, prof *specs.LinuxSeccomp, err error) {
 	t.Helper()
-	p, err = policy.Load("gate", []byte(src), policy.Options{Archs: archs})
+	p, err = lang.Load("gate", []byte(src), lang.Options{Archs: archs})
 	if err != nil {
 		t.Fatalf("%v\n%s", err, src)
 	}
@@ -45,7 +46,7 @@ func TestWrittenForLibseccomp(t *testing.T) {
 		p, prof, err := compose(t, simpleGate(r), archs)
 		if err != nil {
 			if !strings.Contains(err.Error(), "does not get the same on") {
-				t.Fatalf("%s\n%v", p, err)
+				t.Fatalf("%s\n%v", lang.Print(p), err)
 			}
 			continue
 		}
@@ -68,7 +69,7 @@ func TestWrittenForLibseccomp(t *testing.T) {
 				x := ours.Restrict(verdict.Arch, a.Token()).Restrict(verdict.Nr, nr)
 				y := theirs.Restrict(verdict.Arch, a.Token()).Restrict(verdict.Nr, nr)
 				for _, d := range verdict.Differences(x, y) {
-					t.Fatalf("%s\n%s\n%s %s(%#x): %s, libseccomp says %s", p, asJSON(t, prof), a, call, d.Data.Args, d.A, d.B)
+					t.Fatalf("%s\n%s\n%s %s(%#x): %s, libseccomp says %s", lang.Print(p), asJSON(t, prof), a, call, d.Data.Args, d.A, d.B)
 				}
 			}
 		}

@@ -11,6 +11,7 @@ import (
 	"monban/bpf"
 	"monban/format/rows"
 	"monban/policy"
+	"monban/policy/lang"
 	"monban/verdict"
 )
 
@@ -34,7 +35,7 @@ func check(t *testing.T, p *policy.Policy) int {
 			if strings.Contains(err.Error(), "instruction pointer") {
 				return -1
 			}
-			t.Fatalf("%s\n%v", p, err)
+			t.Fatalf("%s\n%v", lang.Print(p), err)
 		}
 		said := map[string][]rows.Row{}
 		for _, e := range entries {
@@ -60,7 +61,7 @@ func check(t *testing.T, p *policy.Policy) int {
 				// In whatever order they are tried.
 				for range 2 {
 					if got, err := rows.Meaning(s, a, list, otherwise); err != nil || got != c.Left {
-						t.Fatalf("%s\n%s: %v (otherwise %s) does not mean the same: %v", p, c, list, otherwise, verdict.Differences(c.Left, got))
+						t.Fatalf("%s\n%s: %v (otherwise %s) does not mean the same: %v", lang.Print(p), c, list, otherwise, verdict.Differences(c.Left, got))
 					}
 					slices.Reverse(list)
 				}
@@ -74,9 +75,9 @@ func check(t *testing.T, p *policy.Policy) int {
 }
 
 func TestPresets(t *testing.T) {
-	for _, name := range policy.Presets() {
+	for _, name := range lang.Presets() {
 		for _, archs := range families {
-			p, err := policy.LoadPreset(name, policy.Options{Archs: archs, Native: archs[0]})
+			p, err := lang.LoadPreset(name, lang.Options{Archs: archs, Native: archs[0]})
 			if err != nil {
 				t.Fatalf("%s on %v: %v", name, archs, err)
 			}
@@ -102,7 +103,7 @@ func TestFew(t *testing.T) {
 		{"arg0 == 1 && arg1 != 2 && arg5 >= 3", "[allow(arg0 == 0x1 && arg1 != 0x2 && arg5 >= 0x3)]"},
 		{"(arg0 == 1 || arg0 == 7) && arg1 == 2 || arg3 == 4", "[allow(arg3 == 0x4) allow(arg0 == 0x1 && arg1 == 0x2) allow(arg0 == 0x7 && arg1 == 0x2)]"},
 	} {
-		p, err := policy.Load("few", []byte("compare 64\ndefault errno(EPERM)\nallow openat2("+c.cond+")\n"), policy.Options{Archs: []abi.Arch{abi.X86_64}})
+		p, err := lang.Load("few", []byte("compare 64\ndefault errno(EPERM)\nallow openat2("+c.cond+")\n"), lang.Options{Archs: []abi.Arch{abi.X86_64}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -127,7 +128,7 @@ func TestErrors(t *testing.T) {
 		"ip == 5": "write on x86_64 cannot be said in tests of single arguments: it depends on the instruction pointer",
 		"arg1 & 0xfff != 5 && arg2 & 0xffff != 5 && u64(arg0) & 0xff00ff00ff != 7 && arg3 & 0xffff != 3": "write on x86_64 cannot be said in tests of single arguments: it takes more than 4096 rows",
 	} {
-		p, err := policy.Load("few", []byte("default errno(EPERM)\nallow write("+cond+")\n"), policy.Options{Archs: []abi.Arch{abi.X86_64}})
+		p, err := lang.Load("few", []byte("default errno(EPERM)\nallow write("+cond+")\n"), lang.Options{Archs: []abi.Arch{abi.X86_64}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -143,7 +144,7 @@ func TestErrors(t *testing.T) {
 
 func TestUnnamed(t *testing.T) {
 	archs := []abi.Arch{abi.X86_64, abi.X86, abi.X32}
-	p, err := policy.Load("unnamed", []byte("default errno(EPERM)\nallow read\nlog any(nr in 5000..5005)\n"), policy.Options{Archs: archs})
+	p, err := lang.Load("unnamed", []byte("default errno(EPERM)\nallow read\nlog any(nr in 5000..5005)\n"), lang.Options{Archs: archs})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -215,7 +216,7 @@ func source(r *rand.Rand) string {
 func random(t *testing.T, seed1, seed2 uint64) bool {
 	r := rand.New(rand.NewPCG(seed1, seed2))
 	archs := [][]abi.Arch{{abi.X86_64, abi.X86, abi.X32}, {abi.AArch64, abi.ARM}, {abi.X86_64}}[r.IntN(3)]
-	p, err := policy.Load("random", []byte(source(r)), policy.Options{Archs: archs})
+	p, err := lang.Load("random", []byte(source(r)), lang.Options{Archs: archs})
 	if err != nil {
 		return false // a constant that does not fit its argument
 	}
@@ -226,7 +227,7 @@ func random(t *testing.T, seed1, seed2 uint64) bool {
 	}
 	if _, err := rows.Entries(v, archs, rows.None); err != nil {
 		if !strings.Contains(err.Error(), "more than 4096 rows") {
-			t.Fatalf("%s\n%v", p, err)
+			t.Fatalf("%s\n%v", lang.Print(p), err)
 		}
 		return false
 	}

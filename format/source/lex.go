@@ -4,7 +4,7 @@ import (
 	"strings"
 
 	"monban/format/codec"
-	"monban/policy"
+	"monban/policy/lang"
 )
 
 // A token is a word, a number or one symbol; text is "" at the end.
@@ -23,8 +23,8 @@ func lex(in *codec.Input) ([]token, error) {
 	var all []token
 	fresh := true // nothing but blanks in this line yet
 	for i := 0; i < len(src); {
-		if len(all) == policy.MaxTokens {
-			return nil, in.Errorf(i, "more than %d words and signs: that is no gate", policy.MaxTokens)
+		if len(all) == lang.MaxTokens {
+			return nil, in.Errorf(i, "more than %d words and signs: that is no gate", lang.MaxTokens)
 		}
 		c, rest := src[i], src[i:]
 		switch {

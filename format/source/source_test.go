@@ -14,7 +14,7 @@ import (
 	"monban/format/codec"
 	"monban/format/source"
 	"monban/gate"
-	"monban/policy"
+	"monban/policy/lang"
 )
 
 func read(text, part string) (*gate.Gate, error) {
@@ -110,7 +110,7 @@ func TestErrors(t *testing.T) {
 func written(t *testing.T, to codec.Format) string {
 	t.Helper()
 	native := abi.Native()
-	p, err := policy.Load("dir/quiet.gate", []byte("default allow\nerrno(ETXTBSY) mkdirat optional mkdir\n"), policy.Options{Native: native})
+	p, err := lang.Load("dir/quiet.gate", []byte("default allow\nerrno(ETXTBSY) mkdirat optional mkdir\n"), lang.Options{Native: native})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -11,7 +11,7 @@ import (
 	"monban/format/codec"
 	"monban/format/systemd"
 	"monban/gate"
-	"monban/policy"
+	"monban/policy/lang"
 	"monban/verdict"
 )
 
@@ -127,7 +127,7 @@ func TestErrors(t *testing.T) {
 func TestWrite(t *testing.T) {
 	native := abi.X86_64
 	write := func(text string) (string, error) {
-		p, err := policy.Load("t.gate", []byte(text), policy.Options{Native: native})
+		p, err := lang.Load("t.gate", []byte(text), lang.Options{Native: native})
 		if err != nil {
 			t.Fatal(err)
 		}

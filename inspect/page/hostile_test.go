@@ -9,13 +9,13 @@ import (
 	"monban/gate"
 	"monban/inspect/page"
 	"monban/internal/hostile"
-	"monban/policy"
+	"monban/policy/lang"
 )
 
 // All of a page's texts are hostile: it has the elements that it has otherwise, and no invisible characters.
 func TestHostileNames(t *testing.T) {
 	arch := abi.X86_64
-	p, err := policy.LoadPreset("@strict", policy.Options{Archs: []abi.Arch{arch}, Native: arch})
+	p, err := lang.LoadPreset("@strict", lang.Options{Archs: []abi.Arch{arch}, Native: arch})
 	if err != nil {
 		t.Fatal(err)
 	}

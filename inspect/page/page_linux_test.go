@@ -14,18 +14,18 @@ import (
 	"monban/abi"
 	"monban/gate"
 	"monban/inspect/page"
-	"monban/policy"
+	"monban/policy/lang"
 )
 
 func write(t *testing.T, preset string, archs ...abi.Arch) string {
 	t.Helper()
-	p, err := policy.LoadPreset(preset, policy.Options{Archs: archs, Native: archs[0]})
+	p, err := lang.LoadPreset(preset, lang.Options{Archs: archs, Native: archs[0]})
 	if err != nil {
 		t.Fatal(err)
 	}
 	var b bytes.Buffer
 	err = page.Write(&b, &page.Content{
-		Gate: gate.OfPolicy("<i>"+preset, p), Archs: archs, Policy: p.String(),
+		Gate: gate.OfPolicy("<i>"+preset, p), Archs: archs, Policy: lang.Print(p),
 		Notes: []string{"a note"}, Dangers: []page.Danger{{Title: "a danger", Reason: "a reason", Witness: "clone(flags=<CLONE_VM>)"}},
 	})
 	if err != nil {
@@ -72,8 +72,8 @@ func TestWrite(t *testing.T) {
 
 // Masks of whole registers, and actions that are rare.
 func TestRare(t *testing.T) {
-	p, err := policy.Load("rare.gate", []byte("arch x86_64\ndefault allow\nnotify read\nlog write\n"+
-		"errno(EPERM) socket(u64(protocol) & 0xf0f0f0f0f0f0f0f == 1)\ntrap(5) mount\n"), policy.Options{})
+	p, err := lang.Load("rare.gate", []byte("arch x86_64\ndefault allow\nnotify read\nlog write\n"+
+		"errno(EPERM) socket(u64(protocol) & 0xf0f0f0f0f0f0f0f == 1)\ntrap(5) mount\n"), lang.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,4 +1,4 @@
-package policy
+package libseccomp
 
 import (
 	"fmt"
@@ -6,17 +6,18 @@ import (
 
 	"monban/abi"
 	"monban/bpf"
+	"monban/policy"
 )
 
 // Policy is what the filter means. Architectures with the same rules share them.
-func (b *Builder) Policy() (*Policy, error) {
+func (b *Builder) Policy() (*policy.Policy, error) {
 	if len(b.state.filters) == 0 {
-		return nil, fmt.Errorf("the filter has no architecture left: %w", ErrBuilderInvalid)
+		return nil, fmt.Errorf("the filter has no architecture left: %w", ErrInvalid)
 	}
 	def := actionOf(bpf.Action(b.state.attrs[AttrActDefault]))
-	p := &Policy{Default: def, Unknown: def, BadArch: actionOf(bpf.Action(b.state.attrs[AttrActBadArch])), Compare64: true}
+	p := &policy.Policy{Default: def, Unknown: def, BadArch: actionOf(bpf.Action(b.state.attrs[AttrActBadArch])), Compare64: true}
 	type group struct {
-		rules []Rule
+		rules []policy.Rule
 		archs []abi.Arch
 	}
 	var groups []group
@@ -44,10 +45,10 @@ func (b *Builder) Policy() (*Policy, error) {
 	return p, p.Check()
 }
 
-func actionOf(a bpf.Action) Action { return Action{Kind: a &^ 0xffff, Data: uint16(a)} }
+func actionOf(a bpf.Action) policy.Action { return policy.Action{Kind: a &^ 0xffff, Data: uint16(a)} }
 
 // policyRules puts one architecture's rules into an order in which the first that matches is the one that decides.
-func (f archFilter) policyRules() []Rule {
+func (f archFilter) policyRules() []policy.Rule {
 	type key struct {
 		call string
 		nr   uint32
@@ -58,7 +59,7 @@ func (f archFilter) policyRules() []Rule {
 			plain[key{r.call, r.nr}] = i
 		}
 	}
-	var always, sometimes []Rule
+	var always, sometimes []policy.Rule
 	for i, r := range f.rules {
 		if by, ok := plain[key{r.call, r.nr}]; ok && by != i {
 			continue
@@ -71,41 +72,43 @@ func (f archFilter) policyRules() []Rule {
 			}
 		}
 	}
-	slices.SortStableFunc(sometimes, func(x, y Rule) int { return x.Action.Kind.Compare(y.Action.Kind) })
+	slices.SortStableFunc(sometimes, func(x, y policy.Rule) int { return x.Action.Kind.Compare(y.Action.Kind) })
 	return append(always, sometimes...)
 }
 
 // on is the rule on one architecture: the call of that number, and the same behind a multiplexer.
-func (r builtRule) on(a abi.Arch) []Rule {
-	var tests And
+func (r builtRule) on(a abi.Arch) []policy.Rule {
+	var tests policy.And
 	for _, t := range r.tests {
 		tests = append(tests, t.expr(a))
 	}
 	do := actionOf(r.action)
 	nr, direct := a.Number(r.call)
 	mux, behind := a.Mux(r.call)
-	var rules []Rule
+	var rules []policy.Rule
 	switch {
 	case r.call == "":
-		rules = append(rules, Rule{Action: do, Cond: append(And{isNumber(r.nr)}, tests...)})
+		rules = append(rules, policy.Rule{Action: do, Cond: append(policy.And{isNumber(r.nr)}, tests...)})
 	case direct && len(tests) > 0:
-		rules = append(rules, Rule{Action: do, Call: r.call, Cond: tests})
+		rules = append(rules, policy.Rule{Action: do, Call: r.call, Cond: tests})
 	case direct && behind:
 		// Named without a condition, the call would be meant behind the multiplexer too, by Monban's reading of that.
-		rules = append(rules, Rule{Action: do, Cond: isNumber(nr)})
+		rules = append(rules, policy.Rule{Action: do, Cond: isNumber(nr)})
 	case direct:
-		rules = append(rules, Rule{Action: do, Call: r.call})
+		rules = append(rules, policy.Rule{Action: do, Call: r.call})
 	}
 	if behind {
-		through := And{Test{Op: TestEQ, A: uint64(mux.Sub)}.expr(a)}
+		through := policy.And{Test{Op: TestEQ, A: uint64(mux.Sub)}.expr(a)}
 		for _, t := range r.tests {
 			if t.Arg != 0 { // the place of the member's number
 				through = append(through, t.expr(a))
 			}
 		}
-		rules = append(rules, Rule{Action: do, Call: mux.Call, Cond: through})
+		rules = append(rules, policy.Rule{Action: do, Call: mux.Call, Cond: through})
 	}
 	return rules
 }
 
-func isNumber(nr uint32) Expr { return Compare{X: Operand{Name: "nr"}, Op: EQ, Y: Num(nr)} }
+func isNumber(nr uint32) policy.Expr {
+	return policy.Compare{X: policy.Operand{Name: "nr"}, Op: policy.EQ, Y: policy.Num(nr)}
+}

@@ -1,4 +1,4 @@
-package policy
+package decompile
 
 import (
 	"cmp"
@@ -6,14 +6,15 @@ import (
 
 	"monban/abi"
 	"monban/bpf"
+	"monban/policy"
 	"monban/verdict"
 )
 
 // An Outcome is one of the answers that a call can get, and when.
 type Outcome struct {
-	Action Action
+	Action policy.Action
 	On     bpf.Action // the same as the filter's number
-	Cond   Expr
+	Cond   policy.Expr
 }
 
 // Outcomes lists what can happen to one call, given what its arguments leave open, the most permissive answer first. The
@@ -24,7 +25,7 @@ func Outcomes(a abi.Arch, call string, left verdict.Verdict) ([]Outcome, error) 
 }
 
 func outcomes(a abi.Arch, call string, left verdict.Verdict) ([]Outcome, error) {
-	d := &decompiler{p: &Policy{Name: call}}
+	d := &decompiler{p: &policy.Policy{Name: call}}
 	var out []Outcome
 	actions := slices.SortedFunc(left.Actions(), func(x, y bpf.Action) int { return cmp.Compare(int32(y), int32(x)) })
 	for _, do := range actions {
@@ -39,18 +40,32 @@ func outcomes(a abi.Arch, call string, left verdict.Verdict) ([]Outcome, error) 
 
 // Condition writes a condition on the arguments of one call as an expression. The error is ErrNotPolicy where that has no form, or
 // none of a bearable length, or verdict.ErrTooComplex.
-func Condition(a abi.Arch, call string, s *verdict.Space, n verdict.Node) (Expr, error) {
-	return verdict.Exact(s, func() (Expr, error) {
-		d := &decompiler{p: &Policy{Name: call}}
+func Condition(a abi.Arch, call string, s *verdict.Space, n verdict.Node) (policy.Expr, error) {
+	return verdict.Exact(s, func() (policy.Expr, error) {
+		d := &decompiler{p: &policy.Policy{Name: call}}
 		return d.condition(a, call, s, n)
 	})
 }
 
-// String is the rule as a line of the language.
-func (r *Rule) String() string {
-	s := r.Action.String() + " " + printItem(r, false)
-	if len(r.Archs) > 0 {
-		s = "on " + fmtArchs(r.Archs) + ": " + s
-	}
-	return s
+// Answers are the answers that a call put to a verdict can get, with their conditions. Errors are those of [Outcomes].
+func Answers(a *policy.Answer) ([]Outcome, error) {
+	return verdict.Exact(a.Left().Space(), func() ([]Outcome, error) {
+		actions, err := a.Actions()
+		if err != nil {
+			return nil, err
+		}
+		var out []Outcome
+		for _, do := range actions {
+			when, err := a.When(do)
+			if err != nil {
+				return nil, err
+			}
+			cond, err := Condition(a.Call.Arch, a.Call.Label(), a.Left().Space(), when)
+			if err != nil {
+				return nil, err
+			}
+			out = append(out, Outcome{policy.ActionOn(a.Call.Arch, do), do, cond})
+		}
+		return out, nil
+	})
 }

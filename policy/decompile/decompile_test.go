@@ -1,4 +1,4 @@
-package policy_test
+package decompile_test
 
 import (
 	"encoding/binary"
@@ -10,30 +10,49 @@ import (
 	"monban/abi"
 	"monban/bpf"
 	"monban/policy"
+	"monban/policy/internal/random"
+	"monban/policy/decompile"
+	"monban/policy/lang"
 	"monban/verdict"
 )
+
+func load(src string, archs ...abi.Arch) (*policy.Policy, error) {
+	if archs == nil {
+		archs = []abi.Arch{abi.X86_64}
+	}
+	return lang.Load("t.gate", []byte(src), lang.Options{Archs: archs, Native: archs[0]})
+}
+
+func meaning(t *testing.T, s *verdict.Space, p *policy.Policy) verdict.Verdict {
+	t.Helper()
+	v, err := p.Verdict(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return v
+}
 
 // Decompiling proves itself; here is that it works on whatever a policy can say, and that its text loads to the same meaning.
 func TestDecompileRandom(t *testing.T) {
 	r := rand.New(rand.NewPCG(2, 2))
 	done := 0
 	for range 150 {
-		p, err := load(randomSource(r), allArchs...)
+		p, err := load(random.Source(r), abi.X86_64, abi.X86, abi.X32, abi.AArch64)
 		if err != nil {
 			continue
 		}
 		s := verdict.NewSpace(verdict.DefaultBudget)
 		v := meaning(t, s, p)
-		q, notes, err := policy.FromVerdict("random", v, abi.X86_64, nil)
+		q, notes, err := decompile.Policy("random", v, abi.X86_64, nil)
 		if err != nil || len(notes) > 0 {
-			t.Fatalf("%s\n%v %v", p, notes, err)
+			t.Fatalf("%s\n%v %v", lang.Print(p), notes, err)
 		}
-		again, err := load(q.String(), q.Archs...)
+		again, err := load(lang.Print(q), q.Archs...)
 		if err != nil {
-			t.Fatalf("%s\n%v", q, err)
+			t.Fatalf("%s\n%v", lang.Print(q), err)
 		}
 		if meaning(t, s, again) != v {
-			t.Fatalf("the text means something else:\n%s", q)
+			t.Fatalf("the text means something else:\n%s", lang.Print(q))
 		}
 		done++
 	}
@@ -50,17 +69,18 @@ func TestDecompileOddNames(t *testing.T) {
 	}
 	s := verdict.NewSpace(100_000)
 	v := meaning(t, s, p)
-	q, notes, err := policy.FromVerdict("odd", v, abi.X86_64, nil)
+	q, notes, err := decompile.Policy("odd", v, abi.X86_64, nil)
 	if err != nil || len(notes) > 0 {
 		t.Fatal(notes, err)
 	}
-	again, err := load(q.String())
+	again, err := load(lang.Print(q))
 	if err != nil || meaning(t, s, again) != v {
-		t.Errorf("the text means something else (%v):\n%s", err, q)
+		t.Errorf("the text means something else (%v):\n%s", err, lang.Print(q))
 	}
-	left := v.Restrict(verdict.Arch, abi.X86_64.Token()).Restrict(verdict.Nr, number(t, abi.X86_64, "prctl"))
-	outcomes, err := policy.Outcomes(abi.X86_64, "prctl", left)
-	if err != nil || len(outcomes) != 2 || policy.PrintExpr(outcomes[0].Cond) != "arg1 == 5" {
+	prctl, _ := abi.X86_64.Number("prctl")
+	left := v.Restrict(verdict.Arch, abi.X86_64.Token()).Restrict(verdict.Nr, prctl)
+	outcomes, err := decompile.Outcomes(abi.X86_64, "prctl", left)
+	if err != nil || len(outcomes) != 2 || outcomes[0].Cond.String() != "arg1 == 5" {
 		t.Errorf("prctl is allowed if %v (%v), want arg1 == 5", outcomes, err)
 	}
 }
@@ -93,14 +113,14 @@ func TestDecompileCorpus(t *testing.T) {
 		if err != nil {
 			continue // misc_alu.bpf
 		}
-		q, notes, err := policy.FromVerdict(filepath.Base(f), v, abi.X86_64, nil)
+		q, notes, err := decompile.Policy(filepath.Base(f), v, abi.X86_64, nil)
 		if err != nil {
 			t.Errorf("%s: %v", filepath.Base(f), err)
 			continue
 		}
-		again, err := load(q.String(), q.Archs...)
+		again, err := load(lang.Print(q), q.Archs...)
 		if err != nil {
-			t.Errorf("%s: %v\n%s", filepath.Base(f), err, q)
+			t.Errorf("%s: %v\n%s", filepath.Base(f), err, lang.Print(q))
 			continue
 		}
 		if w := meaning(t, s, again); len(notes) == 0 && w != v {

@@ -1,4 +1,4 @@
-package policy
+package decompile
 
 import (
 	"cmp"
@@ -11,6 +11,7 @@ import (
 
 	"monban/abi"
 	"monban/bpf"
+	"monban/policy"
 	"monban/verdict"
 )
 
@@ -26,11 +27,11 @@ const maxDecompiled = 1 << 16
 // maxAnswers is how many answers one call may have.
 const maxAnswers = 256
 
-// FromVerdict writes a meaning down as a policy that means exactly the same; this is proven before it is returned.
+// Policy writes a meaning down as a policy that means exactly the same; this is proven before it is returned.
 // The second result names what a policy cannot say but the filter does: architectures that it does not check. The policy is then
 // exact on the architectures that it names. Where the meaning is a policy's, like is that policy, whose default and unknown are
 // kept; nil has them found. The error is ErrNotPolicy or verdict.ErrTooComplex.
-func FromVerdict(file string, v verdict.Verdict, native abi.Arch, like *Policy) (p *Policy, notes []string, err error) {
+func Policy(file string, v verdict.Verdict, native abi.Arch, like *policy.Policy) (p *policy.Policy, notes []string, err error) {
 	err = v.Space().Do(func() (err error) {
 		p, notes, err = fromVerdict(file, v, native, like)
 		return err
@@ -38,8 +39,8 @@ func FromVerdict(file string, v verdict.Verdict, native abi.Arch, like *Policy) 
 	return p, notes, err
 }
 
-func fromVerdict(file string, v verdict.Verdict, native abi.Arch, like *Policy) (*Policy, []string, error) {
-	d := &decompiler{v: v, p: &Policy{Name: file}, rules: map[string]*Rule{}}
+func fromVerdict(file string, v verdict.Verdict, native abi.Arch, like *policy.Policy) (*policy.Policy, []string, error) {
+	d := &decompiler{v: v, p: &policy.Policy{Name: file}, rules: map[string]*policy.Rule{}}
 	notes := d.archs(native)
 	d.headers()
 	if like != nil {
@@ -54,11 +55,11 @@ func fromVerdict(file string, v verdict.Verdict, native abi.Arch, like *Policy) 
 	return d.p, notes, d.prove(len(notes) == 0)
 }
 
-// ArchsOf are the architectures that a filter tells apart, the native one first if it is among them. The error is
+// Archs are the architectures that a filter tells apart, the native one first if it is among them. The error is
 // verdict.ErrTooComplex.
-func ArchsOf(v verdict.Verdict, native abi.Arch) ([]abi.Arch, error) {
+func Archs(v verdict.Verdict, native abi.Arch) ([]abi.Arch, error) {
 	return verdict.Exact(v.Space(), func() ([]abi.Arch, error) {
-		d := &decompiler{v: v, p: &Policy{}}
+		d := &decompiler{v: v, p: &policy.Policy{}}
 		d.archs(native)
 		return d.p.Archs, nil
 	})
@@ -66,10 +67,10 @@ func ArchsOf(v verdict.Verdict, native abi.Arch) ([]abi.Arch, error) {
 
 type decompiler struct {
 	v       verdict.Verdict
-	p       *Policy
+	p       *policy.Policy
 	on      map[abi.Arch]verdict.Verdict // what each architecture's numbers get
 	plain   map[abi.Arch]bool            // architectures of which no call passes: a few ranges of numbers say it all
-	rules   map[string]*Rule             // by what they print as
+	rules   map[string]*policy.Rule      // by what they print as
 	order   []string
 	written int // rules, on all architectures
 }
@@ -116,7 +117,7 @@ func (d *decompiler) unchecked(native abi.Arch, other verdict.Verdict, differ bo
 	case own != other:
 		note = "architectures other than those named below are not refused: their calls are judged by numbers, in a way that this text does not show"
 	}
-	d.p.BadArch = Action{Kind: bpf.KillProcess}
+	d.p.BadArch = policy.Action{Kind: bpf.KillProcess}
 	for _, a := range append(native.Family(), abi.Archs()...) {
 		sub := d.v.Restrict(verdict.Arch, a.Token())
 		if slices.Contains(d.p.Archs, a) || sub == other && a.Token() != native.Token() {
@@ -129,11 +130,11 @@ func (d *decompiler) unchecked(native abi.Arch, other verdict.Verdict, differ bo
 }
 
 // numeric is the language's action, with errno values by name where the name means the same on every architecture of use.
-func numeric(a abi.Arch, do bpf.Action) Action { return ActionOn(a, do) }
+func numeric(a abi.Arch, do bpf.Action) policy.Action { return policy.ActionOn(a, do) }
 
 // headers takes the commonest answers as default and unknown.
 func (d *decompiler) headers() {
-	known, unknown := map[Action]int{}, map[Action]int{}
+	known, unknown := map[policy.Action]int{}, map[policy.Action]int{}
 	calls, denied := 0, 0
 	d.plain = map[abi.Arch]bool{}
 	for _, a := range d.p.Archs {
@@ -155,7 +156,7 @@ func (d *decompiler) headers() {
 			unknown[numeric(a, do)]++
 		}
 	}
-	d.p.Default = commonest(known, Action{Kind: bpf.KillProcess})
+	d.p.Default = commonest(known, policy.Action{Kind: bpf.KillProcess})
 	if len(known) == 0 {
 		d.p.Default = commonest(unknown, d.p.Default)
 	}
@@ -164,7 +165,7 @@ func (d *decompiler) headers() {
 		d.p.Default = d.p.Unknown // a list of what is denied
 	}
 	if denied*10 < calls {
-		d.p.Default = Action{Kind: bpf.Allow} // the same, with an answer of its own for unknown numbers
+		d.p.Default = policy.Action{Kind: bpf.Allow} // the same, with an answer of its own for unknown numbers
 	}
 }
 
@@ -180,9 +181,9 @@ func (d *decompiler) isPlain(a abi.Arch) bool {
 	})
 }
 
-func commonest(counts map[Action]int, otherwise Action) Action {
+func commonest(counts map[policy.Action]int, otherwise policy.Action) policy.Action {
 	best, n := otherwise, 0
-	for _, a := range slices.SortedFunc(maps.Keys(counts), func(a, b Action) int { return cmp.Compare(a.String(), b.String()) }) {
+	for _, a := range slices.SortedFunc(maps.Keys(counts), func(a, b policy.Action) int { return cmp.Compare(a.String(), b.String()) }) {
 		if counts[a] > n {
 			best, n = a, counts[a]
 		}
@@ -210,7 +211,7 @@ func (d *decompiler) arch(a abi.Arch) error {
 
 // reaches says whether there will be rules for calls that can also be reached through a multiplexer.
 func (d *decompiler) reaches(a abi.Arch, mux string) bool {
-	def, err := d.p.Default.on(a, Pos{})
+	def, err := d.p.Default.On(a)
 	if err != nil {
 		return true
 	}
@@ -226,12 +227,12 @@ func (d *decompiler) reaches(a abi.Arch, mux string) bool {
 
 // numbers writes rules for numbers that have no name; all of them where every is true, else those that are not answered as unknown.
 func (d *decompiler) numbers(a abi.Arch, known map[uint32]bool, every bool) error {
-	unknown, err := d.p.Unknown.on(a, Pos{File: d.p.Name})
+	unknown, err := d.p.Unknown.On(a)
 	if err != nil {
 		return err
 	}
 	lo, hi := a.Numbers()
-	sets := map[verdict.Node][]Range{}
+	sets := map[verdict.Node][]policy.Range{}
 	var order []verdict.Verdict
 	spans, few := d.on[a].SpansUpTo(verdict.Nr, maxRanges)
 	if !few {
@@ -249,7 +250,7 @@ func (d *decompiler) numbers(a abi.Arch, known map[uint32]bool, every bool) erro
 		}
 	}
 	for _, leaf := range order {
-		among := In{Operand{Name: "nr"}, sets[leaf.Node()]}
+		among := policy.In{X: policy.Operand{Name: "nr"}, Set: sets[leaf.Node()]}
 		if err := d.leaf(a, "", among, leaf, d.p.Unknown, every); err != nil {
 			return err
 		}
@@ -258,13 +259,13 @@ func (d *decompiler) numbers(a abi.Arch, known map[uint32]bool, every bool) erro
 }
 
 // without lists lo..hi without the known numbers.
-func without(known map[uint32]bool, lo, hi uint32) []Range {
-	var out []Range
+func without(known map[uint32]bool, lo, hi uint32) []policy.Range {
+	var out []policy.Range
 	add := func(lo, hi uint32) {
 		if lo <= hi {
-			r := Range{Lo: Num(lo)}
+			r := policy.Range{Lo: policy.Num(lo)}
 			if hi != lo {
-				r.Hi = Num(hi)
+				r.Hi = policy.Num(hi)
 			}
 			out = append(out, r)
 		}
@@ -286,8 +287,8 @@ func without(known map[uint32]bool, lo, hi uint32) []Range {
 }
 
 // leaf writes the rules for one call, or for the numbers under a condition: one for each action but otherwise.
-func (d *decompiler) leaf(a abi.Arch, call string, among Expr, leaf verdict.Verdict, otherwise Action, whole bool) error {
-	els, err := otherwise.on(a, Pos{File: d.p.Name})
+func (d *decompiler) leaf(a abi.Arch, call string, among policy.Expr, leaf verdict.Verdict, otherwise policy.Action, whole bool) error {
+	els, err := otherwise.On(a)
 	if err != nil {
 		return err
 	}
@@ -299,7 +300,7 @@ func (d *decompiler) leaf(a abi.Arch, call string, among Expr, leaf verdict.Verd
 	if !slices.Contains(actions, last) {
 		last = actions[len(actions)-1]
 	}
-	var rules []Rule
+	var rules []policy.Rule
 	for _, do := range actions {
 		if do == last {
 			continue
@@ -309,12 +310,12 @@ func (d *decompiler) leaf(a abi.Arch, call string, among Expr, leaf verdict.Verd
 			return err
 		}
 		if among != nil {
-			cond = And{among, cond}
+			cond = policy.And{among, cond}
 		}
-		rules = append(rules, Rule{Action: numeric(a, do), Call: call, Cond: cond})
+		rules = append(rules, policy.Rule{Action: numeric(a, do), Call: call, Cond: cond})
 	}
 	if last != els.Canonical() || whole {
-		rules = append(rules, Rule{Action: numeric(a, last), Call: call, Cond: among})
+		rules = append(rules, policy.Rule{Action: numeric(a, last), Call: call, Cond: among})
 	}
 	if len(rules) > 0 {
 		if d.written += len(rules); d.written > maxDecompiled {
@@ -326,18 +327,18 @@ func (d *decompiler) leaf(a abi.Arch, call string, among Expr, leaf verdict.Verd
 }
 
 // add records a call's rules on one architecture; the same rules on several become one entry.
-func (d *decompiler) add(a abi.Arch, rules []Rule) {
+func (d *decompiler) add(a abi.Arch, rules []policy.Rule) {
 	together := ""
 	if len(rules) > 1 {
 		// Rules that belong together stay together: the key stands for them all.
 		h := sha256.New()
 		for _, o := range rules {
-			fmt.Fprintf(h, "%s%s\n", printItem(&o, false), o.Action)
+			fmt.Fprintf(h, "%s%s\n", o.String(), o.Action)
 		}
 		together = string(h.Sum(nil))
 	}
 	for i, r := range rules {
-		key := fmt.Sprintf("%s %04d %s %s %s", r.Call, i, r.Action, printItem(&r, false), together)
+		key := fmt.Sprintf("%s %04d %s %s %s", r.Call, i, r.Action, r.String(), together)
 		if old, ok := d.rules[key]; ok {
 			old.Archs = append(old.Archs, a)
 			continue
@@ -349,7 +350,7 @@ func (d *decompiler) add(a abi.Arch, rules []Rule) {
 }
 
 // sorted puts the rules into reading order: multiplexers and conditions first, where they must be, then plain lists by action.
-func (d *decompiler) sorted() []Rule {
+func (d *decompiler) sorted() []policy.Rule {
 	slices.Sort(d.order)
 	// A call with conditions keeps all of its rules together and in order.
 	conditional := map[string]bool{}
@@ -358,7 +359,7 @@ func (d *decompiler) sorted() []Rule {
 			conditional[r.Call] = true
 		}
 	}
-	rank := func(r *Rule) int {
+	rank := func(r *policy.Rule) int {
 		switch {
 		case r.Call == "" && d.plain[r.Archs[0]]:
 			return -1
@@ -380,9 +381,9 @@ func (d *decompiler) sorted() []Rule {
 			return 0
 		}
 		return cmp.Or(b.Action.Kind.Compare(a.Action.Kind), cmp.Compare(a.Action.String(), b.Action.String()),
-			-cmp.Compare(len(a.Archs), len(b.Archs)), cmp.Compare(fmtArchs(a.Archs), fmtArchs(b.Archs)), strings.Compare(a.Call, b.Call))
+			-cmp.Compare(len(a.Archs), len(b.Archs)), cmp.Compare(abi.Join(a.Archs, ","), abi.Join(b.Archs, ",")), strings.Compare(a.Call, b.Call))
 	})
-	var rules []Rule
+	var rules []policy.Rule
 	for _, k := range d.order {
 		r := *d.rules[k]
 		if d.everywhere(&r) {
@@ -394,7 +395,7 @@ func (d *decompiler) sorted() []Rule {
 }
 
 // everywhere says that a rule holds on all of the policy's architectures that have its call's number.
-func (d *decompiler) everywhere(r *Rule) bool {
+func (d *decompiler) everywhere(r *policy.Rule) bool {
 	for _, a := range d.p.Archs {
 		if slices.Contains(r.Archs, a) {
 			continue
@@ -403,7 +404,7 @@ func (d *decompiler) everywhere(r *Rule) bool {
 			// Something before it decides there, but it is read all the same: its arguments may have other widths, or no names.
 			whole := *r
 			whole.Archs = nil
-			if _, _, err := d.p.bind(a, &whole); err != nil && whole.on(a) {
+			if (&policy.Policy{Name: d.p.Name, Archs: []abi.Arch{a}, Rules: []policy.Rule{whole}}).Check() != nil {
 				return false
 			}
 			continue

@@ -1,4 +1,4 @@
-package policy
+package lang
 
 import (
 	"errors"
@@ -9,6 +9,8 @@ import (
 	"monban/abi"
 	"monban/bpf"
 	"monban/internal/nearest"
+
+	"monban/policy"
 )
 
 // A File is a policy's text, parsed but not yet resolved: nothing in it has been looked up.
@@ -21,11 +23,11 @@ type File struct {
 
 // A Line is one header or one line of rules.
 type Line struct {
-	Pos   Pos
-	Word  string // the header's name; "" for a rule line
-	Args  []Arg  // a header's arguments
-	Do    Action // of a header default, unknown or badarch, and of a rule line
-	On    []Arg  // the architectures of "on …:"
+	Pos   policy.Pos
+	Word  string        // the header's name; "" for a rule line
+	Args  []Arg         // a header's arguments
+	Do    policy.Action // of a header default, unknown or badarch, and of a rule line
+	On    []Arg         // the architectures of "on …:"
 	Items []Item
 }
 
@@ -33,19 +35,19 @@ type Line struct {
 type Arg struct {
 	Text   string
 	Quoted bool
-	Pos    Pos
+	Pos    policy.Pos
 }
 
 // An Item is one call or group of a rule line.
 type Item struct {
-	Name     string // read, @basic-io, or any
-	Cond     Expr   // nil where there are no parentheses
-	Optional bool   // optional stands before it or before an earlier item of the line
-	Pos      Pos
+	Name     string      // read, @basic-io, or any
+	Cond     policy.Expr // nil where there are no parentheses
+	Optional bool        // optional stands before it or before an earlier item of the line
+	Pos      policy.Pos
 }
 
 // anyCall is the item that stands for every number.
-const anyCall = "any"
+const anyCall = policy.AnyCall
 
 var headers = []string{"kernel", "arch", "default", "unknown", "badarch", "compare", "include"}
 
@@ -92,7 +94,7 @@ const maxErrors = 10
 // syntaxError carries the first error of a line out of the parser's depths.
 type syntaxError struct{ err error }
 
-func (p *parser) fail(pos Pos, format string, args ...any) {
+func (p *parser) fail(pos policy.Pos, format string, args ...any) {
 	panic(syntaxError{errorf(pos, format, args...)})
 }
 
@@ -271,13 +273,13 @@ func (p *parser) item() Item {
 }
 
 // action parses an action with its data.
-func (p *parser) action() Action {
+func (p *parser) action() policy.Action {
 	t := p.next()
 	if t.kind != word {
 		p.fail(t.pos, "expected an action (%s), found %s", strings.Join(actionWords, " "), t.describe())
 	}
 	kind, ok := bpf.ParseAction(t.text)
-	a := Action{Kind: kind}
+	a := policy.Action{Kind: kind}
 	if !ok {
 		hint := nearest.Hint(t.text, slices.Concat(actionWords, headers))
 		switch t.text {

@@ -1,4 +1,4 @@
-package policy
+package libseccomp
 
 import (
 	"errors"
@@ -9,16 +9,17 @@ import (
 	"monban/abi"
 	"monban/bpf"
 	"monban/internal/nearest"
+	"monban/policy"
 )
 
 // What a Builder's methods refuse, to be asked for with errors.Is. Each has the errno that libseccomp returns in its text.
 var (
-	ErrBuilderExists      = errors.New("EEXIST")     // architecture there already, or not there
-	ErrBuilderDomain      = errors.New("EDOM")       // the call or byte order does not fit the architecture
-	ErrBuilderInvalid     = errors.New("EINVAL")     // an argument has no meaning
-	ErrBuilderUnsupported = errors.New("EOPNOTSUPP") // a value or combination that is not supported
-	ErrBuilderAccess      = errors.New("EACCES")     // the filter's default action as a rule, or a read-only attribute
-	ErrBuilderNoCall      = errors.New("EFAULT")     // a number that has no name to translate by
+	ErrExists      = errors.New("EEXIST")     // architecture there already, or not there
+	ErrDomain      = errors.New("EDOM")       // the call or byte order does not fit the architecture
+	ErrInvalid     = errors.New("EINVAL")     // an argument has no meaning
+	ErrUnsupported = errors.New("EOPNOTSUPP") // a value or combination that is not supported
+	ErrAccess      = errors.New("EACCES")     // the filter's default action as a rule, or a read-only attribute
+	ErrNoCall      = errors.New("EFAULT")     // a number that has no name to translate by
 )
 
 // A Builder makes a policy from calls like those of libseccomp's rule API, with their meaning:
@@ -80,14 +81,14 @@ type Test struct {
 	A, B uint64
 }
 
-// NewBuilder returns a filter with one architecture, the native one, and no rules (seccomp_init). Numbers of calls are always
+// New returns a filter with one architecture, the native one, and no rules (seccomp_init). Numbers of calls are always
 // those of native.
-func NewBuilder(native abi.Arch, def bpf.Action) (*Builder, error) {
+func New(native abi.Arch, def bpf.Action) (*Builder, error) {
 	b := &Builder{native: native}
 	return b, b.Reset(def)
 }
 
-// Reset makes the filter as NewBuilder does (seccomp_reset). Transactions that were begun are forgotten.
+// Reset makes the filter as New does (seccomp_reset). Transactions that were begun are forgotten.
 func (b *Builder) Reset(def bpf.Action) error {
 	if err := validAction(def); err != nil {
 		return err
@@ -105,7 +106,7 @@ func validAction(a bpf.Action) error {
 	if a.Known() && (a.Data() == 0 || a.NeedsData() && a.Data() <= a.MaxData()) { // trap's data is not for libseccomp
 		return nil
 	}
-	return fmt.Errorf("%#x is no action (its data must be an errno up to 4095, or trace's message): %w", uint32(a), ErrBuilderInvalid)
+	return fmt.Errorf("%#x is no action (its data must be an errno up to 4095, or trace's message): %w", uint32(a), ErrInvalid)
 }
 
 func (b *Builder) find(a abi.Arch) int {
@@ -115,10 +116,10 @@ func (b *Builder) find(a abi.Arch) int {
 // AddArch adds an architecture without rules: those that were added before are not for it (seccomp_arch_add).
 func (b *Builder) AddArch(a abi.Arch) error {
 	if b.find(a) >= 0 {
-		return fmt.Errorf("the filter has %s already: %w", a, ErrBuilderExists)
+		return fmt.Errorf("the filter has %s already: %w", a, ErrExists)
 	}
 	if f := b.state.filters; len(f) > 0 && f[0].arch.ByteOrder() != a.ByteOrder() {
-		return fmt.Errorf("%s and %s differ in byte order, build a filter for each: %w", f[0].arch, a, ErrBuilderDomain)
+		return fmt.Errorf("%s and %s differ in byte order, build a filter for each: %w", f[0].arch, a, ErrDomain)
 	}
 	b.state.filters = append(b.state.filters, archFilter{arch: a})
 	return nil
@@ -134,10 +135,10 @@ func (b *Builder) RemoveArch(a abi.Arch) error {
 	return nil
 }
 
-// HasArch is nil if the filter has the architecture and ErrBuilderExists if not (seccomp_arch_exist).
+// HasArch is nil if the filter has the architecture and ErrExists if not (seccomp_arch_exist).
 func (b *Builder) HasArch(a abi.Arch) error {
 	if b.find(a) < 0 {
-		return fmt.Errorf("the filter does not have %s: %w", a, ErrBuilderExists)
+		return fmt.Errorf("the filter does not have %s: %w", a, ErrExists)
 	}
 	return nil
 }
@@ -182,30 +183,30 @@ func (b *Builder) add(do bpf.Action, r builtRule, exact bool, tests []Test) erro
 		return err
 	}
 	if uint32(do) == b.state.attrs[AttrActDefault] {
-		return fmt.Errorf("a rule's action must differ from the default: %w", ErrBuilderAccess)
+		return fmt.Errorf("a rule's action must differ from the default: %w", ErrAccess)
 	}
 	if r.call != "" && !abi.Known(r.call) {
-		return fmt.Errorf("no architecture has a system call %s%s: %w", r.call, nearest.Hint(r.call, abi.Calls()), ErrBuilderInvalid)
+		return fmt.Errorf("no architecture has a system call %s%s: %w", r.call, nearest.Hint(r.call, abi.Calls()), ErrInvalid)
 	}
 	if r.call == "" && (int32(r.nr) == -1 || int32(r.nr) == -2) {
-		return fmt.Errorf("%d is no call's number: %w", int32(r.nr), ErrBuilderInvalid)
+		return fmt.Errorf("%d is no call's number: %w", int32(r.nr), ErrInvalid)
 	}
 	if err := validTests(tests); err != nil {
 		return err
 	}
 	if exact && len(b.state.filters) > 1 {
-		return fmt.Errorf("an exact rule needs a filter of one architecture, this one has %d: %w", len(b.state.filters), ErrBuilderUnsupported)
+		return fmt.Errorf("an exact rule needs a filter of one architecture, this one has %d: %w", len(b.state.filters), ErrUnsupported)
 	}
 	r.action, r.tests = do, slices.Clone(tests)
 	var on []int
 	for i, f := range b.state.filters {
 		switch {
 		case r.call == "" && (f.arch != b.native || int32(r.nr) < 0):
-			return fmt.Errorf("%d has no name to find it on %s by: %w", int32(r.nr), f.arch, ErrBuilderNoCall)
-		case r.call == "" || hasCall(f.arch, r.call):
+			return fmt.Errorf("%d has no name to find it on %s by: %w", int32(r.nr), f.arch, ErrNoCall)
+		case r.call == "" || len(f.arch.Reaching(r.call)) > 0:
 			on = append(on, i)
 		case exact:
-			return fmt.Errorf("%s has no system call %s: %w", f.arch, r.call, ErrBuilderDomain)
+			return fmt.Errorf("%s has no system call %s: %w", f.arch, r.call, ErrDomain)
 		}
 	}
 	for _, i := range on {
@@ -220,11 +221,11 @@ func validTests(tests []Test) error {
 	for _, t := range tests {
 		switch {
 		case t.Arg < 0 || t.Arg > 5:
-			return fmt.Errorf("argument %d: a call has arguments 0 to 5: %w", t.Arg, ErrBuilderInvalid)
+			return fmt.Errorf("argument %d: a call has arguments 0 to 5: %w", t.Arg, ErrInvalid)
 		case seen>>t.Arg&1 == 1:
-			return fmt.Errorf("argument %d is tested twice in one rule: %w", t.Arg, ErrBuilderInvalid)
+			return fmt.Errorf("argument %d is tested twice in one rule: %w", t.Arg, ErrInvalid)
 		case t.Op < TestNE || t.Op > TestMaskedEQ:
-			return fmt.Errorf("argument %d: %d is no comparison: %w", t.Arg, t.Op, ErrBuilderInvalid)
+			return fmt.Errorf("argument %d: %d is no comparison: %w", t.Arg, t.Op, ErrInvalid)
 		}
 		seen |= 1 << t.Arg
 	}
@@ -235,7 +236,7 @@ func validTests(tests []Test) error {
 // part in what a filter means. Only the name is checked.
 func (b *Builder) Prioritize(call string, _ uint8) error {
 	if !abi.Known(call) {
-		return fmt.Errorf("no architecture has a system call %s%s: %w", call, nearest.Hint(call, abi.Calls()), ErrBuilderInvalid)
+		return fmt.Errorf("no architecture has a system call %s%s: %w", call, nearest.Hint(call, abi.Calls()), ErrInvalid)
 	}
 	return nil
 }
@@ -244,14 +245,14 @@ func (b *Builder) Prioritize(call string, _ uint8) error {
 // The filters must have the same attributes and no architecture in common.
 func (b *Builder) Merge(src *Builder) error {
 	if b.state.attrs != src.state.attrs {
-		return fmt.Errorf("the filters' attributes differ: %w", ErrBuilderInvalid)
+		return fmt.Errorf("the filters' attributes differ: %w", ErrInvalid)
 	}
 	for _, f := range src.state.filters {
 		if b.find(f.arch) >= 0 {
-			return fmt.Errorf("both filters have %s: %w", f.arch, ErrBuilderExists)
+			return fmt.Errorf("both filters have %s: %w", f.arch, ErrExists)
 		}
 		if d := b.state.filters; len(d) > 0 && d[0].arch.ByteOrder() != f.arch.ByteOrder() {
-			return fmt.Errorf("%s and %s differ in byte order: %w", d[0].arch, f.arch, ErrBuilderDomain)
+			return fmt.Errorf("%s and %s differ in byte order: %w", d[0].arch, f.arch, ErrDomain)
 		}
 	}
 	b.state.filters = append(b.state.filters, src.state.clone().filters...)
@@ -287,7 +288,7 @@ func (b *Builder) Reject() error {
 func (b *Builder) end() (builderState, error) {
 	n := len(b.saved) - 1
 	if n < 0 {
-		return builderState{}, fmt.Errorf("no transaction has begun: %w", ErrBuilderInvalid)
+		return builderState{}, fmt.Errorf("no transaction has begun: %w", ErrInvalid)
 	}
 	s := b.saved[n]
 	b.saved = b.saved[:n]
@@ -300,18 +301,18 @@ func low32(a abi.Arch) bool {
 }
 
 // expr is the test on one architecture, and its operand's mask such that x32's upper halves are left out.
-func (t Test) expr(a abi.Arch) Expr {
+func (t Test) expr(a abi.Arch) policy.Expr {
 	width := uint64(math.MaxUint64)
 	if low32(a) {
 		width = math.MaxUint32
 	}
-	x, mask, y := Operand{Arg: t.Arg, Wide: true}, width, t.A&width
+	x, mask, y := policy.Operand{Arg: t.Arg, Wide: true}, width, t.A&width
 	if t.Op == TestMaskedEQ {
 		mask, y = t.A&width, t.A&t.B&width
 	}
 	if mask != math.MaxUint64 {
-		x.Mask = Num(mask)
+		x.Mask = policy.Num(mask)
 	}
-	op := [...]Op{TestNE: NE, TestLT: LT, TestLE: LE, TestEQ: EQ, TestGE: GE, TestGT: GT, TestMaskedEQ: EQ}[t.Op]
-	return Compare{X: x, Op: op, Y: Num(y)}
+	op := [...]policy.Op{TestNE: policy.NE, TestLT: policy.LT, TestLE: policy.LE, TestEQ: policy.EQ, TestGE: policy.GE, TestGT: policy.GT, TestMaskedEQ: policy.EQ}[t.Op]
+	return policy.Compare{X: x, Op: op, Y: policy.Num(y)}
 }

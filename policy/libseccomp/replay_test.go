@@ -1,4 +1,4 @@
-package policy_test
+package libseccomp_test
 
 import (
 	"bytes"
@@ -15,6 +15,7 @@ import (
 	"monban/abi"
 	"monban/bpf"
 	"monban/policy"
+	"monban/policy/libseccomp"
 	"monban/verdict"
 )
 
@@ -36,10 +37,10 @@ type recorded struct {
 }
 
 var (
-	testOps = map[string]policy.TestOp{"NE": policy.TestNE, "LT": policy.TestLT, "LE": policy.TestLE, "EQ": policy.TestEQ,
-		"GE": policy.TestGE, "GT": policy.TestGT, "MASKED_EQ": policy.TestMaskedEQ}
-	codes = map[int]error{0: nil, -13: policy.ErrBuilderAccess, -14: policy.ErrBuilderNoCall, -17: policy.ErrBuilderExists,
-		-22: policy.ErrBuilderInvalid, -33: policy.ErrBuilderDomain, -95: policy.ErrBuilderUnsupported}
+	testOps = map[string]libseccomp.TestOp{"NE": libseccomp.TestNE, "LT": libseccomp.TestLT, "LE": libseccomp.TestLE, "EQ": libseccomp.TestEQ,
+		"GE": libseccomp.TestGE, "GT": libseccomp.TestGT, "MASKED_EQ": libseccomp.TestMaskedEQ}
+	codes = map[int]error{0: nil, -13: libseccomp.ErrAccess, -14: libseccomp.ErrNoCall, -17: libseccomp.ErrExists,
+		-22: libseccomp.ErrInvalid, -33: libseccomp.ErrDomain, -95: libseccomp.ErrUnsupported}
 	killByName = map[string]bpf.Action{"KILL": bpf.KillThread, "KILL_PROCESS": bpf.KillProcess, "ALLOW": bpf.Allow,
 		"LOG": bpf.Log, "TRAP": bpf.Trap}
 )
@@ -80,7 +81,7 @@ func replay(t *testing.T, file string) *policy.Policy {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var b *policy.Builder
+	var b *libseccomp.Builder
 	var p *policy.Policy
 	for i, line := range bytes.Split(bytes.TrimSpace(text), []byte("\n")) {
 		var c recorded
@@ -93,9 +94,9 @@ func replay(t *testing.T, file string) *policy.Policy {
 				t.Fatal(err)
 			}
 		}
-		var tests []policy.Test
+		var tests []libseccomp.Test
 		for _, a := range c.Args {
-			tests = append(tests, policy.Test{Arg: a.Arg, Op: testOps[a.Op], A: hex(t, a.A), B: hex(t, a.B)})
+			tests = append(tests, libseccomp.Test{Arg: a.Arg, Op: testOps[a.Op], A: hex(t, a.A), B: hex(t, a.B)})
 		}
 		do := bpf.Action(hex(t, c.Action))
 		var got error
@@ -103,7 +104,7 @@ func replay(t *testing.T, file string) *policy.Policy {
 		case "", "seccomp_api_set", "seccomp_arch_native", "seccomp_release": // nothing to build
 			continue
 		case "seccomp_init":
-			b, got = policy.NewBuilder(abi.X86_64, do)
+			b, got = libseccomp.New(abi.X86_64, do)
 		case "seccomp_arch_add":
 			got = b.AddArch(arch)
 		case "seccomp_arch_remove":
@@ -111,7 +112,7 @@ func replay(t *testing.T, file string) *policy.Policy {
 		case "seccomp_arch_exist":
 			got = b.HasArch(arch)
 		case "seccomp_attr_set":
-			got = b.SetAttr(policy.Attr(c.Attr), uint32(hex(t, c.Value)))
+			got = b.SetAttr(libseccomp.Attr(c.Attr), uint32(hex(t, c.Value)))
 		case "seccomp_rule_add":
 			got = b.AddNumber(do, c.Sys, tests...)
 		case "seccomp_rule_add_exact":
@@ -270,14 +271,14 @@ func TestKnownLibseccompBugs(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			b, err := policy.NewBuilder(arch, actionNamed(t, c.Default))
+			b, err := libseccomp.New(arch, actionNamed(t, c.Default))
 			if err != nil {
 				t.Fatal(err)
 			}
 			for _, r := range c.Rules {
-				var tests []policy.Test
+				var tests []libseccomp.Test
 				for _, a := range r.Args {
-					tests = append(tests, policy.Test{Arg: a.Arg, Op: testOps[a.Op], A: hex(t, a.A), B: hex(t, a.B)})
+					tests = append(tests, libseccomp.Test{Arg: a.Arg, Op: testOps[a.Op], A: hex(t, a.A), B: hex(t, a.B)})
 				}
 				if err := b.AddNumber(actionNamed(t, r.Action), r.Sys, tests...); err != nil {
 					t.Fatal(err)

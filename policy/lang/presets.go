@@ -1,4 +1,4 @@
-package policy
+package lang
 
 import (
 	"embed"
@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"monban/internal/nearest"
+
+	"monban/policy"
 )
 
 //go:embed presets/*.gate
@@ -41,11 +43,11 @@ func presetHint(name string) string {
 	if hint := nearest.Hint(name, Presets()); hint != "" {
 		return hint
 	}
-	return " (there are " + joinWords(Presets()) + ")"
+	return " (there are " + strings.Join(Presets(), ", ") + ")"
 }
 
 // LoadPreset resolves a policy that comes with Monban.
-func LoadPreset(name string, o Options) (*Policy, error) {
+func LoadPreset(name string, o Options) (*policy.Policy, error) {
 	src, err := presetSource(name)
 	if err != nil {
 		return nil, err

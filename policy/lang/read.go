@@ -1,4 +1,4 @@
-package policy
+package lang
 
 import (
 	"errors"

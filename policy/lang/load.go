@@ -1,4 +1,4 @@
-package policy
+package lang
 
 import (
 	"errors"
@@ -10,6 +10,8 @@ import (
 	"monban/abi"
 	"monban/bpf"
 	"monban/internal/nearest"
+
+	"monban/policy"
 )
 
 // Options say how a policy's text becomes a policy.
@@ -23,7 +25,7 @@ type Options struct {
 }
 
 // Load parses a policy's text, takes in what it includes, and checks every name on every architecture that it speaks for.
-func Load(file string, src []byte, o Options) (*Policy, error) {
+func Load(file string, src []byte, o Options) (*policy.Policy, error) {
 	f, err := Parse(file, src)
 	if err != nil {
 		return nil, err
@@ -32,7 +34,7 @@ func Load(file string, src []byte, o Options) (*Policy, error) {
 }
 
 // Resolve turns a parsed file into a policy.
-func (f *File) Resolve(o Options) (*Policy, error) {
+func (f *File) Resolve(o Options) (*policy.Policy, error) {
 	p, err := f.resolve(o)
 	if err == nil {
 		err = p.Check()
@@ -44,21 +46,21 @@ func (f *File) Resolve(o Options) (*Policy, error) {
 }
 
 // resolve is Resolve without the check of conditions and errnos, which Verdict makes as well.
-func (f *File) resolve(o Options) (*Policy, error) {
+func (f *File) resolve(o Options) (*policy.Policy, error) {
 	if len(f.Lines) == 0 { // comments, perhaps of another language
-		return nil, &Error{Pos{File: f.Name}, "nothing is in it except comments and blank lines: a gate says at least what its default is"}
+		return nil, &policy.Error{Pos: policy.Pos{File: f.Name}, Msg: "nothing is in it except comments and blank lines: a gate says at least what its default is"}
 	}
-	l := &loader{o: o, p: &Policy{Name: f.Name}}
+	l := &loader{o: o, p: &policy.Policy{Name: f.Name}}
 	l.file(f)
 	p := l.p
 	if !l.has("default") {
-		p.Default = Action{Kind: bpf.KillProcess}
+		p.Default = policy.Action{Kind: bpf.KillProcess}
 	}
 	if !l.has("unknown") {
-		p.Unknown = Action{Kind: bpf.Errno, Errno: "ENOSYS"}
+		p.Unknown = policy.Action{Kind: bpf.Errno, Errno: "ENOSYS"}
 	}
 	if !l.has("badarch") {
-		p.BadArch = Action{Kind: bpf.KillProcess}
+		p.BadArch = policy.Action{Kind: bpf.KillProcess}
 	}
 	switch {
 	case o.Archs != nil:
@@ -74,7 +76,7 @@ func (f *File) resolve(o Options) (*Policy, error) {
 
 type loader struct {
 	o       Options
-	p       *Policy
+	p       *policy.Policy
 	seen    map[string]header // the header that was set, and where
 	stack   []string          // files being included
 	files   int               // included so far
@@ -84,7 +86,7 @@ type loader struct {
 
 type header struct {
 	text string
-	pos  Pos
+	pos  policy.Pos
 }
 
 // A pending line is resolved once all headers are known: groups depend on kernel, existence on arch.
@@ -95,12 +97,12 @@ type pending struct {
 
 func (l *loader) has(word string) bool { _, ok := l.seen[word]; return ok }
 
-func (l *loader) errorf(pos Pos, format string, args ...any) {
+func (l *loader) errorf(pos policy.Pos, format string, args ...any) {
 	l.errs = append(l.errs, errorf(pos, format, args...))
 }
 
 // set records a header; two that say different things are an error. It says whether this is the first.
-func (l *loader) set(word, text string, pos Pos) bool {
+func (l *loader) set(word, text string, pos policy.Pos) bool {
 	if old, ok := l.seen[word]; ok {
 		if old.text != text {
 			l.errorf(pos, "%s %s contradicts %s %s at %s: leave one of them out", word, text, word, old.text, old.pos)
@@ -278,12 +280,12 @@ func (l *loader) rules() {
 				l.errorf(it.Pos, "the policy has more than %d rules", maxRules)
 				return
 			}
-			r := Rule{Action: p.line.Do, Call: it.Name, Cond: it.Cond, Archs: on, Optional: it.Optional, Pos: it.Pos}
+			r := policy.Rule{Action: p.line.Do, Call: it.Name, Cond: it.Cond, Archs: on, Optional: it.Optional, Pos: it.Pos}
 			if r.Cond != nil {
 				allWide = allWide && p.wide
 			}
 			if p.wide {
-				r.Cond = widened(r.Cond)
+				r.Cond = atWidth(r.Cond, true)
 			}
 			switch {
 			case strings.HasPrefix(it.Name, "@"):
@@ -320,8 +322,8 @@ func unknownGroup(name string) string {
 }
 
 // exists reports a rule for a call that none of the policy's architectures has.
-func (l *loader) exists(r Rule) {
-	archs := l.p.archsOf(r)
+func (l *loader) exists(r policy.Rule) {
+	archs := r.On(l.p)
 	for _, a := range archs {
 		if hasCall(a, r.Call) {
 			return
@@ -339,54 +341,33 @@ func (l *loader) exists(r Rule) {
 	if len(on) > 4 {
 		on = append(on[:4], "…")
 	}
-	l.errorf(r.Pos, "%s does not exist on %s, only on %s: write optional %s to pass over it", r.Call, fmtArchs(archs), joinWords(on), r.Call)
+	l.errorf(r.Pos, "%s does not exist on %s, only on %s: write optional %s to pass over it", r.Call, abi.Join(archs, ", "), strings.Join(on, ", "), r.Call)
 }
 
-func hasCall(a abi.Arch, call string) bool {
-	return len(a.Reaching(call)) > 0
-}
+func hasCall(a abi.Arch, call string) bool { return len(a.Reaching(call)) > 0 }
 
-// archsOf is where a rule applies.
-func (p *Policy) archsOf(r Rule) []abi.Arch {
-	if len(r.Archs) == 0 {
-		return p.Archs
+// atWidth is the condition with every comparison at full register width, or at its argument's own.
+func atWidth(e policy.Expr, wide bool) policy.Expr {
+	all := func(es []policy.Expr) []policy.Expr {
+		out := make([]policy.Expr, len(es))
+		for i, e := range es {
+			out[i] = atWidth(e, wide)
+		}
+		return out
 	}
-	return slices.DeleteFunc(slices.Clone(p.Archs), func(a abi.Arch) bool { return !slices.Contains(r.Archs, a) })
-}
-
-// widened is the condition with every comparison at full register width.
-func widened(e Expr) Expr {
 	switch e := e.(type) {
-	case And:
-		return And(widenAll(e))
-	case Or:
-		return Or(widenAll(e))
-	case Not:
-		return Not{widened(e.X)}
-	case Compare:
-		e.X.Wide = true
+	case policy.And:
+		return policy.And(all(e))
+	case policy.Or:
+		return policy.Or(all(e))
+	case policy.Not:
+		return policy.Not{X: atWidth(e.X, wide)}
+	case policy.Compare:
+		e.X.Wide = wide
 		return e
-	case In:
-		e.X.Wide = true
+	case policy.In:
+		e.X.Wide = wide
 		return e
 	}
 	return e
-}
-
-func widenAll(es []Expr) []Expr {
-	out := make([]Expr, len(es))
-	for i, e := range es {
-		out[i] = widened(e)
-	}
-	return out
-}
-
-func joinWords(words []string) string { return strings.Join(words, ", ") }
-
-func fmtArchs(archs []abi.Arch) string {
-	var s []string
-	for _, a := range archs {
-		s = append(s, a.String())
-	}
-	return joinWords(s)
 }

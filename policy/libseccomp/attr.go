@@ -1,4 +1,4 @@
-package policy
+package libseccomp
 
 import (
 	"fmt"
@@ -27,7 +27,7 @@ const (
 // Attr is an attribute's value (seccomp_attr_get).
 func (b *Builder) Attr(a Attr) (uint32, error) {
 	if a < AttrActDefault || a > AttrCtlWaitKill {
-		return 0, fmt.Errorf("%d is no attribute: %w", a, ErrBuilderInvalid)
+		return 0, fmt.Errorf("%d is no attribute: %w", a, ErrInvalid)
 	}
 	return b.state.attrs[a], nil
 }
@@ -36,23 +36,23 @@ func (b *Builder) Attr(a Attr) (uint32, error) {
 func (b *Builder) SetAttr(a Attr, value uint32) error {
 	switch a {
 	case AttrActDefault:
-		return fmt.Errorf("the default action is set by NewBuilder and Reset only: %w", ErrBuilderAccess)
+		return fmt.Errorf("the default action is set by New and Reset only: %w", ErrAccess)
 	case AttrActBadArch:
 		if err := validAction(bpf.Action(value)); err != nil {
 			return err
 		}
 	case AttrCtlOptimize:
 		if value != 1 && value != 2 {
-			return fmt.Errorf("optimization %d: 1 and 2 are known: %w", value, ErrBuilderUnsupported)
+			return fmt.Errorf("optimization %d: 1 and 2 are known: %w", value, ErrUnsupported)
 		}
 	case AttrAPITSkip:
 		if value != 0 {
-			return fmt.Errorf("rules for the number -1 cannot be said in a policy: %w", ErrBuilderUnsupported)
+			return fmt.Errorf("rules for the number -1 cannot be said in a policy: %w", ErrUnsupported)
 		}
 	case AttrCtlNNP, AttrCtlTSync, AttrCtlLog, AttrCtlSSB, AttrAPISysRawRC, AttrCtlWaitKill:
 		value = min(value, 1)
 	default:
-		return fmt.Errorf("%d is no attribute: %w", a, ErrBuilderInvalid)
+		return fmt.Errorf("%d is no attribute: %w", a, ErrInvalid)
 	}
 	b.state.attrs[a] = value
 	return nil

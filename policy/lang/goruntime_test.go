@@ -1,4 +1,4 @@
-package policy_test
+package lang_test
 
 import (
 	"go/ast"
@@ -16,7 +16,7 @@ import (
 
 	"monban/abi"
 	"monban/bpf"
-	"monban/policy"
+	"monban/policy/lang"
 	"monban/verdict"
 )
 
@@ -44,7 +44,7 @@ func TestGoRuntimeIsDerived(t *testing.T) {
 			if len(numbers) < 30 {
 				t.Fatalf("only %d calls found: has the runtime's source moved?", len(numbers))
 			}
-			p, err := policy.LoadPreset("@go-runtime", policy.Options{Native: a})
+			p, err := lang.LoadPreset("@go-runtime", lang.Options{Native: a})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -1,4 +1,4 @@
-package policy
+package decompile
 
 import (
 	"fmt"
@@ -7,21 +7,22 @@ import (
 	"strings"
 
 	"monban/abi"
+	"monban/policy"
 	"monban/verdict"
 )
 
 // condition writes a condition on one call's arguments as an expression.
-func (d *decompiler) condition(a abi.Arch, call string, s *verdict.Space, n verdict.Node) (Expr, error) {
+func (d *decompiler) condition(a abi.Arch, call string, s *verdict.Space, n verdict.Node) (policy.Expr, error) {
 	switch n {
 	case verdict.True:
-		return And{}, nil
+		return policy.And{}, nil
 	case verdict.False:
-		return Or{}, nil
+		return policy.Or{}, nil
 	}
 	v := s.Verdict(n)
 	w, _ := v.First()
 	hi := w &^ 1 // words come in pairs, high before low
-	var or Or
+	var or policy.Or
 	always := verdict.False
 	parts, ok := s.Parts(v, hi+1, maxRanges)
 	if !ok {
@@ -51,11 +52,11 @@ func (d *decompiler) condition(a abi.Arch, call string, s *verdict.Space, n verd
 		if err != nil {
 			return nil, err
 		}
-		if always, ok := e.(And); ok && len(always) == 0 {
+		if always, ok := e.(policy.And); ok && len(always) == 0 {
 			or = append(or, rest)
 			continue
 		}
-		or = append(or, And{e, rest})
+		or = append(or, policy.And{e, rest})
 	}
 	if len(or) == 1 {
 		return or[0], nil
@@ -67,7 +68,7 @@ func single(ranges [][2]uint64) bool { return len(ranges) == 1 && ranges[0][0] =
 
 // part writes when a part of a condition applies. Where another part asks for no more than this one does, it need not be excluded: what
 // is shorter is written.
-func (d *decompiler) part(a abi.Arch, call string, s *verdict.Space, parts []verdict.Part, p verdict.Part, hi verdict.Word) (Expr, error) {
+func (d *decompiler) part(a abi.Arch, call string, s *verdict.Space, parts []verdict.Part, p verdict.Part, hi verdict.Word) (policy.Expr, error) {
 	const few = 32 // each part is compared with each
 	wide := p.Cond
 	for _, q := range parts {
@@ -76,13 +77,13 @@ func (d *decompiler) part(a abi.Arch, call string, s *verdict.Space, parts []ver
 		}
 	}
 	if wide == verdict.True {
-		return And{}, nil
+		return policy.And{}, nil
 	}
 	e, err := d.register(a, call, s, p.Cond, hi)
 	if err != nil || wide == p.Cond {
 		return e, err
 	}
-	if other, err := d.register(a, call, s, wide, hi); err == nil && len(PrintExpr(other)) < len(PrintExpr(e)) {
+	if other, err := d.register(a, call, s, wide, hi); err == nil && len(other.String()) < len(e.String()) {
 		return other, nil
 	}
 	return e, nil
@@ -90,15 +91,15 @@ func (d *decompiler) part(a abi.Arch, call string, s *verdict.Space, parts []ver
 
 // A shape is how a register's value is looked at: which operand, how wide, and with which constants' names.
 type shape struct {
-	x      Operand
+	x      policy.Operand
 	bits   int
 	signed bool
-	name   func(uint64) Const
-	mask   func(uint64) (c Const, number bool) // a mask in flags' names, or a number; number says that its 0 may have a name
+	name   func(uint64) policy.Const
+	mask   func(uint64) (c policy.Const, number bool) // a mask in flags' names, or a number; number says that its 0 may have a name
 }
 
 // register writes a condition on one register: by ranges or by masks, whichever is shorter.
-func (d *decompiler) register(a abi.Arch, call string, s *verdict.Space, n verdict.Node, hi verdict.Word) (Expr, error) {
+func (d *decompiler) register(a abi.Arch, call string, s *verdict.Space, n verdict.Node, hi verdict.Word) (policy.Expr, error) {
 	v := s.Verdict(n)
 	sh, ok := d.shape(a, call, v, hi)
 	if !ok {
@@ -112,11 +113,11 @@ func (d *decompiler) register(a abi.Arch, call string, s *verdict.Space, n verdi
 		}
 		wide := sh.x
 		wide.Wide, wide.Mask = true, nil
-		above := Compare{wide, GT, Num(0xffffffff)}
-		if below, ok := below.(And); ok && len(below) == 0 {
+		above := policy.Compare{X: wide, Op: policy.GT, Y: policy.Num(0xffffffff)}
+		if below, ok := below.(policy.And); ok && len(below) == 0 {
 			return above, nil
 		}
-		return And{below, above}, nil
+		return policy.And{below, above}, nil
 	}
 	const plenty = 1024
 	ranges, byRange := valueRanges(v, hi, sh.bits, maxRanges)
@@ -136,7 +137,7 @@ func (d *decompiler) register(a abi.Arch, call string, s *verdict.Space, n verdi
 			rest = signedRanges(rest, sh.bits)
 		}
 		if ok && len(rest) < len(ranges) && rest[0][0] != rest[0][1] {
-			return Not{sh.ranges(rest)}, nil
+			return policy.Not{X: sh.ranges(rest)}, nil
 		}
 		return sh.ranges(ranges), nil
 	}
@@ -148,11 +149,11 @@ func (d *decompiler) register(a abi.Arch, call string, s *verdict.Space, n verdi
 		return sh.cubes(cubes), nil
 	case byOther && (!byRange || 3*len(others) < len(ranges)):
 		if len(others) == 1 {
-			c := sh.cubes(others).(Compare)
-			c.Op = NE
+			c := sh.cubes(others).(policy.Compare)
+			c.Op = policy.NE
 			return c, nil
 		}
-		return Not{sh.cubes(others)}, nil
+		return policy.Not{X: sh.cubes(others)}, nil
 	case byRange:
 		return sh.ranges(ranges), nil
 	}
@@ -182,8 +183,8 @@ func aboveOnly(v verdict.Verdict, hi verdict.Word) (low verdict.Verdict, ok bool
 
 // halves writes a condition on a whole register half by half: for each thing that can be left of it after the high word, when
 // that is, and what the low word must then be.
-func (d *decompiler) halves(a abi.Arch, call string, s *verdict.Space, v verdict.Verdict, hi verdict.Word) (Expr, error) {
-	var or Or
+func (d *decompiler) halves(a abi.Arch, call string, s *verdict.Space, v verdict.Verdict, hi verdict.Word) (policy.Expr, error) {
+	var or policy.Or
 	parts, ok := s.Parts(v, hi, maxRanges)
 	if !ok {
 		return nil, tooMany(call)
@@ -200,7 +201,7 @@ func (d *decompiler) halves(a abi.Arch, call string, s *verdict.Space, v verdict
 		if err != nil {
 			return nil, err
 		}
-		or = append(or, And{high, low})
+		or = append(or, policy.And{high, low})
 	}
 	return or, nil
 }
@@ -210,19 +211,19 @@ func tooMany(call string) error {
 }
 
 // half writes a condition on one word of a register.
-func (d *decompiler) half(call string, s *verdict.Space, n verdict.Node, hi, w verdict.Word) (Expr, error) {
+func (d *decompiler) half(call string, s *verdict.Space, n verdict.Node, hi, w verdict.Word) (policy.Expr, error) {
 	if n == verdict.True {
-		return And{}, nil
+		return policy.And{}, nil
 	}
 	shift := 0
 	if w == hi {
 		shift = 32
 	}
-	sh := shape{x: Operand{Arg: int(hi-verdict.ArgHi(0)) / 2, Wide: true, Mask: Num(0xffffffff << shift)}, bits: 64}
+	sh := shape{x: policy.Operand{Arg: int(hi-verdict.ArgHi(0)) / 2, Wide: true, Mask: policy.Num(0xffffffff << shift)}, bits: 64}
 	if hi == verdict.IPHi {
 		sh.x.Name = "ip"
 	}
-	sh.name = func(x uint64) Const { return Num(x) }
+	sh.name = func(x uint64) policy.Const { return policy.Num(x) }
 	sh.mask = plainMask
 	if spans, few := s.Verdict(n).SpansUpTo(w, 2*maxRanges); few {
 		var ranges [][2]uint64
@@ -242,17 +243,17 @@ func (d *decompiler) half(call string, s *verdict.Space, n verdict.Node, hi, w v
 
 // shape finds the narrowest operand that sees all that the condition looks at.
 func (d *decompiler) shape(a abi.Arch, call string, v verdict.Verdict, hi verdict.Word) (shape, bool) {
-	number := func(x uint64) Const { return Num(x) }
+	number := func(x uint64) policy.Const { return policy.Num(x) }
 	if hi == verdict.IPHi {
-		return shape{Operand{Name: "ip"}, 64, false, number, plainMask}, true
+		return shape{policy.Operand{Name: "ip"}, 64, false, number, plainMask}, true
 	}
 	i := int(hi-verdict.ArgHi(0)) / 2
-	sh := shape{Operand{Arg: i}, a.Bits(), false, number, plainMask}
+	sh := shape{policy.Operand{Arg: i}, a.Bits(), false, number, plainMask}
 	args, _ := a.Args(call)
 	for _, arg := range args {
 		if arg.Index == i && arg.High < 0 {
 			sh.bits, sh.signed = arg.Bits, arg.Signed
-			if _, taken := position(arg.Name); !taken {
+			if _, taken := policy.Position(arg.Name); !taken {
 				sh.x.Name = arg.Name
 			}
 		}
@@ -265,71 +266,71 @@ func (d *decompiler) shape(a abi.Arch, call string, v verdict.Verdict, hi verdic
 	case sh.bits == 64:
 		sh.x.Wide = false
 		if upper == 0 {
-			sh.x.Mask, sh.bits, sh.signed = Num(0xffffffff), 32, false
+			sh.x.Mask, sh.bits, sh.signed = policy.Num(0xffffffff), 32, false
 		}
 	case upper != 0 || sh.bits == 16 && lower>>16 != 0:
 		sh.x.Wide, sh.bits, sh.signed = true, 64, false
 		if upper == 0 {
-			sh.x.Mask, sh.bits = Num(0xffffffff), 32
+			sh.x.Mask, sh.bits = policy.Num(0xffffffff), 32
 		}
 	}
 	if call != "" {
 		mask := ^uint64(0) >> (64 - sh.bits)
-		sh.name = func(x uint64) Const { return spelled(a, a.ConstantName(call, i, x), x, mask) }
-		sh.mask = func(x uint64) (Const, bool) {
+		sh.name = func(x uint64) policy.Const { return spelled(a, a.ConstantName(call, i, x), x, mask) }
+		sh.mask = func(x uint64) (policy.Const, bool) {
 			names, number := a.MaskName(call, i, x)
-			if c := spelled(a, names, x, mask); c != Const(Num(x)) {
+			if c := spelled(a, names, x, mask); c != policy.Const(policy.Num(x)) {
 				return c, number
 			}
 			rest := ^x & mask
 			names, _ = a.MaskName(call, i, rest)
-			if c := spelled(a, names, rest, mask); c != Const(Num(rest)) {
-				return Unary{'~', c}, false
+			if c := spelled(a, names, rest, mask); c != policy.Const(policy.Num(rest)) {
+				return policy.Unary{Op: '~', X: c}, false
 			}
-			return Num(x), true
+			return policy.Num(x), true
 		}
 	}
 	return sh, true
 }
 
 // spelled is the value x, of those bits, in names joined by |, where they mean exactly this.
-func spelled(a abi.Arch, names string, x, mask uint64) Const {
-	var c Const
+func spelled(a abi.Arch, names string, x, mask uint64) policy.Const {
+	var c policy.Const
 	var sum uint64
 	for part := range strings.SplitSeq(names, "|") {
-		term := Const(Sym{Name: part})
+		term := policy.Const(policy.Sym{Name: part})
 		v, ok := a.Constant(part)
 		if n, err := strconv.ParseUint(part, 0, 64); err == nil {
-			v, ok, term = n, true, Num(n)
-		} else if !isConstantName(part) {
+			v, ok, term = n, true, policy.Num(n)
+		} else if !policy.IsConstant(part) {
 			ok = false
 		}
 		if !ok {
-			return Num(x)
+			return policy.Num(x)
 		}
 		sum |= v
 		c = orConst(c, term)
 	}
 	if sum&mask != x {
-		return Num(x)
+		return policy.Num(x)
 	}
 	return c
 }
 
 // plainMask is a mask as a number.
-func plainMask(x uint64) (Const, bool) { return Num(x), true }
+func plainMask(x uint64) (policy.Const, bool) { return policy.Num(x), true }
 
 // inFlags says that a mask is one of named flags.
 func (sh *shape) inFlags(mask uint64) bool {
 	c, _ := sh.mask(mask)
-	return c != Const(Num(mask))
+	return c != policy.Const(policy.Num(mask))
 }
 
-func orConst(a, b Const) Const {
+func orConst(a, b policy.Const) policy.Const {
 	if a == nil {
 		return b
 	}
-	return Binary{'|', a, b}
+	return policy.Binary{Op: '|', X: a, Y: b}
 }
 
 // valueRanges lists the values of a register, its low bits wide, that a condition holds for.
@@ -403,42 +404,42 @@ func signedRanges(ranges [][2]uint64, bits int) [][2]uint64 {
 }
 
 // value is a number of the shape as a constant: by name, or signed where the operand is.
-func (sh *shape) value(x uint64) Const {
-	if c := sh.name(x); c != Const(Num(x)) {
+func (sh *shape) value(x uint64) policy.Const {
+	if c := sh.name(x); c != policy.Const(policy.Num(x)) {
 		return c
 	}
 	if sh.signed && sh.bits < 64 && x>>(sh.bits-1) == 1 {
-		return Num(x | ^uint64(0)<<sh.bits)
+		return policy.Num(x | ^uint64(0)<<sh.bits)
 	}
-	return Num(x)
+	return policy.Num(x)
 }
 
-func (sh *shape) ranges(ranges [][2]uint64) Expr {
+func (sh *shape) ranges(ranges [][2]uint64) policy.Expr {
 	lowest, highest := uint64(0), ^uint64(0)>>(64-sh.bits)
 	if sh.signed {
 		lowest, highest = 1<<(sh.bits-1), highest>>1
 	}
-	compare := func(op Op, x uint64) Expr { return Compare{sh.x, op, sh.value(x)} }
+	compare := func(op policy.Op, x uint64) policy.Expr { return policy.Compare{X: sh.x, Op: op, Y: sh.value(x)} }
 	if len(ranges) == 2 && ranges[0][0] == lowest && ranges[1][1] == highest && (ranges[0][1]+2)&(^uint64(0)>>(64-sh.bits)) == ranges[1][0] {
-		return compare(NE, ranges[1][0]-1)
+		return compare(policy.NE, ranges[1][0]-1)
 	}
 	if len(ranges) == 1 {
 		switch r := ranges[0]; {
 		case r[0] == r[1]:
-			return compare(EQ, r[0])
+			return compare(policy.EQ, r[0])
 		case r[0] == lowest:
-			return compare(LE, r[1])
+			return compare(policy.LE, r[1])
 		case r[1] == highest:
-			return compare(GE, r[0])
+			return compare(policy.GE, r[0])
 		}
 	}
-	in := In{X: sh.x}
+	in := policy.In{X: sh.x}
 	for _, r := range ranges {
 		if names := sh.names(r); names != nil {
 			in.Set = append(in.Set, names...)
 			continue
 		}
-		e := Range{Lo: sh.value(r[0])}
+		e := policy.Range{Lo: sh.value(r[0])}
 		if r[0] != r[1] {
 			e.Hi = sh.value(r[1])
 		}
@@ -448,35 +449,35 @@ func (sh *shape) ranges(ranges [][2]uint64) Expr {
 }
 
 // names lists a short range value by value, where all of its values have names.
-func (sh *shape) names(r [2]uint64) []Range {
+func (sh *shape) names(r [2]uint64) []policy.Range {
 	const short = 16
 	if r[1]-r[0] >= short {
 		return nil
 	}
-	var out []Range
+	var out []policy.Range
 	for x := r[0]; ; x++ {
 		c := sh.value(x)
-		if _, ok := c.(Num); ok {
+		if _, ok := c.(policy.Num); ok {
 			return nil
 		}
-		if out = append(out, Range{Lo: c}); x == r[1] {
+		if out = append(out, policy.Range{Lo: c}); x == r[1] {
 			return out
 		}
 	}
 }
 
-func (sh *shape) cubes(cubes []verdict.Cube) Expr {
-	var or Or
+func (sh *shape) cubes(cubes []verdict.Cube) policy.Expr {
+	var or policy.Or
 	full := ^uint64(0) >> (64 - sh.bits)
 	for _, c := range slices.Clone(cubes) {
 		x, want := sh.x, sh.value(c.Want)
 		if c.Mask != full || x.Mask != nil {
 			number := false
 			if x.Mask, number = sh.mask(c.Mask); c.Want == 0 && !number {
-				want = Num(0) // none of these flags: not PROT_NONE
+				want = policy.Num(0) // none of these flags: not PROT_NONE
 			}
 		}
-		or = append(or, Compare{x, EQ, want})
+		or = append(or, policy.Compare{X: x, Op: policy.EQ, Y: want})
 	}
 	if len(or) == 1 {
 		return or[0]

@@ -1,4 +1,4 @@
-package policy_test
+package libseccomp_test
 
 import (
 	"errors"
@@ -9,11 +9,22 @@ import (
 	"monban/abi"
 	"monban/bpf"
 	"monban/policy"
+	"monban/policy/lang"
+	"monban/policy/libseccomp"
 	"monban/verdict"
 )
 
+func meaning(t *testing.T, s *verdict.Space, p *policy.Policy) verdict.Verdict {
+	t.Helper()
+	v, err := p.Verdict(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return v
+}
+
 func ExampleBuilder() {
-	b, err := policy.NewBuilder(abi.X86_64, bpf.KillProcess)
+	b, err := libseccomp.New(abi.X86_64, bpf.KillProcess)
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -21,8 +32,8 @@ func ExampleBuilder() {
 	err = errors.Join(
 		b.AddArch(abi.X86),
 		b.AddRule(bpf.Allow, "read"),
-		b.AddRule(bpf.Allow, "write", policy.Test{Arg: 0, Op: policy.TestLE, A: 2}),
-		b.AddRule(bpf.Errno|1, "clone", policy.Test{Arg: 0, Op: policy.TestMaskedEQ, A: 0x10000000, B: 0x10000000}),
+		b.AddRule(bpf.Allow, "write", libseccomp.Test{Arg: 0, Op: libseccomp.TestLE, A: 2}),
+		b.AddRule(bpf.Errno|1, "clone", libseccomp.Test{Arg: 0, Op: libseccomp.TestMaskedEQ, A: 0x10000000, B: 0x10000000}),
 		b.AddRule(bpf.Allow, "raed"),
 	)
 	fmt.Println(err)
@@ -38,14 +49,14 @@ func ExampleBuilder() {
 }
 
 func TestBuilderErrors(t *testing.T) {
-	fresh := func() *policy.Builder {
-		b, err := policy.NewBuilder(abi.X86_64, bpf.KillProcess)
+	fresh := func() *libseccomp.Builder {
+		b, err := libseccomp.New(abi.X86_64, bpf.KillProcess)
 		if err != nil {
 			t.Fatal(err)
 		}
 		return b
 	}
-	_, badDefault := policy.NewBuilder(abi.X86_64, 0x12345678)
+	_, badDefault := libseccomp.New(abi.X86_64, 0x12345678)
 	two := fresh()
 	if err := two.AddArch(abi.X86); err != nil {
 		t.Fatal(err)
@@ -68,35 +79,35 @@ func TestBuilderErrors(t *testing.T) {
 		name      string
 		got, want error
 	}{
-		{"default", badDefault, policy.ErrBuilderInvalid},
-		{"errno over 4095", fresh().AddRule(bpf.Errno|4096, "read"), policy.ErrBuilderInvalid},
-		{"allow with data", fresh().AddRule(bpf.Allow|1, "read"), policy.ErrBuilderInvalid},
-		{"arch twice", fresh().AddArch(abi.X86_64), policy.ErrBuilderExists},
-		{"arch not there", fresh().RemoveArch(abi.X86), policy.ErrBuilderExists},
-		{"byte orders", fresh().AddArch(abi.S390X), policy.ErrBuilderDomain},
-		{"action is the default", fresh().AddRule(bpf.KillProcess, "read"), policy.ErrBuilderAccess},
-		{"unknown call", fresh().AddRule(bpf.Allow, "raed"), policy.ErrBuilderInvalid},
-		{"-1", fresh().AddNumber(bpf.Allow, -1), policy.ErrBuilderInvalid},
-		{"argument 6", fresh().AddRule(bpf.Allow, "read", policy.Test{Arg: 6, Op: policy.TestEQ}), policy.ErrBuilderInvalid},
-		{"argument -1", fresh().AddRule(bpf.Allow, "read", policy.Test{Arg: -1, Op: policy.TestEQ}), policy.ErrBuilderInvalid},
-		{"argument twice", fresh().AddRule(bpf.Allow, "read", policy.Test{Op: policy.TestEQ}, policy.Test{Op: policy.TestNE}), policy.ErrBuilderInvalid},
-		{"no comparison", fresh().AddRule(bpf.Allow, "read", policy.Test{}), policy.ErrBuilderInvalid},
-		{"exact on two", two.AddRuleExact(bpf.Allow, "read"), policy.ErrBuilderUnsupported},
-		{"exact, not on this arch", fresh().AddRuleExact(bpf.Allow, "socketcall"), policy.ErrBuilderDomain},
+		{"default", badDefault, libseccomp.ErrInvalid},
+		{"errno over 4095", fresh().AddRule(bpf.Errno|4096, "read"), libseccomp.ErrInvalid},
+		{"allow with data", fresh().AddRule(bpf.Allow|1, "read"), libseccomp.ErrInvalid},
+		{"arch twice", fresh().AddArch(abi.X86_64), libseccomp.ErrExists},
+		{"arch not there", fresh().RemoveArch(abi.X86), libseccomp.ErrExists},
+		{"byte orders", fresh().AddArch(abi.S390X), libseccomp.ErrDomain},
+		{"action is the default", fresh().AddRule(bpf.KillProcess, "read"), libseccomp.ErrAccess},
+		{"unknown call", fresh().AddRule(bpf.Allow, "raed"), libseccomp.ErrInvalid},
+		{"-1", fresh().AddNumber(bpf.Allow, -1), libseccomp.ErrInvalid},
+		{"argument 6", fresh().AddRule(bpf.Allow, "read", libseccomp.Test{Arg: 6, Op: libseccomp.TestEQ}), libseccomp.ErrInvalid},
+		{"argument -1", fresh().AddRule(bpf.Allow, "read", libseccomp.Test{Arg: -1, Op: libseccomp.TestEQ}), libseccomp.ErrInvalid},
+		{"argument twice", fresh().AddRule(bpf.Allow, "read", libseccomp.Test{Op: libseccomp.TestEQ}, libseccomp.Test{Op: libseccomp.TestNE}), libseccomp.ErrInvalid},
+		{"no comparison", fresh().AddRule(bpf.Allow, "read", libseccomp.Test{}), libseccomp.ErrInvalid},
+		{"exact on two", two.AddRuleExact(bpf.Allow, "read"), libseccomp.ErrUnsupported},
+		{"exact, not on this arch", fresh().AddRuleExact(bpf.Allow, "socketcall"), libseccomp.ErrDomain},
 		{"not on this arch", fresh().AddRule(bpf.Allow, "socketcall"), nil},
-		{"no name", two.AddNumber(bpf.Allow, 100000), policy.ErrBuilderNoCall},
+		{"no name", two.AddNumber(bpf.Allow, 100000), libseccomp.ErrNoCall},
 		{"no name, native", fresh().AddNumber(bpf.Allow, 100000), nil},
-		{"priority", fresh().Prioritize("raed", 1), policy.ErrBuilderInvalid},
-		{"read-only", fresh().SetAttr(policy.AttrActDefault, uint32(bpf.Allow)), policy.ErrBuilderAccess},
-		{"bad arch's action", fresh().SetAttr(policy.AttrActBadArch, 0x12345678), policy.ErrBuilderInvalid},
-		{"optimize", fresh().SetAttr(policy.AttrCtlOptimize, 3), policy.ErrBuilderUnsupported},
-		{"attribute", fresh().SetAttr(99, 0), policy.ErrBuilderInvalid},
-		{"attribute, read", noAttr, policy.ErrBuilderInvalid},
-		{"commit", fresh().Commit(), policy.ErrBuilderInvalid},
-		{"reject", fresh().Reject(), policy.ErrBuilderInvalid},
-		{"nothing left", emptyPolicy, policy.ErrBuilderInvalid},
-		{"merge with the same", fresh().Merge(two), policy.ErrBuilderExists},
-		{"merge byte orders", fresh().Merge(big), policy.ErrBuilderDomain},
+		{"priority", fresh().Prioritize("raed", 1), libseccomp.ErrInvalid},
+		{"read-only", fresh().SetAttr(libseccomp.AttrActDefault, uint32(bpf.Allow)), libseccomp.ErrAccess},
+		{"bad arch's action", fresh().SetAttr(libseccomp.AttrActBadArch, 0x12345678), libseccomp.ErrInvalid},
+		{"optimize", fresh().SetAttr(libseccomp.AttrCtlOptimize, 3), libseccomp.ErrUnsupported},
+		{"attribute", fresh().SetAttr(99, 0), libseccomp.ErrInvalid},
+		{"attribute, read", noAttr, libseccomp.ErrInvalid},
+		{"commit", fresh().Commit(), libseccomp.ErrInvalid},
+		{"reject", fresh().Reject(), libseccomp.ErrInvalid},
+		{"nothing left", emptyPolicy, libseccomp.ErrInvalid},
+		{"merge with the same", fresh().Merge(two), libseccomp.ErrExists},
+		{"merge byte orders", fresh().Merge(big), libseccomp.ErrDomain},
 		{"merge", fresh().Merge(arm), nil},
 	} {
 		if !errors.Is(c.got, c.want) {
@@ -116,14 +127,14 @@ var (
 type said struct {
 	do    bpf.Action
 	call  string
-	tests []policy.Test
+	tests []libseccomp.Test
 }
 
 // narrow is written out here so that it isn't the Builder's own table that is believed.
 func narrow(a abi.Arch) bool { return a == abi.X86 || a == abi.X32 || a == abi.S390 }
 
 func (r said) passes(a abi.Arch, d *bpf.Data, behind bool) bool {
-	return !slices.ContainsFunc(r.tests, func(t policy.Test) bool {
+	return !slices.ContainsFunc(r.tests, func(t libseccomp.Test) bool {
 		x, y, z := d.Args[t.Arg], t.A, t.B
 		if narrow(a) {
 			x, y, z = x&0xffffffff, y&0xffffffff, z&0xffffffff
@@ -131,8 +142,8 @@ func (r said) passes(a abi.Arch, d *bpf.Data, behind bool) bool {
 		if behind && t.Arg == 0 {
 			return false
 		}
-		return !map[policy.TestOp]bool{policy.TestNE: x != y, policy.TestLT: x < y, policy.TestLE: x <= y, policy.TestEQ: x == y,
-			policy.TestGE: x >= y, policy.TestGT: x > y, policy.TestMaskedEQ: x&y == z&y}[t.Op]
+		return !map[libseccomp.TestOp]bool{libseccomp.TestNE: x != y, libseccomp.TestLT: x < y, libseccomp.TestLE: x <= y, libseccomp.TestEQ: x == y,
+			libseccomp.TestGE: x >= y, libseccomp.TestGT: x > y, libseccomp.TestMaskedEQ: x&y == z&y}[t.Op]
 	})
 }
 
@@ -185,7 +196,7 @@ func FuzzBuilder(f *testing.F) {
 		}
 		native := fuzzArchs[next(len(fuzzArchs))]
 		def := fuzzActions[next(len(fuzzActions))]
-		b, err := policy.NewBuilder(native, def)
+		b, err := libseccomp.New(native, def)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -226,7 +237,7 @@ func FuzzBuilder(f *testing.F) {
 			default:
 				r := said{do: fuzzActions[next(len(fuzzActions))], call: fuzzCalls[next(len(fuzzCalls))]}
 				for range next(4) {
-					r.tests = append(r.tests, policy.Test{Arg: next(3), Op: policy.TestOp(next(7) + 1),
+					r.tests = append(r.tests, libseccomp.Test{Arg: next(3), Op: libseccomp.TestOp(next(7) + 1),
 						A: fuzzWords[next(len(fuzzWords))], B: fuzzWords[next(len(fuzzWords))]})
 				}
 				if b.AddRule(r.do, r.call, r.tests...) == nil {
@@ -238,7 +249,7 @@ func FuzzBuilder(f *testing.F) {
 		}
 		p, err := b.Policy()
 		if len(archs) == 0 {
-			if !errors.Is(err, policy.ErrBuilderInvalid) {
+			if !errors.Is(err, libseccomp.ErrInvalid) {
 				t.Fatalf("no architectures: %v", err)
 			}
 			return
@@ -259,7 +270,7 @@ func FuzzBuilder(f *testing.F) {
 						d.Args[k] = fuzzWords[(i+k*(1+i/len(fuzzWords)))%len(fuzzWords)]
 					}
 					if got, want := v.At(&d), answer(rules[a], def, a, &d); got != want.Canonical() {
-						t.Fatalf("%s %s %x gets %s, the rules say %s\n%s", a, call, d.Args[:3], got, want, p)
+						t.Fatalf("%s %s %x gets %s, the rules say %s\n%s", a, call, d.Args[:3], got, want, lang.Print(p))
 					}
 				}
 			}

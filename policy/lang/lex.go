@@ -1,4 +1,4 @@
-package policy
+package lang
 
 import (
 	"bytes"
@@ -7,30 +7,11 @@ import (
 	"unicode/utf8"
 
 	"monban/internal/plain"
+	"monban/policy"
 )
 
-// An Error is one thing wrong with a policy's text: where, what, and the mend.
-type Error struct {
-	Pos Pos
-	Msg string
-}
-
-// Error is one line of a bearable length, whatever the text has in it.
-func (e *Error) Error() string { return plain.Text(e.Pos.String() + ": " + plain.Message(e.Msg)) }
-
-// String is file:line:column, or what of it is known.
-func (p Pos) String() string {
-	switch {
-	case p.Line == 0:
-		return p.File
-	case p.Col == 0:
-		return fmt.Sprintf("%s:%d", p.File, p.Line)
-	}
-	return fmt.Sprintf("%s:%d:%d", p.File, p.Line, p.Col)
-}
-
-func errorf(pos Pos, format string, args ...any) error {
-	return &Error{pos, fmt.Sprintf(format, args...)}
+func errorf(pos policy.Pos, format string, args ...any) error {
+	return &policy.Error{Pos: pos, Msg: fmt.Sprintf(format, args...)}
 }
 
 type kind uint8
@@ -49,7 +30,7 @@ const (
 type token struct {
 	kind kind
 	text string // as written; of a quoted token, what is between the quotes
-	pos  Pos
+	pos  policy.Pos
 }
 
 func (t token) is(text string) bool { return t.kind == symbol && t.text == text }
@@ -67,17 +48,14 @@ func (t token) describe() string {
 	return t.text
 }
 
-// maxSource is the longest policy text that is read, in bytes: far more than anybody writes, far less than memory.
-const maxSource = 4 << 20
-
 var symbols = []string{"..", "==", "!=", "<=", ">=", "&&", "||", "<", ">", "&", "|", "^", "~", "!", "(", ")", "{", "}", ",", ":", "-", "/"}
 
 // lex splits a policy's text into tokens; newlines inside brackets are kept, the parser passes over them.
 func lex(file string, src []byte) ([]token, error) { return lexWith(symbols, file, src) }
 
 func lexWith(symbols []string, file string, src []byte) ([]token, error) {
-	if len(src) > maxSource {
-		return nil, errorf(Pos{File: file}, "a policy of %d bytes: the limit is %d", len(src), maxSource)
+	if len(src) > MaxSize {
+		return nil, errorf(policy.Pos{File: file}, "a policy of %d bytes: the limit is %d", len(src), MaxSize)
 	}
 	src = bytes.TrimPrefix(src, []byte("\ufeff")) // some editors put it there
 	tokens := make([]token, 0, len(src)/6)
@@ -86,7 +64,7 @@ func lexWith(symbols []string, file string, src []byte) ([]token, error) {
 		c := src[i]
 		col += utf8.RuneCount(src[counted:i])
 		counted = i
-		pos := Pos{file, line, col}
+		pos := policy.Pos{File: file, Line: line, Col: col}
 		if len(tokens) == MaxTokens {
 			return nil, errorf(pos, "more than %d words and signs: that is no gate", MaxTokens)
 		}
@@ -161,7 +139,7 @@ func lexWith(symbols []string, file string, src []byte) ([]token, error) {
 			}
 		}
 	}
-	return append(tokens, token{end, "", Pos{file, line, col + utf8.RuneCount(src[counted:])}}), nil
+	return append(tokens, token{end, "", policy.Pos{File: file, Line: line, Col: col + utf8.RuneCount(src[counted:])}}), nil
 }
 
 func isWord(c byte) bool {

@@ -1,4 +1,4 @@
-package policy_test
+package lang_test
 
 import (
 	"bytes"
@@ -9,7 +9,7 @@ import (
 	"testing"
 
 	"monban/abi"
-	"monban/policy"
+	"monban/policy/lang"
 	"monban/verdict"
 )
 
@@ -50,12 +50,12 @@ func TestFormat(t *testing.T) {
 
 func formatTwice(t *testing.T, name string, src []byte) []byte {
 	t.Helper()
-	f, err := policy.Parse(name, src)
+	f, err := lang.Parse(name, src)
 	if err != nil {
 		t.Fatal(err)
 	}
 	got := f.Format()
-	g, err := policy.Parse(name, got)
+	g, err := lang.Parse(name, got)
 	if err != nil {
 		t.Fatalf("%v in\n%s", err, got)
 	}
@@ -66,8 +66,8 @@ func formatTwice(t *testing.T, name string, src []byte) []byte {
 }
 
 func TestPresets(t *testing.T) {
-	for _, name := range policy.Presets() {
-		src, err := policy.PresetSource(name)
+	for _, name := range lang.Presets() {
+		src, err := lang.PresetSource(name)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -75,7 +75,7 @@ func TestPresets(t *testing.T) {
 			t.Errorf("%s is not formatted", name)
 		}
 		for _, a := range abi.Archs() {
-			p, err := policy.LoadPreset(name, policy.Options{Native: a})
+			p, err := lang.LoadPreset(name, lang.Options{Native: a})
 			if err != nil {
 				t.Errorf("%s on %s: %v", name, a, err)
 				continue
@@ -89,8 +89,8 @@ func TestPresets(t *testing.T) {
 
 // FuzzParse: no input panics; what parses can be formatted, stably; what loads keeps its meaning when printed and formatted.
 func FuzzParse(f *testing.F) {
-	for _, name := range policy.Presets() {
-		src, err := policy.PresetSource(name)
+	for _, name := range lang.Presets() {
+		src, err := lang.PresetSource(name)
 		if err != nil {
 			f.Fatal(err)
 		}
@@ -101,13 +101,13 @@ func FuzzParse(f *testing.F) {
 		if len(src) > 10_000 {
 			return
 		}
-		file, err := policy.Parse("fuzz", src)
+		file, err := lang.Parse("fuzz", src)
 		if err != nil {
 			return
 		}
 		formatted := formatTwice(t, "fuzz", src)
 		archs := []abi.Arch{abi.X86_64, abi.X86}
-		p, err := file.Resolve(policy.Options{Archs: archs})
+		p, err := file.Resolve(lang.Options{Archs: archs})
 		if err != nil {
 			return
 		}
@@ -116,8 +116,8 @@ func FuzzParse(f *testing.F) {
 		if err != nil {
 			return
 		}
-		for _, text := range []string{p.String(), string(formatted)} {
-			q, err := policy.Load("again", []byte(text), policy.Options{Archs: archs})
+		for _, text := range []string{lang.Print(p), string(formatted)} {
+			q, err := lang.Load("again", []byte(text), lang.Options{Archs: archs})
 			if err != nil {
 				t.Fatalf("%v in\n%s", err, text)
 			}

@@ -1,4 +1,4 @@
-package policy_test
+package lang_test
 
 import (
 	"fmt"
@@ -9,13 +9,14 @@ import (
 	"monban/internal/hostile"
 	"monban/internal/plain"
 	"monban/policy"
+	"monban/policy/lang"
 )
 
 func load(src string, archs ...abi.Arch) (*policy.Policy, error) {
 	if archs == nil {
 		archs = []abi.Arch{abi.X86_64}
 	}
-	return policy.Load("t.gate", []byte(src), policy.Options{Archs: archs, Native: archs[0]})
+	return lang.Load("t.gate", []byte(src), lang.Options{Archs: archs, Native: archs[0]})
 }
 
 // Every mistake has a place and a mend.
@@ -106,7 +107,7 @@ func TestLongInputs(t *testing.T) {
 		files[fmt.Sprint(i)] = strings.Repeat(fmt.Sprintf("include \"%d\"\n", i+1), 10)
 	}
 	files["7"] = "allow read\n"
-	_, err := policy.Load("0", []byte(files["0"]), policy.Options{ReadFile: func(name string) ([]byte, error) { return []byte(files[name]), nil }})
+	_, err := lang.Load("0", []byte(files["0"]), lang.Options{ReadFile: func(name string) ([]byte, error) { return []byte(files[name]), nil }})
 	if err == nil || !strings.Contains(err.Error(), "more than 256 files are included") || strings.Contains(err.Error(), "\n") {
 		t.Errorf("an include bomb: %.200v", err)
 	}
@@ -135,14 +136,14 @@ func TestIncludes(t *testing.T) {
 	}
 	native := abi.X86_64
 	get := func(name string) (*policy.Policy, error) {
-		return policy.Load(name, []byte(files[name]), policy.Options{Native: native, ReadFile: read})
+		return lang.Load(name, []byte(files[name]), lang.Options{Native: native, ReadFile: read})
 	}
 	p, err := get("dir/main.gate")
 	if err != nil {
 		t.Fatal(err)
 	}
 	if p.Default.String() != "errno(EACCES)" || len(p.Rules) != 2 || p.Rules[0].String() != "allow read(u64(fd) == 0)" {
-		t.Errorf("got\n%s", p)
+		t.Errorf("got\n%s", lang.Print(p))
 	}
 	if _, err := get("loop.gate"); err == nil || err.Error() != "loop.gate:1:9: loop.gate includes itself: loop.gate -> loop.gate" {
 		t.Error(err)
@@ -160,13 +161,13 @@ func TestHostileStrings(t *testing.T) {
 		if strings.ContainsAny(name, "\"\n") || plain.Text(name) == name {
 			continue
 		}
-		_, err := policy.Parse("x.gate", []byte("include \""+name+"\"\n"))
+		_, err := lang.Parse("x.gate", []byte("include \""+name+"\"\n"))
 		if err == nil {
 			t.Errorf("%q is taken", name)
 		}
 	}
 	for _, name := range hostile.Innocent {
-		if _, err := policy.Parse("x.gate", []byte("include \""+name+"\"\n")); err != nil {
+		if _, err := lang.Parse("x.gate", []byte("include \""+name+"\"\n")); err != nil {
 			t.Errorf("%q: %v", name, err)
 		}
 	}
@@ -175,13 +176,13 @@ func TestHostileStrings(t *testing.T) {
 // TestNothing: a text without a line in force is not a gate that kills all; what is included may be one.
 func TestNothing(t *testing.T) {
 	for _, src := range []string{"", "\n\n", "# read\n", "#define A 1\n\t# b", "\ufeff"} {
-		_, err := policy.Load("x.gate", []byte(src), policy.Options{})
+		_, err := lang.Load("x.gate", []byte(src), lang.Options{})
 		if want := "x.gate: nothing is in it except comments and blank lines: a gate says at least what its default is"; err == nil || err.Error() != want {
 			t.Errorf("%q: %v", src, err)
 		}
 	}
-	o := policy.Options{ReadFile: func(string) ([]byte, error) { return []byte("# nothing yet\n"), nil }}
-	if _, err := policy.Load("x.gate", []byte("default errno(EPERM)\ninclude \"y.gate\"\n"), o); err != nil {
+	o := lang.Options{ReadFile: func(string) ([]byte, error) { return []byte("# nothing yet\n"), nil }}
+	if _, err := lang.Load("x.gate", []byte("default errno(EPERM)\ninclude \"y.gate\"\n"), o); err != nil {
 		t.Error(err)
 	}
 }
@@ -189,7 +190,7 @@ func TestNothing(t *testing.T) {
 // TestTokens: a text of signs is refused before all of them are in memory.
 func TestTokens(t *testing.T) {
 	for _, sign := range []string{"1|", "\"\"", "\n", "("} {
-		_, err := policy.Parse("x.gate", []byte(strings.Repeat(sign, 4<<20/len(sign))))
+		_, err := lang.Parse("x.gate", []byte(strings.Repeat(sign, 4<<20/len(sign))))
 		if err == nil || !strings.HasSuffix(err.Error(), ": more than 1048576 words and signs: that is no gate") {
 			t.Errorf("%q: %.200v", sign, err)
 		}

@@ -1,18 +1,19 @@
-package policy
+package lang
 
 import (
 	"strconv"
-	"strings"
+
+	"monban/policy"
 )
 
 // maxDepth bounds how deep conditions nest.
 const maxDepth = 200
 
 // condition parses ||, which binds weakest, then && and !, as in Go.
-func (p *parser) condition() Expr {
+func (p *parser) condition() policy.Expr {
 	p.nest(p.peek())
 	defer func() { p.depth-- }()
-	or := Or{p.conjunction()}
+	or := policy.Or{p.conjunction()}
 	for p.accept("||") {
 		or = append(or, p.conjunction())
 	}
@@ -29,8 +30,8 @@ func (p *parser) nest(t token) {
 	}
 }
 
-func (p *parser) conjunction() Expr {
-	and := And{p.negation()}
+func (p *parser) conjunction() policy.Expr {
+	and := policy.And{p.negation()}
 	for p.accept("&&") {
 		and = append(and, p.negation())
 	}
@@ -40,14 +41,14 @@ func (p *parser) conjunction() Expr {
 	return and
 }
 
-func (p *parser) negation() Expr {
+func (p *parser) negation() policy.Expr {
 	t := p.peek()
 	switch {
 	case t.is("!"):
 		p.nest(t)
 		defer func() { p.depth-- }()
 		p.i++
-		return Not{p.negation()}
+		return policy.Not{X: p.negation()}
 	case t.is("(") && p.conditionInside():
 		p.i++
 		e := p.condition()
@@ -78,18 +79,18 @@ func (p *parser) conditionInside() bool {
 	return false
 }
 
-var relations = map[string]Op{"==": EQ, "!=": NE, "<": LT, "<=": LE, ">": GT, ">=": GE}
+var relations = map[string]policy.Op{"==": policy.EQ, "!=": policy.NE, "<": policy.LT, "<=": policy.LE, ">": policy.GT, ">=": policy.GE}
 
 // mirrored is the relation with its sides exchanged.
-var mirrored = map[Op]Op{EQ: EQ, NE: NE, LT: GT, LE: GE, GT: LT, GE: LE}
+var mirrored = map[policy.Op]policy.Op{policy.EQ: policy.EQ, policy.NE: policy.NE, policy.LT: policy.GT, policy.LE: policy.GE, policy.GT: policy.LT, policy.GE: policy.LE}
 
-func (p *parser) comparison() Expr {
+func (p *parser) comparison() policy.Expr {
 	left := p.value()
 	t := p.peek()
 	if t.kind == word && t.text == "in" {
 		p.i++
 		x := p.operandOf(left, t.pos)
-		return In{x, p.set()}
+		return policy.In{X: x, Set: p.set()}
 	}
 	op, ok := relations[t.text]
 	if t.kind != symbol || !ok {
@@ -112,26 +113,26 @@ func (p *parser) comparison() Expr {
 	case left.operand == nil && right.operand == nil:
 		p.fail(t.pos, "this compares two constants: one side must be an argument")
 	case left.operand != nil:
-		return Compare{*left.operand, op, right.constant}
+		return policy.Compare{X: *left.operand, Op: op, Y: right.constant}
 	}
-	return Compare{*right.operand, mirrored[op], left.constant}
+	return policy.Compare{X: *right.operand, Op: mirrored[op], Y: left.constant}
 }
 
-func (p *parser) operandOf(v value, pos Pos) Operand {
+func (p *parser) operandOf(v value, pos policy.Pos) policy.Operand {
 	if v.operand == nil {
 		p.fail(pos, "the left side of in must be an argument")
 	}
 	return *v.operand
 }
 
-func (p *parser) set() []Range {
+func (p *parser) set() []policy.Range {
 	if !p.peek().is("{") {
-		return []Range{p.span()}
+		return []policy.Range{p.span()}
 	}
 	p.i++
 	p.depth++
 	defer func() { p.depth-- }()
-	var set []Range
+	var set []policy.Range
 	for !p.peek().is("}") {
 		set = append(set, p.span())
 		if !p.accept(",") {
@@ -145,15 +146,15 @@ func (p *parser) set() []Range {
 	return set
 }
 
-func (p *parser) span() Range {
-	r := Range{Lo: p.constant()}
+func (p *parser) span() policy.Range {
+	r := policy.Range{Lo: p.constant()}
 	if p.accept("..") {
 		r.Hi = p.constant()
 	}
 	return r
 }
 
-func (p *parser) constant() Const {
+func (p *parser) constant() policy.Const {
 	t := p.peek()
 	v := p.value()
 	if v.operand != nil {
@@ -164,8 +165,8 @@ func (p *parser) constant() Const {
 
 // A value is an operand or a constant, whichever is not nil.
 type value struct {
-	operand  *Operand
-	constant Const
+	operand  *policy.Operand
+	constant policy.Const
 }
 
 // value parses | and ^, then &, then ~ and -, binding as in Go.
@@ -204,7 +205,7 @@ func (p *parser) combine(op token, a, b value) value {
 	case a.operand != nil && b.operand != nil:
 		p.fail(op.pos, "%s between two arguments: a filter can combine an argument with constants only", op.text)
 	case a.operand == nil && b.operand == nil:
-		return value{constant: Binary{op.text[0], a.constant, b.constant}}
+		return value{constant: policy.Binary{Op: op.text[0], X: a.constant, Y: b.constant}}
 	case a.operand == nil:
 		a, b = b, a
 	}
@@ -213,27 +214,27 @@ func (p *parser) combine(op token, a, b value) value {
 	case "&":
 		x.Mask = both('&', x.Mask, b.constant)
 		if x.Xor != nil {
-			x.Xor = Binary{'&', x.Xor, b.constant}
+			x.Xor = policy.Binary{Op: '&', X: x.Xor, Y: b.constant}
 		}
 	case "^":
 		x.Xor = both('^', x.Xor, b.constant)
 	case "|":
 		// (x & m ^ c) | k: the bits of k are 1 whatever x is.
-		x.Mask = both('&', x.Mask, Unary{'~', b.constant})
+		x.Mask = both('&', x.Mask, policy.Unary{Op: '~', X: b.constant})
 		if x.Xor == nil {
 			x.Xor = b.constant
 		} else {
-			x.Xor = Binary{'|', x.Xor, b.constant}
+			x.Xor = policy.Binary{Op: '|', X: x.Xor, Y: b.constant}
 		}
 	}
 	return value{operand: &x}
 }
 
-func both(op byte, a, b Const) Const {
+func both(op byte, a, b policy.Const) policy.Const {
 	if a == nil {
 		return b
 	}
-	return Binary{op, a, b}
+	return policy.Binary{Op: op, X: a, Y: b}
 }
 
 func (p *parser) unary() value {
@@ -245,16 +246,16 @@ func (p *parser) unary() value {
 		p.i++
 		v := p.unary()
 		if v.operand == nil {
-			if n, ok := v.constant.(Num); ok && t.is("-") {
+			if n, ok := v.constant.(policy.Num); ok && t.is("-") {
 				return value{constant: -n}
 			}
-			return value{constant: Unary{t.text[0], v.constant}}
+			return value{constant: policy.Unary{Op: t.text[0], X: v.constant}}
 		}
 		if t.is("-") {
 			p.fail(t.pos, "a filter cannot negate an argument: compare it with a negative constant instead")
 		}
 		x := *v.operand
-		x.Xor = both('^', x.Xor, Unary{'~', Num(0)})
+		x.Xor = both('^', x.Xor, policy.Unary{Op: '~', X: policy.Num(0)})
 		return value{operand: &x}
 	case t.is("("):
 		p.nest(t)
@@ -269,14 +270,14 @@ func (p *parser) unary() value {
 		if err != nil {
 			p.fail(t.pos, "%s is not a number that fits 64 bits", t.text)
 		}
-		return value{constant: Num(n)}
+		return value{constant: policy.Num(n)}
 	case t.kind == word && t.text != "in":
 		p.i++
 		if t.text == "u64" && p.peek().is("(") {
 			return p.wide()
 		}
-		if isConstantName(t.text) {
-			return value{constant: Sym{t.text, t.pos}}
+		if policy.IsConstant(t.text) {
+			return value{constant: policy.Sym{Name: t.text, Pos: t.pos}}
 		}
 		return value{operand: operandNamed(t)}
 	}
@@ -295,24 +296,10 @@ func (p *parser) wide() value {
 	return v
 }
 
-// isConstantName tells constants from arguments: constants are in capitals.
-func isConstantName(s string) bool {
-	return strings.ToUpper(s) == s && strings.ContainsFunc(s, func(r rune) bool { return 'A' <= r && r <= 'Z' })
-}
-
 // operandNamed is the argument that a word names: argN is a position.
-func operandNamed(t token) *Operand {
-	if n, ok := position(t.text); ok {
-		return &Operand{Arg: n, Pos: t.pos}
+func operandNamed(t token) *policy.Operand {
+	if n, ok := policy.Position(t.text); ok {
+		return &policy.Operand{Arg: n, Pos: t.pos}
 	}
-	return &Operand{Name: t.text, Pos: t.pos}
-}
-
-// position reads arg0 to arg9. The manual page of prctl counts from 1: its arg2 is not ours.
-func position(s string) (int, bool) {
-	n, ok := strings.CutPrefix(s, "arg")
-	if !ok || len(n) != 1 || n[0] < '0' || n[0] > '9' {
-		return 0, false
-	}
-	return int(n[0] - '0'), true
+	return &policy.Operand{Name: t.text, Pos: t.pos}
 }
