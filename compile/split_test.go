@@ -168,6 +168,20 @@ func requests(n int, answer string) string {
 	return b.String()
 }
 
+// values tests an argument of many calls for many values.
+func values(calls, each int) string {
+	var b strings.Builder
+	for nr, call := range abi.X86_64.Calls() {
+		if nr >= uint32(calls) {
+			break
+		}
+		for i := range uint32(each) {
+			fmt.Fprintf(&b, "errno(%d) %s(u64(arg0) == %d)\n", 1+(7*i+13*nr)%4000, call, 100+7919*i+nr)
+		}
+	}
+	return b.String()
+}
+
 // conditions tests two arguments of many calls in many ways.
 func conditions() string {
 	r := rand.New(rand.NewPCG(1, 1))
@@ -210,7 +224,7 @@ func TestSplitLong(t *testing.T) {
 
 func TestSplitRefused(t *testing.T) {
 	for _, c := range []struct{ what, gate, why string }{
-		{"in all", "default allow\n" + requests(14000, "errno(N)"), "more than the 32768 instructions"},
+		{"in all", "default allow\n" + values(300, 50), "more than the 32768 instructions"},
 		{"notify", "default allow\n" + requests(5000, "notify"), "one listener"},
 	} {
 		v := gateVerdict(t, c.gate, abi.X86_64)
@@ -218,6 +232,11 @@ func TestSplitRefused(t *testing.T) {
 		if !errors.Is(err, ErrTooLong) || !strings.Contains(err.Error(), c.why) || strings.Contains(err.Error(), "\n") {
 			t.Errorf("%s: %d filters: %v", c.what, len(parts), err)
 		}
+	}
+	// Work that takes seconds ends with the budget, also where it makes no nodes.
+	v := gateVerdict(t, "default allow\n"+requests(14000, "errno(N)"), abi.X86_64)
+	if parts, err := Programs(v, binary.LittleEndian); !errors.Is(err, verdict.ErrTooComplex) {
+		t.Errorf("seconds of work: %d filters: %v", len(parts), err)
 	}
 	// A space with hardly more room than the policy itself takes.
 	p, err := lang.Load("long", []byte("default allow\n"+requests(3500, "errno(N)")), lang.Options{Archs: []abi.Arch{abi.X86_64}})

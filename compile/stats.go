@@ -47,6 +47,7 @@ func (o Options) measure(filters []bpf.Program, v verdict.Verdict, archs []abi.A
 		for _, p := range filters {
 			n += p.Executed(d, order)
 		}
+		v.Space().Charge(1 + 2*n/perStep) // the cache is asked as well
 		return n
 	}
 	weights := o.weights()

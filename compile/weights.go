@@ -38,6 +38,7 @@ func (w Weights) of(token, nr uint32) float64 {
 
 // weigh says how much the path to each span of call numbers matters.
 func (p *pool) weigh(spans []span) {
+	p.space.Charge(lookup * len(spans))
 	for i := range spans {
 		s := &spans[i]
 		calls := float64(min(s.hi-s.lo, 1000) + 1)
