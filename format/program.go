@@ -68,7 +68,7 @@ func program(g *gate.Gate) (p *codec.Program, notes []string, err error) {
 			return nil, nil, err
 		}
 	}
-	p.Code, err = compile.Program(v, order)
+	p.Code, err = compile.Program(v, order, compile.Options{})
 	if single && (errors.Is(err, compile.ErrTooLong) || errors.Is(err, verdict.ErrTooComplex) || len(p.Code) > len(g.Programs[0])) {
 		p.Code, p.AsRead, err = g.Programs[0], true, nil
 	}

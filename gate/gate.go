@@ -193,7 +193,7 @@ func (g *Gate) Compile(o compile.Options) ([]bpf.Program, error) {
 	if err != nil {
 		return nil, err
 	}
-	p, err := o.Programs(v, order)
+	p, err := compile.Programs(v, order, o)
 	if err != nil {
 		err = fmt.Errorf("%s: %w", g.Name, err)
 	}

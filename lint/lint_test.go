@@ -122,7 +122,7 @@ func TestPitfalls(t *testing.T) {
 					t.Errorf("%s is not complete: %+v", f.ID, f)
 				}
 			}
-			programs, err := compile.Programs(v, binary.LittleEndian)
+			programs, err := compile.Programs(v, binary.LittleEndian, compile.Options{})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -118,7 +118,7 @@ func askingFilter(known *verdict.Verdict) (p bpf.Program, passed []string, err e
 			allowed := known.Where(func(do bpf.Action) bool { return do == bpf.Allow })
 			v = space.Verdict(space.If(allowed, space.Action(bpf.Allow), v.Node()))
 		}
-		p, err = compile.Program(v, native.ByteOrder())
+		p, err = compile.Program(v, native.ByteOrder(), compile.Options{})
 		return err
 	})
 	return p, passed, err

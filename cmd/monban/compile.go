@@ -40,7 +40,6 @@ all are installed, in the order of their names: .1, .2 … is added to the file'
 			if err != nil {
 				return exit{exitUsage, err}
 			}
-			o.Timing = new(compile.Timing)
 			g, err := flags.read(args[0])
 			if err != nil {
 				return err
@@ -55,7 +54,8 @@ all are installed, in the order of their names: .1, .2 … is added to the file'
 				return err
 			}
 			understood := time.Since(begin)
-			programs, err := o.Programs(v, order)
+			result, err := compile.Compile(v, order, o)
+			programs := result.Programs
 			switch {
 			case g.Programs != nil && (errors.Is(err, compile.ErrTooLong) || errors.Is(err, verdict.ErrTooComplex) ||
 				err == nil && longer(programs, g.Programs, o.Goal)):
@@ -85,14 +85,14 @@ all are installed, in the order of their names: .1, .2 … is added to the file'
 			if err != nil {
 				return err
 			}
-			s, err := gate.Exact(g, func(v verdict.Verdict) (compile.Stats, error) { return o.Measure(programs, v, archs, order) })
+			s, err := gate.Exact(g, func(v verdict.Verdict) (compile.Stats, error) { return compile.Measure(programs, v, archs, order, o) })
 			if err != nil {
 				return err
 			}
 			w := cmd.OutOrStdout()
 			if asJSON {
 				j := statsJSON{s.Length, s.Longest, s.Mean, s.MeanCached, s.MeanUncached, s.Uncached, s.Allowed, s.Cacheable,
-					s.Estimate, s.Nodes, understood.Nanoseconds(), o.Timing.Generate.Nanoseconds(), o.Timing.Prove.Nanoseconds(), nil, nil}
+					s.Estimate, s.Nodes, understood.Nanoseconds(), result.Generate.Nanoseconds(), result.Prove.Nanoseconds(), nil, nil}
 				for _, p := range g.Programs {
 					j.Before = append(j.Before, len(p))
 				}
@@ -107,7 +107,7 @@ all are installed, in the order of their names: .1, .2 … is added to the file'
 				limit = "in all"
 			}
 			printBefore(w, g, s.Length)
-			printStats(w, s, limit, understood, o.Timing)
+			printStats(w, s, limit, understood, result)
 			return nil
 		},
 	}
@@ -170,7 +170,7 @@ func printFilters(w io.Writer, programs []bpf.Program) {
 	plain.Fprintf(w, "in the kernel     %d instructions (it takes %d in all filters of a program)\n", total, bpf.MaxStacked)
 }
 
-func printStats(w io.Writer, s compile.Stats, limit string, understood time.Duration, t *compile.Timing) {
+func printStats(w io.Writer, s compile.Stats, limit string, understood time.Duration, made compile.Result) {
 	distance := "this is as many"
 	switch d := s.Length - s.Estimate; {
 	case d > 0:
@@ -191,5 +191,5 @@ cacheable         %d of %d plainly allowed calls
 proof             equal to the gate: one verdict of %d nodes
 time              %v to the verdict, %v to the program, %v for the proof
 `, s.Length, limit, s.Estimate, distance, s.Longest, s.Mean, s.MeanCached, weighted, s.PlainUncached, plural(s.Uncached, "call"),
-		s.Cacheable, s.Allowed, s.Nodes, understood.Round(time.Microsecond), t.Generate.Round(time.Microsecond), t.Prove.Round(time.Microsecond))
+		s.Cacheable, s.Allowed, s.Nodes, understood.Round(time.Microsecond), made.Generate.Round(time.Microsecond), made.Prove.Round(time.Microsecond))
 }

@@ -130,7 +130,7 @@ func (f *gateFlags) behindLoader(c *sandbox.Command, loader []string) (*gate.Gat
 		return nil, err
 	}
 	c.Loader, err = gate.Exact(first, func(v verdict.Verdict) ([]bpf.Program, error) {
-		return compile.Programs(lettingInstall(v), first.Order)
+		return compile.Programs(lettingInstall(v), first.Order, compile.Options{})
 	})
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", first.Name, err)
