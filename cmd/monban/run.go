@@ -66,9 +66,9 @@ same, is put on at main instead. For the loader of a C program @libc is enough.`
 				c.Watch = true
 				if len(loader) > 0 {
 					var st *stack
-					c.Strict, c.Prepare = false, func(c *sandbox.Command) (err error) {
-						st, err = gate.behindLoader(c, loader)
-						return err
+					c.Strict, c.Prepare = false, func() (p sandbox.Prepared, err error) {
+						st, p, err = gate.behindLoader(loader)
+						return p, err
 					}
 					return start(cmd.Context(), c, func() *stack { return st }, &denials)
 				}
@@ -84,20 +84,18 @@ same, is put on at main instead. For the loader of a C program @libc is enough.`
 				refs = []string{defaultGate}
 			}
 			var st *stack
-			c.Prepare = func(c *sandbox.Command) error {
-				var err error
+			c.Prepare = func() (p sandbox.Prepared, err error) {
 				if st, err = gate.readStack(refs, abi.Native()); err != nil {
-					return err
+					return p, err
 				}
-				c.Gates, err = st.programs()
-				if err != nil {
-					return err
+				if p.Gates, err = st.programs(); err != nil {
+					return p, err
 				}
-				c.Watch, err = killers(st.all, st.native)
-				if err == nil && denials.name != "" && !c.Watch {
+				p.Watch, err = killers(st.all, st.native)
+				if err == nil && denials.name != "" && !p.Watch {
 					err = fmt.Errorf("--denials %s: no answer of this gate kills a call, and run sees no others: say kill_process in it", denials.name)
 				}
-				return err
+				return p, err
 			}
 			return start(cmd.Context(), c, func() *stack { return st }, &denials)
 		},
@@ -118,11 +116,11 @@ same, is put on at main instead. For the loader of a C program @libc is enough.`
 	return cmd
 }
 
-// behindLoader gives c gates for the loader and, from main on, what strict mode means as a filter; the stack has both.
-func (f *gateFlags) behindLoader(c *sandbox.Command, loader []string) (*stack, error) {
-	st, err := f.readStack(append(slices.Clone(loader), "@strict"), abi.Native())
-	if err != nil {
-		return nil, err
+// behindLoader makes gates for the loader and, from main on, what strict mode means as a filter; the stack has both.
+func (f *gateFlags) behindLoader(loader []string) (st *stack, p sandbox.Prepared, err error) {
+	p.Watch = true
+	if st, err = f.readStack(append(slices.Clone(loader), "@strict"), abi.Native()); err != nil {
+		return nil, p, err
 	}
 	n := len(loader)
 	order := st.native.ByteOrder()
@@ -131,14 +129,14 @@ func (f *gateFlags) behindLoader(c *sandbox.Command, loader []string) (*stack, e
 		for _, v := range st.verdicts[1:n] {
 			first = verdict.Stack(first, v)
 		}
-		c.Loader, err = compile.Programs(lettingInstall(first), order)
+		p.Loader, err = compile.Programs(lettingInstall(first), order)
 		return err
 	})
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", st.gates[0].Name, err)
+		return nil, p, fmt.Errorf("%s: %w", st.gates[0].Name, err)
 	}
-	c.Gates, err = compile.Programs(st.verdicts[n], order)
-	return st, err
+	p.Gates, err = compile.Programs(st.verdicts[n], order)
+	return st, p, err
 }
 
 // lettingInstall is v with seccomp(SECCOMP_SET_MODE_FILTER) allowed, through which the next filter comes. That one can only
