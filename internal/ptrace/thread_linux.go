@@ -47,13 +47,14 @@ var errUnfit = errors.New("the thread has children, or is the first")
 // A thread is watched by a word of memory that the kernel clears when the thread ends, whatever ends it: CLONE_CHILD_CLEARTID,
 // which set_tid_address(2) sets up. Nobody is asked, so that no filter can answer.
 type thread struct {
-	word *atomic.Uint32 // wordNew, wordLives, or 0: the thread is gone
+	word *atomic.Uint32 // wordNew, wordLives, wordLost, or 0: the thread is gone
 	done chan error
 }
 
 const (
 	wordNew   = 1 // it does not stand for a thread yet
 	wordLives = 2
+	wordLost  = 3 // nobody waits for its thread any more
 )
 
 // words are those that the kernel is still to clear: their memory must not become something else before.
@@ -76,8 +77,10 @@ func (t *thread) run(f func(), over chan struct{}) {
 	runtime.LockOSThread()
 	var former uintptr // the C library's word, where there is cgo
 	_, _, _ = unix.Syscall(unix.SYS_PRCTL, unix.PR_GET_TID_ADDRESS, uintptr(unsafe.Pointer(&former)), 0)
-	t.word.Store(wordLives)
 	err := setTIDAddress(uintptr(unsafe.Pointer(t.word)))
+	if !t.word.CompareAndSwap(wordNew, wordLives) {
+		return
+	}
 	if err == nil && (unix.Gettid() == os.Getpid() || hasChildren()) {
 		err = errUnfit
 	}
@@ -118,7 +121,7 @@ func setTIDAddress(word uintptr) error {
 func (t *thread) wait() error {
 	const (
 		first, most = 20 * time.Millisecond, time.Second
-		patience    = 35 // about half a minute, while this process runs
+		patience    = 10 // five seconds in which this process runs
 	)
 	pause := first
 	timer := time.NewTimer(pause)
@@ -129,7 +132,7 @@ func (t *thread) wait() error {
 			return err
 		case <-timer.C:
 		}
-		if word := t.word.Load(); word == 0 || word == wordNew && tick >= patience {
+		if t.word.Load() == 0 || tick >= patience && t.word.CompareAndSwap(wordNew, wordLost) {
 			select {
 			case err := <-t.done: // it ended when it had done all
 				return err
