@@ -18,7 +18,7 @@ func TestOnePlace(t *testing.T) {
 		files   []string
 	}{
 		{"whose number it is: abi.Of, Arch.Numbers, verdict.On", `X32Bit|0x4000_?0000\b|1 ?<< ?30\b`, []string{
-			"abi/of.go",                           // its place
+			"abi/of.go", "abi/gen/archs.go",       // its place; bit 30 of tokens
 			"compile/numbers.go",                  // one tree for both tables, with the bit masked
 			"format/oci/runc.go",                  // what runc's stub makes of it
 			"format/source/value.go",              // the constant's names in C

@@ -181,7 +181,7 @@ func EBPF(ctx context.Context, run Run) (*Recording, Result, error) {
 }
 
 func (r *recorder) run(ctx context.Context, run Run) (rec *Recording, result Result, err error) {
-	ptrace.OwnThread(func() {
+	lost := ptrace.OwnThread(func() {
 		var p *ptrace.Process
 		if p, err = ptrace.Start(run.Path, run.Args, &syscall.ProcAttr{Env: run.Env, Files: []uintptr{0, 1, 2}}); err != nil {
 			return
@@ -204,6 +204,9 @@ func (r *recorder) run(ctx context.Context, run Run) (rec *Recording, result Res
 			rec, err = r.recording(run.Args)
 		}
 	})
+	if lost != nil {
+		return nil, Result{}, lost
+	}
 	if err != nil {
 		return nil, result, err
 	}

@@ -30,7 +30,7 @@ func Ptrace(ctx context.Context, run Run) (*Recording, Result, error) {
 	var t *tracer
 	var result Result
 	var err error
-	ptrace.OwnThread(func() {
+	lost := ptrace.OwnThread(func() {
 		var p *ptrace.Process
 		p, err = ptrace.Start(run.Path, run.Args, &syscall.ProcAttr{Env: run.Env, Files: []uintptr{0, 1, 2}})
 		if err != nil {
@@ -44,6 +44,9 @@ func Ptrace(ctx context.Context, run Run) (*Recording, Result, error) {
 		}
 		result, err = t.follow(ctx)
 	})
+	if lost != nil {
+		return nil, Result{}, lost
+	}
 	if err != nil {
 		return nil, result, err
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync/atomic"
 
 	"golang.org/x/sys/unix"
 
@@ -23,14 +24,14 @@ var beforeMain = map[int]string{
 // atMain runs the stopped program up to main, behind the loader's gates if there are any, and puts its gates or strict mode
 // on it there.
 func (r *run) atMain(p *ptrace.Process, in *ptrace.Injection) error {
-	if err := r.install(in, r.Loader, 0); err != nil {
+	if err := r.install(in, r.set.Loader, 0); err != nil {
 		return err
 	}
 	addr, err := strictPoint(p)
 	if err != nil {
-		return fmt.Errorf("%s was not started: %w", r.path, err)
+		return r.notStarted(err)
 	}
-	ev, what, err := runTo(p.PID, addr, r.jobs.release)
+	ev, what, err := r.runTo(p, addr)
 	if err != nil {
 		return r.refused(err)
 	}
@@ -53,7 +54,7 @@ func (r *run) atMain(p *ptrace.Process, in *ptrace.Injection) error {
 	switch n := readTask(p.PID).threads; n {
 	case 1:
 	case 0:
-		return fmt.Errorf("%s was not started: how many threads it has at main cannot be read from /proc", r.path)
+		return r.failed(nil, "how many threads it has at main cannot be read from /proc")
 	default: // the kernel's own, of io_uring
 		return fmt.Errorf("%s has %d threads before it reaches main; only one of them would be bound", r.path, n)
 	}
@@ -61,7 +62,7 @@ func (r *run) atMain(p *ptrace.Process, in *ptrace.Injection) error {
 		return err
 	}
 	if !r.Strict {
-		return r.install(in, r.Gates, len(r.Loader))
+		return r.install(in, r.set.Gates, len(r.set.Loader))
 	}
 	if err := in.Do(ptrace.Prctl, unix.PR_SET_SECCOMP, unix.SECCOMP_MODE_STRICT); err != nil {
 		if errors.Is(err, unix.EINVAL) {
@@ -111,10 +112,11 @@ func strictPoint(p *ptrace.Process) (uint64, error) {
 
 // runTo lets a stopped program run until it is about to execute the instruction at addr. The breakpoint is in the
 // process's private copy of the page, and gone again when runTo returns the zero event; another is a death or the stop at
-// which the program leaves its way, and what says how. release is called before it runs, and may forbid it.
+// which the program leaves its way, and what says how.
 //
 // It stops at every system call on the way, since no option reports a fork that asks not to be traced.
-func runTo(pid int, addr uint64, release func() error) (ev ptrace.Event, what string, err error) {
+func (r *run) runTo(p *ptrace.Process, addr uint64) (ev ptrace.Event, what string, err error) {
+	pid := p.PID
 	regs, err := ptrace.GetRegs(pid)
 	if err != nil || regs.PC() == addr {
 		return ev, "", err
@@ -126,11 +128,18 @@ func runTo(pid int, addr uint64, release func() error) (ev ptrace.Event, what st
 	if err := ptrace.Write(pid, addr, ptrace.Breakpoint); err != nil {
 		return ev, "", fmt.Errorf("setting a breakpoint at main: %w", err)
 	}
-	if err := release(); err != nil {
+	let := func() error {
+		if err := ptrace.ToSyscall(pid, 0); err != nil && err != unix.ESRCH {
+			return &ptrace.RefusedError{While: "letting it run to main", Err: err}
+		}
+		return nil
+	}
+	var way atomic.Bool // not the program's own yet
+	if err := r.letRun(let, p.Runs, &way); err != nil {
 		return ev, "", err
 	}
-	for {
-		if ev, err = ptrace.Resume(pid, unix.PTRACE_SYSCALL, ev.Signal()); err != nil || ev.Dead() {
+	for ev, err = ptrace.Wait(pid, 0); ; ev, err = ptrace.Resume(pid, unix.PTRACE_SYSCALL, ev.Signal()) {
+		if err != nil || ev.Dead() {
 			return ev, "", err
 		}
 		if what := beforeMain[ev.Cause()]; what != "" {

@@ -87,7 +87,7 @@ func (w *watcher) handle(ev ptrace.Event) error {
 
 // passes says whether the gates let a call through.
 func (w *watcher) passes(d *bpf.Data) bool {
-	return !w.Strict && !slices.ContainsFunc(w.Gates, func(p bpf.Program) bool {
+	return !w.Strict && !slices.ContainsFunc(w.set.Gates, func(p bpf.Program) bool {
 		return !p.Run(d, abi.Native().ByteOrder()).Passes()
 	})
 }

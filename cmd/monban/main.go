@@ -50,7 +50,8 @@ const collectAbove = 144 << 20
 func main() {
 	debug.SetGCPercent(-1)
 	debug.SetMemoryLimit(collectAbove)
-	os.Exit(Main())
+	spareProcessor()
+	end(Main())
 }
 
 // Main runs the command and returns its exit status.

@@ -67,9 +67,9 @@ same, is put on at main instead. For the loader of a C program @libc is enough.`
 				c.Watch = true
 				if len(loader) > 0 {
 					var st *gate.Gate
-					c.Strict, c.Prepare = false, func(c *sandbox.Command) (err error) {
-						st, err = flags.behindLoader(c, loader)
-						return err
+					c.Strict, c.Prepare = false, func() (p sandbox.Prepared, err error) {
+						st, p, err = flags.behindLoader(loader)
+						return p, err
 					}
 					return start(cmd.Context(), c, func() *gate.Gate { return st }, &denials)
 				}
@@ -85,19 +85,18 @@ same, is put on at main instead. For the loader of a C program @libc is enough.`
 				refs = []string{defaultGate}
 			}
 			var st *gate.Gate
-			c.Prepare = func(c *sandbox.Command) error {
-				var err error
+			c.Prepare = func() (p sandbox.Prepared, err error) {
 				if st, err = flags.readStack(refs); err != nil {
-					return err
+					return p, err
 				}
-				if c.Gates, err = st.Compile(compile.Options{}); err != nil {
-					return err
+				if p.Gates, err = st.Compile(compile.Options{}); err != nil {
+					return p, err
 				}
-				c.Watch, err = killers(st, abi.Native())
-				if err == nil && denials.name != "" && !c.Watch {
+				p.Watch, err = killers(st, abi.Native())
+				if err == nil && denials.name != "" && !p.Watch {
 					err = fmt.Errorf("--denials %s: no answer of this gate kills a call, and run sees no others: say kill_process in it", denials.name)
 				}
-				return err
+				return p, err
 			}
 			return start(cmd.Context(), c, func() *gate.Gate { return st }, &denials)
 		},
@@ -118,25 +117,25 @@ same, is put on at main instead. For the loader of a C program @libc is enough.`
 	return cmd
 }
 
-// behindLoader gives c gates for the loader and, from main on, what strict mode means as a filter; the stack has both.
-func (f *gateFlags) behindLoader(c *sandbox.Command, loader []string) (*gate.Gate, error) {
-	st, err := f.readStack(append(slices.Clone(loader), "@strict"))
-	if err != nil {
-		return nil, err
+// behindLoader makes gates for the loader and, from main on, what strict mode means as a filter; the stack has both.
+func (f *gateFlags) behindLoader(loader []string) (st *gate.Gate, p sandbox.Prepared, err error) {
+	p.Watch = true
+	if st, err = f.readStack(append(slices.Clone(loader), "@strict")); err != nil {
+		return nil, p, err
 	}
 	n := len(loader)
 	first, err := gate.Stack(loader[0], st.Members[:n]...)
 	if err != nil {
-		return nil, err
+		return nil, p, err
 	}
-	c.Loader, err = gate.Exact(first, func(v verdict.Verdict) ([]bpf.Program, error) {
+	p.Loader, err = gate.Exact(first, func(v verdict.Verdict) ([]bpf.Program, error) {
 		return compile.Programs(lettingInstall(v), first.Order, compile.Options{})
 	})
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", first.Name, err)
+		return nil, p, fmt.Errorf("%s: %w", first.Name, err)
 	}
-	c.Gates, err = st.Members[n].Filters()
-	return st, err
+	p.Gates, err = st.Members[n].Filters()
+	return st, p, err
 }
 
 // lettingInstall is v with seccomp(SECCOMP_SET_MODE_FILTER) allowed, through which the next filter comes. That one can only

@@ -34,9 +34,11 @@ func (e *AttachError) Unwrap() error { return e.Err }
 //   - all others the kernel itself makes again.
 //
 // All this is known of x86; elsewhere the thread is only let go. Errors: *AttachError, os.ErrDeadlineExceeded's kind (it did not stop
-// in time), ESRCH (it ended), and f's.
+// in time), ESRCH (it ended), OwnThread's, and f's.
 func Look(tid int, limit time.Duration, f func() error) (err error) {
-	OwnThread(func() { err = look(tid, limit, f) })
+	if lost := OwnThread(func() { err = look(tid, limit, f) }); lost != nil {
+		return lost
+	}
 	// The thread above ends now, and with it what it still holds.
 	us := "TracerPid:\t" + strconv.Itoa(unix.Getpid()) + "\n"
 	for end := time.Now().Add(limit); time.Now().Before(end); time.Sleep(20 * time.Microsecond) {

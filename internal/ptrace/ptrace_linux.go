@@ -3,6 +3,7 @@ package ptrace
 import (
 	"errors"
 	"fmt"
+	"math/bits"
 	"syscall"
 	"time"
 	"unsafe"
@@ -152,7 +153,15 @@ func Message(tid int) (uint, error) {
 // SigInfo is the beginning of siginfo_t, the part that all signals share; Code is its si_code.
 type SigInfo struct {
 	Signo, Errno, Code int32
-	_                  [29]int32 // the kernel's siginfo_t has 128 bytes
+	rest               [29]int32 // the kernel's siginfo_t has 128 bytes
+}
+
+// sender is the process that sent the signal by kill(2), 0 for another origin. On 64-bit machines the union that si_pid is in is aligned.
+func (i *SigInfo) sender() int {
+	if i.Code != 0 { // SI_USER
+		return 0
+	}
+	return int(i.rest[bits.UintSize/32-1])
 }
 
 // GetSigInfo reads the signal that a tracee is about to get.

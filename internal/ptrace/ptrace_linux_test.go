@@ -121,7 +121,7 @@ func TestInjection(t *testing.T) {
 				if mask, err := GetSigMask(p.PID); err != nil || mask != p.Mask {
 					t.Errorf("mask %#x, %v, want %#x", mask, err, p.Mask)
 				}
-				if err := p.Release(); err != nil {
+				if err := p.Detach(); err != nil {
 					t.Error(err)
 				}
 				if ev, err := Wait(p.PID, unix.WUNTRACED); err != nil || !ev.Status.Stopped() || ev.Status.StopSignal() != unix.SIGSTOP {
