@@ -40,6 +40,15 @@ func TestOnePlace(t *testing.T) {
 			"format/oci/check.go", "format/oci/runc.go", // runc's own list
 			"format/systemd/write.go", // what systemd can say
 		}},
+		{"what /proc says: internal/sys", `"/proc\b`, []string{
+			"internal/sys/proc_linux.go",
+			"seccomp/features_linux.go", // starts this program once more
+			"scan/scan.go",              // a name that leads to no file of its own
+		}},
+		{"a filter in memory: bpf.Program.Encode, sys.Filter", `\bSock(Filter|Fprog)\b`, []string{
+			"format/source/read.go", "format/source/write.go", // names of types in source code
+		}},
+		{"the calls on a listener: internal/sys", `SECCOMP_(IOCTL_NOTIF|GET_NOTIF_SIZES)`, []string{"internal/sys/notify_linux.go"}},
 		{"the word that was meant: nearest.Word", `func (distance|levenshtein|editDistance|suggest)\(`, []string{"internal/nearest/nearest.go"}},
 	} {
 		pattern := regexp.MustCompile(fact.pattern)

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"os"
 	"strconv"
-	"strings"
 	"sync"
 	"syscall"
 
@@ -15,6 +14,7 @@ import (
 
 	"monban/bpf"
 	"monban/internal/ptrace"
+	"monban/internal/sys"
 	"monban/seccomp"
 )
 
@@ -228,13 +228,13 @@ func (r *run) refused(err error) error {
 			fmt.Sprintf("%s was not started: %v%s", r.path, refused.Err, r.allowExecHint("")), err}
 	}
 	cause := "an LSM or a container denies it"
-	yama, _ := os.ReadFile("/proc/sys/kernel/yama/ptrace_scope")
-	scope, _ := strconv.Atoi(strings.TrimSpace(string(yama)))
+	yama, _ := sys.Setting("kernel.yama.ptrace_scope")
+	scope, _ := strconv.Atoi(yama)
 	mode, _ := unix.PrctlRetInt(unix.PR_GET_SECCOMP, 0, 0, 0, 0)
 	switch {
 	case scope == 3, scope == 2 && os.Geteuid() != 0:
 		cause = fmt.Sprintf("Yama denies it: kernel.yama.ptrace_scope is %d", scope)
-	case readTask(unix.Getpid()).tracer != 0:
+	case readStatus(unix.Getpid()).TracerPID != 0:
 		cause = "this process is traced itself, and so is all that it starts (strace -f, a debugger, another monban run " +
 			"that watches)"
 	case mode != 0:
