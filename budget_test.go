@@ -254,8 +254,12 @@ var answers = map[string]func(m meant) (string, error){
 		}
 		return at(v), nil
 	},
-	"compile.Program":  func(m meant) (string, error) { return text(compile.Program(m.v, binary.LittleEndian, compile.Options{})) },
-	"compile.Programs": func(m meant) (string, error) { return text(compile.Programs(m.v, binary.LittleEndian, compile.Options{})) },
+	"compile.Program": func(m meant) (string, error) {
+		return text(compile.Program(m.v, binary.LittleEndian, compile.Options{}))
+	},
+	"compile.Programs": func(m meant) (string, error) {
+		return text(compile.Programs(m.v, binary.LittleEndian, compile.Options{}))
+	},
 	"compile.Compile": func(m meant) (string, error) {
 		r, err := compile.Compile(m.v, binary.LittleEndian, compile.Options{Goal: compile.Latency})
 		return fmt.Sprint(r.Programs), err
@@ -268,7 +272,9 @@ var answers = map[string]func(m meant) (string, error){
 		}
 		return "", err
 	},
-	"compile.Measure": func(m meant) (string, error) { return text(compile.Measure(nil, m.v, m.p.Archs, binary.LittleEndian, compile.Options{})) },
+	"compile.Measure": func(m meant) (string, error) {
+		return text(compile.Measure(nil, m.v, m.p.Archs, binary.LittleEndian, compile.Options{}))
+	},
 	"record.Recording.Lacking": func(m meant) (string, error) {
 		r := record.New([]string{"x"}, "test")
 		d := bpf.Data{Arch: abi.X86_64.Token(), Nr: nr("ioctl"), Args: [6]uint64{1, 0x5412}}

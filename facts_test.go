@@ -18,7 +18,7 @@ func TestOnePlace(t *testing.T) {
 		files   []string
 	}{
 		{"whose number it is: abi.Of, Arch.Numbers, verdict.On", `X32Bit|0x4000_?0000\b|1 ?<< ?30\b`, []string{
-			"abi/of.go", "abi/gen/archs.go",       // its place; bit 30 of tokens
+			"abi/of.go", "abi/gen/archs.go", // its place; bit 30 of tokens
 			"compile/numbers.go",                  // one tree for both tables, with the bit masked
 			"format/oci/runc.go",                  // what runc's stub makes of it
 			"format/source/value.go",              // the constant's names in C
@@ -40,6 +40,15 @@ func TestOnePlace(t *testing.T) {
 			"format/oci/check.go", "format/oci/runc.go", // runc's own list
 			"format/systemd/write.go", // what systemd can say
 		}},
+		{"what /proc says: internal/sys", `"/proc\b`, []string{
+			"internal/sys/proc_linux.go",
+			"seccomp/features_linux.go", // starts this program once more
+			"scan/scan.go",              // a name that leads to no file of its own
+		}},
+		{"a filter in memory: bpf.Program.Encode, sys.Filter", `\bSock(Filter|Fprog)\b`, []string{
+			"format/source/read.go", "format/source/write.go", // names of types in source code
+		}},
+		{"the calls on a listener: internal/sys", `SECCOMP_(IOCTL_NOTIF|GET_NOTIF_SIZES)`, []string{"internal/sys/notify_linux.go"}},
 		{"the word that was meant: nearest.Word", `func (distance|levenshtein|editDistance|suggest)\(`, []string{"internal/nearest/nearest.go"}},
 	} {
 		pattern := regexp.MustCompile(fact.pattern)

@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"encoding/binary"
 	"fmt"
 	"syscall"
 	"time"
@@ -11,6 +12,7 @@ import (
 	"monban/bpf"
 	"monban/internal/child"
 	"monban/internal/ptrace"
+	"monban/internal/sys"
 )
 
 // With AllowExec nobody stops the program after its exec, so its process installs the gates before it. From the first gate
@@ -142,14 +144,8 @@ const sigIgnore = 1
 
 // install adds the installation of one gate.
 func (s *inside) install(g bpf.Program, flags uintptr) gateSteps {
-	raw := make([]unix.SockFilter, len(g))
-	for i, in := range g {
-		raw[i] = unix.SockFilter{Code: in.Code, Jt: in.Jt, Jf: in.Jf, K: in.K}
-	}
-	prog := &struct { // struct sock_fprog
-		length uint16
-		filter uintptr
-	}{uint16(len(raw)), uintptr(ptrace.Nowhere & uint64(^uintptr(0)))}
+	filter := g.Encode(binary.NativeEndian)
+	prog := &sys.Fprog{Len: uint16(len(g)), Filter: uintptr(ptrace.Nowhere & uint64(^uintptr(0)))}
 	ask := func(want uintptr) int {
 		at := s.Call("seccomp", child.Equal, unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, flags, child.Addr(&s.Script, prog))
 		s.Steps[at].Want = want
@@ -157,7 +153,7 @@ func (s *inside) install(g bpf.Program, flags uintptr) gateSteps {
 	}
 	var g2 gateSteps
 	g2.probe = ask(child.Fails(unix.EFAULT))
-	s.Add("", child.Step{Op: child.Store, Word: unsafe.Pointer(&prog.filter), Want: child.Addr(&s.Script, &raw[0])})
+	s.Add("", child.Step{Op: child.Store, Word: unsafe.Pointer(&prog.Filter), Want: child.Addr(&s.Script, &filter[0])})
 	g2.install = ask(0)
 	return g2
 }

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"os"
 	"strconv"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -16,6 +15,7 @@ import (
 
 	"monban/bpf"
 	"monban/internal/ptrace"
+	"monban/internal/sys"
 	"monban/seccomp"
 )
 
@@ -269,13 +269,13 @@ func (r *run) refused(err error) error {
 		return &StartError{r.path, ErrUnsupported, refused.Err.Error(), err}
 	}
 	cause := "an LSM or a container denies it"
-	yama, _ := os.ReadFile("/proc/sys/kernel/yama/ptrace_scope")
-	scope, _ := strconv.Atoi(strings.TrimSpace(string(yama)))
+	yama, _ := sys.Setting("kernel.yama.ptrace_scope")
+	scope, _ := strconv.Atoi(yama)
 	mode, _ := unix.PrctlRetInt(unix.PR_GET_SECCOMP, 0, 0, 0, 0)
 	switch {
 	case scope == 3, scope == 2 && os.Geteuid() != 0:
 		cause = fmt.Sprintf("Yama denies it: kernel.yama.ptrace_scope is %d", scope)
-	case readTask(unix.Getpid()).tracer != 0:
+	case readStatus(unix.Getpid()).TracerPID != 0:
 		cause = "this process is traced itself, and so is all that it starts (strace -f, a debugger, another monban run " +
 			"that watches)"
 	case mode != 0:

@@ -11,6 +11,7 @@ import (
 
 	"monban/abi"
 	"monban/internal/ptrace"
+	"monban/internal/sys"
 )
 
 // beforeMain are the stops at which a program leaves the way to main, with the options that [ptrace.Process.Load] has set.
@@ -51,9 +52,9 @@ func (r *run) atMain(p *ptrace.Process, in *ptrace.Injection) error {
 		return nil
 	}
 	r.did("at main")
-	switch n := readTask(p.PID).threads; n {
+	switch n := readStatus(p.PID).Threads; n {
 	case 1:
-	case 0:
+	case 0, -1:
 		return r.failed(nil, "how many threads it has at main cannot be read from /proc")
 	default: // the kernel's own, of io_uring
 		return fmt.Errorf("%s has %d threads before it reaches main; only one of them would be bound", r.path, n)
@@ -73,7 +74,7 @@ func (r *run) atMain(p *ptrace.Process, in *ptrace.Injection) error {
 	}
 	// No filter of ours has answered that, nor, as /proc shows, one that a constructor made.
 	err = ptrace.Unfiltered()
-	if mode := readTask(p.PID).seccomp; err == nil && mode != modeStrict {
+	if mode := readStatus(p.PID).Seccomp; err == nil && mode != sys.SeccompStrict {
 		err = ptrace.ErrAnswered
 	}
 	if err != nil {
@@ -85,8 +86,8 @@ func (r *run) atMain(p *ptrace.Process, in *ptrace.Injection) error {
 // strictPoint is the address of main in a dynamic program with a symbol table, else of the program's entry point; it is
 // the current instruction in a static program.
 func strictPoint(p *ptrace.Process) (uint64, error) {
-	entry := p.Image.Auxv[ptrace.AtEntry]
-	f, err := elf.Open(fmt.Sprintf("/proc/%d/exe", p.PID))
+	entry := p.Image.Auxv[sys.AtEntry]
+	f, err := elf.Open(sys.Path(p.PID, "exe"))
 	if err != nil {
 		return 0, fmt.Errorf("finding main: %w", err)
 	}

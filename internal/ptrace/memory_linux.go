@@ -6,6 +6,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"monban/internal/sys"
 )
 
 // Read fills buf from the memory of a stopped tracee. EIO or EPERM: the kernel keeps its memory from us, as it does for
@@ -14,10 +16,7 @@ func Read(tid int, addr uint64, buf []byte) error {
 	if len(buf) == 0 {
 		return nil
 	}
-	local := []unix.Iovec{{Base: &buf[0]}}
-	local[0].SetLen(len(buf))
-	remote := []unix.RemoteIovec{{Base: uintptr(addr), Len: len(buf)}}
-	if n, err := unix.ProcessVMReadv(tid, local, remote, 0); err == nil && n == len(buf) {
+	if sys.ReadMemory(tid, addr, buf) == nil {
 		return nil
 	}
 	// An outer sandbox may know ptrace and not process_vm_readv.
@@ -57,10 +56,7 @@ func Write(tid int, addr uint64, buf []byte) error {
 	if len(buf) == 0 {
 		return nil
 	}
-	local := []unix.Iovec{{Base: &buf[0]}}
-	local[0].SetLen(len(buf))
-	remote := []unix.RemoteIovec{{Base: uintptr(addr), Len: len(buf)}}
-	if n, err := unix.ProcessVMWritev(tid, local, remote, 0); err == nil && n == len(buf) {
+	if sys.WriteMemory(tid, addr, buf) == nil {
 		return nil
 	}
 	if _, err := unix.PtracePokeData(tid, uintptr(addr), buf); err != nil {

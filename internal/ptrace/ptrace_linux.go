@@ -1,7 +1,7 @@
 package ptrace
 
 import (
-	"errors"
+	"encoding/binary"
 	"fmt"
 	"math/bits"
 	"syscall"
@@ -247,18 +247,14 @@ func Filter(tid, i int) (bpf.Program, error) {
 	if errno != 0 {
 		return nil, errno
 	}
-	raw := make([]unix.SockFilter, n)
-	if n == 0 {
-		return nil, errors.New("the kernel reports a filter without instructions")
+	if n == 0 || n > bpf.MaxInstructions {
+		return nil, fmt.Errorf("the kernel reports a filter of %d instructions", n)
 	}
+	raw := make([]byte, n*bpf.InstructionSize)
 	_, _, errno = unix.Syscall6(unix.SYS_PTRACE, unix.PTRACE_SECCOMP_GET_FILTER, uintptr(tid), uintptr(i),
 		uintptr(unsafe.Pointer(&raw[0])), 0, 0)
 	if errno != 0 {
 		return nil, errno
 	}
-	p := make(bpf.Program, n)
-	for j, in := range raw {
-		p[j] = bpf.Instruction{Code: in.Code, Jt: in.Jt, Jf: in.Jf, K: in.K}
-	}
-	return p, nil
+	return bpf.Decode(raw, binary.NativeEndian)
 }

@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"monban/bpf"
+	"monban/internal/sys"
 )
 
 func TestOwnThread(t *testing.T) {
@@ -136,7 +137,7 @@ func TestInjection(t *testing.T) {
 func TestSiteInText(t *testing.T) {
 	victim(t, "/proc/self/exe", func(p *Process) {
 		inVDSO := p.Image.site
-		delete(p.Image.Auxv, AtSysinfoEhdr)
+		delete(p.Image.Auxv, sys.AtSysinfoEhdr)
 		site, err := p.Image.findSite()
 		if err != nil || site == inVDSO {
 			t.Errorf("%#x, %v; in the vDSO %#x", site, err, inVDSO)
