@@ -149,6 +149,10 @@ var answers = map[string]func(m meant) (string, error){
 	"gate.Gate.Archs":   func(m meant) (string, error) { return text(m.bpf().Archs()) },
 	"gate.Gate.Filters": func(m meant) (string, error) { return text(m.gate().Filters()) },
 	"gate.Gate.Compile": func(m meant) (string, error) { return text(m.gate().Compile(compile.Options{})) },
+	"gate.Gate.Slice": func(m meant) (string, error) {
+		v, err := m.bpf().Slice(m.v.Space(), abi.X86_64, nr("ioctl"))
+		return fmt.Sprint(err == nil && v == ioctl(m.v)), err
+	},
 	"gate.Stack": func(m meant) (string, error) { // in a space of its own
 		s, err := gate.Stack("x", m.gate(), m.bpf())
 		if err != nil {
@@ -191,7 +195,7 @@ var answers = map[string]func(m meant) (string, error){
 	"inspect.Summarise": func(m meant) (string, error) { return text(inspect.Summarise(m.v, abi.X86_64)) },
 	"inspect.Compare":   func(m meant) (string, error) { return text(inspect.Compare(m.v, m.other, abi.X86_64)) },
 	"inspect.Tell": func(m meant) (string, error) {
-		stories, err := inspect.Tell(m.v, "ioctl", m.p.Archs, nil)
+		stories, err := inspect.Tell(gate.OfPolicy("x", m.p).In(m.v.Space()), "ioctl", m.p.Archs)
 		return fmt.Sprint(stories), err
 	},
 	"inspect.Elsewhere": func(m meant) (string, error) {

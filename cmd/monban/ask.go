@@ -165,6 +165,9 @@ func (d *desk) ask(text string) ([]answer, error) {
 			return nil, err
 		}
 		one, err := gate.Exact(g, func(v verdict.Verdict) (answer, error) { return d.answer(g, v, call) })
+		if errors.Is(err, verdict.ErrTooComplex) {
+			one, err = d.answerSlice(g, call)
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -201,8 +204,17 @@ func (d *desk) reading(a abi.Arch) (*gate.Gate, error) {
 	if g.Policy == nil && g.Order != a.ByteOrder() {
 		return nil, fmt.Errorf("%s: the program is not of %s's byte order: name the architecture with --arch", g.Name, a)
 	}
-	_, err := g.Verdict()
-	return g, err
+	return g, nil
+}
+
+// answerSlice answers from what the gate says of the call alone, where the whole gate is too complex or leaves no room for the question.
+func (d *desk) answerSlice(g *gate.Gate, c policy.Call) (answer, error) {
+	s := verdict.NewSpace(verdict.DefaultBudget)
+	v, err := g.Slice(s, c.Arch, c.Data.Nr)
+	if err != nil {
+		return answer{}, err
+	}
+	return verdict.Exact(s, func() (answer, error) { return d.answer(g, v, c) })
 }
 
 func (d *desk) answer(g *gate.Gate, v verdict.Verdict, c policy.Call) (answer, error) {

@@ -33,7 +33,11 @@ func askLines(w io.Writer, d *desk, ref string, asJSON bool) error {
 	if term.IsTerminal(int(os.Stdin.Fd())) {
 		say("reading calls from standard input, one a line; end with Ctrl-D")
 	}
-	if _, err := d.reading(d.asked[0]); err != nil { // a bad gate is said before the first line is read
+	g, err := d.reading(d.asked[0])
+	if err == nil {
+		_, err = g.Verdict()
+	}
+	if err != nil { // a bad gate is said before the first line is read
 		return usage(err)
 	}
 	b := bench{desk: d, json: asJSON, whole: map[string]string{}, calls: map[string][]reply{}, isFixed: map[string]bool{}}

@@ -40,13 +40,13 @@ policy language; that text is a gate itself, and is proven to mean the same. BPF
 			if err != nil {
 				return err
 			}
+			w := cmd.OutOrStdout()
+			if call != "" {
+				return story(w, g, call, asJSON)
+			}
 			e, err := explain(g)
 			if err != nil {
 				return err
-			}
-			w := cmd.OutOrStdout()
-			if call != "" {
-				return e.story(w, call, asJSON)
 			}
 			if err := e.survey(); err != nil {
 				return err

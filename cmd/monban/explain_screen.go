@@ -12,7 +12,6 @@ import (
 	"monban/inspect"
 	"monban/internal/plain"
 	"monban/policy"
-	"monban/verdict"
 )
 
 // screen says in one screen what the gate means: dangers first, then conditions, then all calls by what they are for. The details are
@@ -249,15 +248,19 @@ func (e *explained) against(w io.Writer, a abi.Arch) {
 func muxText(m *abi.Mux) string { return fmt.Sprintf("%s(%d)", m.Call, m.Sub) }
 
 // story tells what becomes of one call.
-func (e *explained) story(w io.Writer, call string, asJSON bool) error {
+func story(w io.Writer, g *gate.Gate, call string, asJSON bool) error {
+	archs, err := g.Archs()
+	if err != nil {
+		return err
+	}
 	if !abi.Known(call) {
-		_, err := lookUp(call, e.archs)
+		_, err := lookUp(call, archs)
 		if err == nil {
 			err = fmt.Errorf("--syscall takes a name: %s is a number", call)
 		}
 		return exit{exitUsage, err}
 	}
-	stories, err := gate.Exact(e.gate, func(v verdict.Verdict) ([]inspect.Story, error) { return inspect.Tell(v, call, e.archs, e.gate.Policy) })
+	stories, err := inspect.Tell(g, call, archs)
 	if err != nil {
 		return err
 	}
@@ -266,7 +269,7 @@ func (e *explained) story(w io.Writer, call string, asJSON bool) error {
 	}
 	plain.Fprintf(w, "%s, for %s\n", styled(w, bold, call), inspect.Purpose(call))
 	if len(stories) == 0 {
-		plain.Fprintf(w, "  none of %s has it\n", archNames(e.archs))
+		plain.Fprintf(w, "  none of %s has it\n", archNames(archs))
 	}
 	for i, st := range stories {
 		plain.Fprintf(w, "\n")
