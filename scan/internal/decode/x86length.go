@@ -1,4 +1,4 @@
-package scan
+package decode
 
 import (
 	"bytes"
@@ -85,8 +85,11 @@ func x86Reads(b []byte) bool {
 	return false
 }
 
-// x86Bad says that no instruction begins here, as far as is known.
-func x86Bad(b []byte) bool {
+// x86IsCode says that an instruction may begin here, as far as is known: two zero bytes are none that a compiler makes.
+func x86IsCode(b []byte) bool {
+	if bytes.HasPrefix(b, []byte{0, 0}) {
+		return false
+	}
 	_, err := x86asm.Decode(b[:min(len(b), farJump)], 64)
-	return err != nil && x86Length(b) == 1 && !bytes.HasPrefix(b, []byte{0xf3, 0x0f, 0x1e})
+	return err == nil || x86Length(b) > 1 || bytes.HasPrefix(b, []byte{0xf3, 0x0f, 0x1e})
 }

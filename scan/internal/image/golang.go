@@ -1,4 +1,4 @@
-package scan
+package image
 
 import (
 	"debug/gosym"
@@ -21,15 +21,15 @@ type module struct {
 }
 
 // module looks for Go's table of functions: without symbols and sections, the pointer to it that the runtime itself has is what is left.
-func (m *image) module() (module, bool) {
-	for _, p := range m.pointers {
-		b, s := m.at(p.addr)
+func (m *Image) module() (module, bool) {
+	for _, p := range m.Pointers {
+		b, s := m.At(p.Addr)
 		if s == nil || len(b) < 16 || !pclntabMagic(b) {
 			continue
 		}
-		text, end, rest := m.loaded(p.at+goText), m.loaded(p.at+goEnd), m.loaded(p.at+goPclntable)
-		if m.isCode(text) && end > text && rest > p.addr {
-			return module{p.addr, rest + m.word(p.at+goPclntable+8), text, end}, true
+		text, end, rest := m.loaded(p.At+goText), m.loaded(p.At+goEnd), m.loaded(p.At+goPclntable)
+		if m.IsCode(text) && end > text && rest > p.Addr {
+			return module{p.Addr, rest + m.Word(p.At+goPclntable+8), text, end}, true
 		}
 	}
 	return module{}, false
@@ -45,43 +45,43 @@ func pclntabMagic(b []byte) bool {
 }
 
 // loaded is a word of data as the loader leaves it.
-func (m *image) loaded(addr uint64) uint64 {
-	if p, ok := m.pointerAt(addr); ok && p.symbol == "" {
-		return p.addr
+func (m *Image) loaded(addr uint64) uint64 {
+	if p, ok := m.PointerAt(addr); ok && p.Symbol == "" {
+		return p.Addr
 	}
-	return m.word(addr)
+	return m.Word(addr)
 }
 
-// isGo says that an address is in code of Go's compiler, or of its assembler: with cgo, C's stands beside it.
-func (m *image) isGo(addr uint64) bool { return addr >= m.goText && addr < m.goEnd }
+// IsGo says that an address is in code of Go's compiler, or of its assembler: with cgo, C's stands beside it.
+func (m *Image) IsGo(addr uint64) bool { return addr >= m.GoText && addr < m.GoEnd }
 
 // pclntab reads Go's table of functions, and the offsets into code that its types hold for methods.
-func (m *image) pclntab() {
+func (m *Image) pclntab() {
 	mod, ok := m.module()
 	if !ok {
 		return
 	}
-	b, _ := m.at(mod.table)
+	b, _ := m.At(mod.table)
 	t, err := gosym.NewTable(nil, gosym.NewLineTable(b, mod.text))
 	if err != nil || len(t.Funcs) == 0 {
 		return
 	}
-	m.goText, m.goEnd = mod.text, mod.end
+	m.GoText, m.GoEnd = mod.text, mod.end
 	entries := make(map[uint64]bool, len(t.Funcs))
 	for _, f := range t.Funcs {
-		m.starts = append(m.starts, f.Entry)
-		m.names[f.Entry] = f.Name
+		m.Starts = append(m.Starts, f.Entry)
+		m.Names[f.Entry] = f.Name
 		entries[f.Entry] = true
 	}
 	// A method stands in its type as two offsets: of the function for interfaces, and of the one itself.
-	for _, s := range m.segments {
-		for k := -s.addr & 3; k+8 <= uint64(len(s.data)); k += 4 {
-			if a := s.addr + k; a >= mod.table && a < mod.tableEnd {
+	for _, s := range m.Segments {
+		for k := -s.Addr & 3; k+8 <= uint64(len(s.Data)); k += 4 {
+			if a := s.Addr + k; a >= mod.table && a < mod.tableEnd {
 				continue
 			}
-			x, y := mod.text+uint64(binary.LittleEndian.Uint32(s.data[k:])), mod.text+uint64(binary.LittleEndian.Uint32(s.data[k+4:]))
+			x, y := mod.text+uint64(binary.LittleEndian.Uint32(s.Data[k:])), mod.text+uint64(binary.LittleEndian.Uint32(s.Data[k+4:]))
 			if x != mod.text && y != mod.text && entries[x] && entries[y] {
-				m.roots = append(m.roots, x, y)
+				m.Roots = append(m.Roots, x, y)
 			}
 		}
 	}

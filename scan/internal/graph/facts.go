@@ -1,10 +1,10 @@
-package scan
+package graph
 
 import (
-	"debug/elf"
-	"path/filepath"
 	"slices"
 	"strings"
+
+	"monban/scan/internal/code"
 )
 
 // A fact is what no code shows: functions that a library, by itself, only calls or points to after it was asked for something, by way
@@ -15,7 +15,7 @@ type fact struct {
 	needs   []string // the functions that ask for it, one of which must be reached
 }
 
-var facts = []fact{
+var known = []fact{
 	{
 		// A mutex changes its owner's priority if it was made so (PTHREAD_PRIO_PROTECT); posix_spawn sets the child's if it is told to.
 		library: "libc.so.6",
@@ -41,64 +41,74 @@ var loadersOwn = []string{"execve", "setitimer"}
 var loaderCalls = []string{"__libc_early_init", "calloc", "free", "malloc", "realloc"}
 
 // loaderRoots are where they begin.
-func (m *image) loaderRoots() (out []uint64) {
-	if !m.isLibrary("libc.so.6") {
+func loaderRoots(m *code.Code) (out []uint64) {
+	if !m.IsLibrary("libc.so.6") {
 		return nil
 	}
 	for _, name := range loaderCalls {
-		for _, e := range m.exports[name] {
-			out = append(out, e.addr)
+		for _, e := range m.Exports[name] {
+			out = append(out, e.Addr)
 		}
 	}
 	return out
 }
 
-// holds are the facts as they stand in the images of one program.
-type holds struct {
-	what map[place]int  // callees, by fact
-	open map[place]bool // what others may call
-	asks map[place]int  // what is needed for it
-	held [][]func()     // edges that wait; nil once the fact's need is met
+// LoadersOwn says that a call in glibc's loader is one that it does not make for a program.
+func (g *Graph) LoadersOwn(p *code.Part, nr uint32) bool {
+	if p.Code != g.interp {
+		return false
+	}
+	name, _ := p.Code.Machine.Arch.Name(nr)
+	return slices.Contains(loadersOwn, name)
+}
+
+// facts are those that are known, as they stand in the images of one program.
+type facts struct {
+	what map[code.Place]int  // callees, by fact
+	open map[code.Place]bool // what others may call
+	asks map[code.Place]int  // what is needed for it
+	held [][]func()          // edges that wait; nil once the fact's need is met
 	met  []bool
 	due  []func() // edges that need not wait any longer
 }
 
-func newHolds(all []*image) *holds {
-	h := &holds{what: map[place]int{}, open: map[place]bool{}, asks: map[place]int{}, held: make([][]func(), len(facts)), met: make([]bool, len(facts))}
+func newFacts(all []*code.Code) *facts {
+	h := &facts{what: map[code.Place]int{}, open: map[code.Place]bool{}, asks: map[code.Place]int{}, held: make([][]func(), len(known)),
+		met: make([]bool, len(known))}
 	for _, m := range all {
-		for k, f := range facts {
-			if !m.isLibrary(f.library) {
-				continue
-			}
-			for name, exports := range m.exports {
-				isCallee := slices.ContainsFunc(f.callees, func(c string) bool {
-					begin, open := strings.CutSuffix(c, "*")
-					return c == name || open && strings.HasPrefix(name, begin)
-				})
-				for _, e := range exports {
-					h.open[place{m, e.addr}] = true
-					if isCallee {
-						h.what[place{m, e.addr}] = k
-					}
-					if slices.Contains(f.needs, name) {
-						h.asks[place{m, e.addr}] = k
-					}
-				}
+		for k, f := range known {
+			if m.IsLibrary(f.library) {
+				h.note(m, k, f)
 			}
 		}
 	}
 	return h
 }
 
-func (m *image) isLibrary(soname string) bool {
-	names, _ := m.file.DynString(elf.DT_SONAME)
-	return slices.Contains(names, soname)
+// note finds the functions of a fact in a library.
+func (h *facts) note(m *code.Code, k int, f fact) {
+	for name, exports := range m.Exports {
+		isCallee := slices.ContainsFunc(f.callees, func(c string) bool {
+			begin, open := strings.CutSuffix(c, "*")
+			return c == name || open && strings.HasPrefix(name, begin)
+		})
+		for _, e := range exports {
+			at := code.Place{Code: m, Addr: e.Addr}
+			h.open[at] = true
+			if isCallee {
+				h.what[at] = k
+			}
+			if slices.Contains(f.needs, name) {
+				h.asks[at] = k
+			}
+		}
+	}
 }
 
 // hold keeps an edge back if a fact says that it leads nowhere so far.
-func (h *holds) hold(from *part, to place, edge func()) bool {
+func (h *facts) hold(from *code.Part, to code.Place, edge func()) bool {
 	k, ok := h.what[to]
-	if !ok || h.met[k] || from == nil || from.image != to.image || h.open[place{from.image, from.start}] {
+	if !ok || h.met[k] || from == nil || from.Code != to.Code || h.open[from.Place()] {
 		return false
 	}
 	h.held[k] = append(h.held[k], edge)
@@ -106,8 +116,8 @@ func (h *holds) hold(from *part, to place, edge func()) bool {
 }
 
 // free notes a function that may meet a need.
-func (h *holds) free(p *part) {
-	if k, ok := h.asks[place{p.image, p.start}]; ok && !h.met[k] {
+func (h *facts) free(p *code.Part) {
+	if k, ok := h.asks[p.Place()]; ok && !h.met[k] {
 		h.met[k] = true
 		h.due = append(h.due, h.held[k]...)
 		h.held[k] = nil
@@ -115,19 +125,10 @@ func (h *holds) free(p *part) {
 }
 
 // release takes the edges that need not wait any longer.
-func (h *holds) release() {
+func (h *facts) release() {
 	for len(h.due) > 0 {
 		edge := h.due[0]
 		h.due = h.due[1:]
 		edge()
 	}
-}
-
-// isLoader says that a file is glibc's dynamic loader.
-func (m *image) isLoader() bool { return strings.HasPrefix(filepath.Base(m.name), "ld-linux-") }
-
-// loaderOnly says that a call in the loader is one of its own.
-func (l *loader) loaderOnly(nr uint32) bool {
-	name, _ := l.interp.arch().Name(nr)
-	return slices.Contains(loadersOwn, name)
 }
