@@ -70,9 +70,14 @@ same, is put on at main instead. For the loader of a C program @libc is enough.`
 						st, p, err = gate.behindLoader(loader)
 						return p, err
 					}
-					return start(cmd.Context(), c, func() *stack { return st }, &denials)
+					return start(cmd.Context(), c, func(r *sandbox.Result) *stack {
+						if r.BeforeMain == "" {
+							return nil // what strict mode kills, no loader gate can allow
+						}
+						return st.first(len(loader))
+					}, &denials)
 				}
-				return start(cmd.Context(), c, func() *stack { return nil }, &denials)
+				return start(cmd.Context(), c, func(*sandbox.Result) *stack { return nil }, &denials)
 			}
 			if denials.name != "" && (detach || allowExec) {
 				return exit{exitUsage, errors.New("--denials needs run to stay attached: leave out --detach and --allow-exec")}
@@ -97,7 +102,12 @@ same, is put on at main instead. For the loader of a C program @libc is enough.`
 				}
 				return p, err
 			}
-			return start(cmd.Context(), c, func() *stack { return st }, &denials)
+			err := start(cmd.Context(), c, func(*sandbox.Result) *stack { return st }, &denials)
+			if errors.Is(err, sandbox.ErrPtraceRefused) || errors.Is(err, sandbox.ErrUnsupported) {
+				err = exit{sandbox.ExitStatus(err), errors.Join(errors.Unwrap(err),
+					errors.New("--allow-exec installs the gate before the exec instead, without tracing; the gate must then allow execve"))}
+			}
+			return err
 		},
 	}
 	cmd.Flags().SetInterspersed(false)
@@ -220,8 +230,13 @@ func (st *stack) programs() ([]bpf.Program, error) {
 	return p, nil
 }
 
-// start runs the program and turns its end into ours. The stack, there once the program runs, is nil in strict mode.
-func start(ctx context.Context, c *sandbox.Command, st func() *stack, denials *denialsFile) error {
+// first is the part of the stack that is of its n oldest gates.
+func (st *stack) first(n int) *stack {
+	return &stack{native: st.native, gates: st.gates[:n], verdicts: st.verdicts[:n], all: st.all}
+}
+
+// start runs the program and turns its end into ours. st gives the gates that can have killed a call, nil for strict mode.
+func start(ctx context.Context, c *sandbox.Command, st func(*sandbox.Result) *stack, denials *denialsFile) error {
 	if err := denials.create(); err != nil {
 		return exit{exitUsage, err}
 	}
@@ -235,8 +250,8 @@ func start(ctx context.Context, c *sandbox.Command, st func() *stack, denials *d
 	if r.BeforeMain != "" {
 		say("%s %s before main: strict mode never began", c.Path, r.BeforeMain)
 	}
-	explainKills(r, c, st())
-	if err := denials.write(c.Args, r, st()); err != nil {
+	explainKills(r, c, st(r))
+	if err := denials.write(c.Args, r, st(r)); err != nil {
 		say("%v", err) // the status is the program's
 	}
 	if status := r.ExitStatus(); status != 0 {
