@@ -6,14 +6,22 @@ import (
 	"monban/internal/plain"
 )
 
-// An Error is one thing wrong with a policy's text: where, what, and the mend.
+// An Error is one thing wrong with a policy's text: where, what, and how to fix it.
 type Error struct {
-	Pos Pos
-	Msg string
+	Pos  Pos
+	End  Pos    // of the part of the text that is wrong; its line is 0 where that is not known
+	Msg  string // what is wrong
+	Near string // what was probably meant from Pos to End; "" where nothing is near
 }
 
 // Error is one line of a bearable length, whatever the text has in it.
-func (e *Error) Error() string { return plain.Text(e.Pos.String() + ": " + plain.Message(e.Msg)) }
+func (e *Error) Error() string {
+	msg := e.Msg
+	if e.Near != "" {
+		msg += " (did you mean " + e.Near + "?)"
+	}
+	return plain.Text(e.Pos.String() + ": " + plain.Message(msg))
+}
 
 // String is file:line:column, or what of it is known.
 func (p Pos) String() string {
@@ -27,5 +35,5 @@ func (p Pos) String() string {
 }
 
 func errorf(pos Pos, format string, args ...any) error {
-	return &Error{pos, fmt.Sprintf(format, args...)}
+	return &Error{Pos: pos, Msg: fmt.Sprintf(format, args...)}
 }

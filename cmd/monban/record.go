@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"monban/format"
+	"monban/learn"
 	"monban/record"
 	"monban/sandbox"
 	"monban/verdict"
@@ -24,7 +25,7 @@ func recordCommand() *cobra.Command {
 	var gate gateFlags
 	var check, known string
 	var denied deniedFlags
-	var learn recordFlags
+	var flags recordFlags
 	var attach attachFlags
 	var asJSON bool
 	cmd := &cobra.Command{
@@ -66,7 +67,7 @@ fails or is interrupted. Without -o it goes to standard output after the program
 			if len(command) == 0 && !attach.given && len(denied.sources) == 0 {
 				return exit{exitUsage, errors.New("no command given (try: monban record -o ls.gate -- ls)")}
 			}
-			o, err := learn.options()
+			o, err := flags.options()
 			if err != nil {
 				return err
 			}
@@ -81,7 +82,7 @@ fails or is interrupted. Without -o it goes to standard output after the program
 					return err
 				}
 			}
-			var old *earlierGate
+			var old *learn.Earlier
 			var against *verdict.Verdict // what the run is held against
 			if g := cmp.Or(earlier, held); g != nil {
 				v, err := meaning(g, verdict.NewSpace(verdict.DefaultBudget))
@@ -90,8 +91,8 @@ fails or is interrupted. Without -o it goes to standard output after the program
 				}
 				against = &v
 				if earlier != nil {
-					if old, err = newEarlierGate(earlier, known, v, learn.name(), o.Native); err != nil {
-						return exit{exitUsage, err}
+					if old, err = earlierGate(earlier, known, v, flags.name(), o.Native); err != nil {
+						return err
 					}
 				}
 				archs, err := archsOf(g, v)
@@ -102,8 +103,8 @@ fails or is interrupted. Without -o it goes to standard output after the program
 				if err != nil {
 					return tooComplex(g, err)
 				}
-				if elsewhere && learn.backend == "" && !attach.given {
-					learn.backend = "ptrace" // it sees each call with all of its arguments
+				if elsewhere && flags.backend == "" && !attach.given {
+					flags.backend = "ptrace" // it sees each call with all of its arguments
 				}
 			}
 			if check != "" && cmd.Flags().Changed("output") {
@@ -112,7 +113,7 @@ fails or is interrupted. Without -o it goes to standard output after the program
 			if asJSON && check == "" {
 				return exit{exitUsage, errors.New("--json is for --check: a gate has formats (--to)")}
 			}
-			if learn.backend == "notify" && held != nil {
+			if flags.backend == "notify" && held != nil {
 				return exit{exitUsage, errors.New("--check needs a back end that sees all calls: ebpf or ptrace")}
 			}
 			var rec *record.Recording
@@ -124,12 +125,12 @@ fails or is interrupted. Without -o it goes to standard output after the program
 				}
 				rec, err = denied.read()
 			case attach.given:
-				if len(command) > 0 || learn.backend == "ptrace" || learn.backend == "notify" {
+				if len(command) > 0 || flags.backend == "ptrace" || flags.backend == "notify" {
 					return exit{exitUsage, errors.New("what runs already is recorded by eBPF, and without a command")}
 				}
 				rec, err = attach.record(cmd.Context())
 			default:
-				rec, result, err = recorded(cmd.Context(), command, learn.backend, against, false)
+				rec, result, err = recorded(cmd.Context(), command, flags.backend, against, false)
 			}
 			if err != nil {
 				return err
@@ -140,13 +141,15 @@ fails or is interrupted. Without -o it goes to standard output after the program
 				}
 				return exit{statusOf(result), errors.New("the program failed: what it did not come to is not checked")}
 			}
-			text := rec.Text(o)
+			f := learn.Recording(rec, o)
 			if old != nil {
-				if text, err = old.and(rec, o); err != nil {
-					return inSpare(cmd, cmp.Or(learn.out, "monban")+".gate", []byte(rec.Text(o)), exit{exitUsage, err})
+				both, err := added(old, rec, o)
+				if err != nil {
+					return inSpare(cmd, cmp.Or(flags.out, "monban")+".gate", []byte(f.String()), exit{exitUsage, err})
 				}
+				f = both
 			}
-			if err := learn.keep(cmd, text, o.Native); err != nil {
+			if err := flags.keep(cmd, f, o.Native); err != nil {
 				return err
 			}
 			if status := statusOf(result); status != 0 {
@@ -156,7 +159,7 @@ fails or is interrupted. Without -o it goes to standard output after the program
 		},
 	}
 	cmd.Flags().SetInterspersed(false)
-	learn.register(cmd, "the action for all other calls")
+	flags.register(cmd, "the action for all other calls")
 	cmd.Flags().StringVar(&known, "known", "", "an earlier gate, to which this run only adds")
 	cmd.Flags().StringVar(&check, "check", "", "write nothing: hold the run against this gate")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "with --check: print JSON, behind what the program prints (docs/json.md)")

@@ -10,8 +10,8 @@ import (
 	"monban/abi"
 	"monban/bpf"
 	"monban/policy"
-	"monban/policy/internal/random"
 	"monban/policy/decompile"
+	"monban/policy/internal/random"
 	"monban/policy/lang"
 	"monban/verdict"
 )
