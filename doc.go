@@ -4,7 +4,7 @@
 //		include @go-runtime        # what the Go runtime itself needs
 //		allow read write close
 //		allow openat(flags & (O_WRONLY|O_RDWR) == 0)
-//	`)
+//	`, monban.Options{})
 //	if err != nil {
 //		log.Fatal(err)
 //	}

@@ -18,8 +18,8 @@ var opensItself = map[string]string{
 	"abi/gen":                      "it runs by go generate, on the tables of its own",
 	"bench":                        "it is a module of its own, on its own files",
 	"record/attach_linux_amd64.go": "files of control groups",
-	"seccomp/dump_linux.go":        "files of /proc",
-	"seccomp/features_linux.go":    "files of /proc",
+	"internal/sys":                 "files of /proc",
+	"sandbox/strict_linux.go":      "the file that a process runs, by its link in /proc",
 	"internal/peek/btf_linux.go":   "a file of /sys",
 }
 

@@ -1,12 +1,14 @@
 package monban_test
 
 import (
+	_ "embed"
 	"errors"
 	"fmt"
 	"net"
 	"os"
 	"os/exec"
 	"os/signal"
+	"path/filepath"
 	"runtime"
 	"runtime/debug"
 	"strings"
@@ -14,6 +16,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"monban/scan"
 
 	"golang.org/x/sys/unix"
 
@@ -72,6 +76,11 @@ func run(t *testing.T, what string, uid int) (syscall.WaitStatus, string) {
 	return cmd.ProcessState.Sys().(syscall.WaitStatus), string(out)
 }
 
+// needs is what Enforce insists on.
+//
+//go:embed runtime.gate
+var needs string
+
 var children = map[string]struct {
 	gate string
 	do   func() error
@@ -87,7 +96,7 @@ var children = map[string]struct {
 
 func child(what string) error {
 	c := children[what]
-	p, err := monban.Parse(c.gate)
+	p, err := monban.Parse(c.gate, monban.Options{})
 	if err != nil {
 		return err
 	}
@@ -259,5 +268,48 @@ func TestDeniedCallKills(t *testing.T) {
 	status, out := run(t, "fork", os.Getuid())
 	if status.Signal() != syscall.SIGSYS || !strings.HasPrefix(out, "before\n") || strings.Contains(out, "after") {
 		t.Errorf("ended with signal %v: %q", status.Signal(), out)
+	}
+}
+
+// A gate made by scanning a server is enough for that server, and so Enforce takes it: what it insists on is what the runtime needs.
+func TestEnforceScanned(t *testing.T) {
+	dir := t.TempDir()
+	server := filepath.Join(dir, "server")
+	build := exec.Command("go", "build", "-o", server, "./testdata/server")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	r, err := scan.Files(t.Context(), []string{server}, scan.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := "default kill_process\n"
+	for _, c := range r.Calls {
+		if c.Name != "" {
+			text += "allow optional " + c.Name + "\n"
+		}
+	}
+	gate := filepath.Join(dir, "server.gate")
+	if err := os.WriteFile(gate, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := exec.Command(server, gate).CombinedOutput(); err != nil || string(out) != "done\n" {
+		t.Errorf("%v: %s, behind\n%s", err, out, text)
+	}
+	// What is insisted on is enough for the runtime: the rest is the server's own.
+	own := strings.Replace(needs, "errno(EPERM)", "kill_process", 1) + "allow @network-io read write close openat fcntl uname getrandom\n"
+	if err := os.WriteFile(gate, []byte(own), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := exec.Command(server, gate).CombinedOutput(); err != nil || string(out) != "done\n" {
+		t.Errorf("%v: %s, behind what is insisted on", err, out)
+	}
+	// Without any one of the calls that are insisted on, it is refused, and says which.
+	if err := os.WriteFile(gate, []byte("kill_process epoll_pwait\n"+text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := exec.Command(server, gate).CombinedOutput(); err == nil || !strings.Contains(string(out), "it needs epoll_pwait:") {
+		t.Errorf("%v: %s", err, out)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"testing/fstest"
 
 	"monban/abi"
 )
@@ -22,7 +23,7 @@ func TestRefusals(t *testing.T) {
 		{"trace", "include @go-runtime\ntrace(1) connect", "nobody is there to answer", false},
 		{"another architecture", "arch s390x\ninclude @go-runtime", "this machine is x86_64", false},
 	} {
-		p, err := Parse(c.gate)
+		p, err := Parse(c.gate, Options{})
 		if err != nil {
 			t.Fatalf("%s: %v", c.name, err)
 		}
@@ -30,21 +31,66 @@ func TestRefusals(t *testing.T) {
 		if abi.Native() != native {
 			continue
 		}
-		_, err = gate(p, native)
+		err = Check(p, Options{Arch: native})
 		switch {
 		case c.want == "" && err != nil:
 			t.Errorf("%s: %v", c.name, err)
 		case c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)):
 			t.Errorf("%s: %v, want …%s…", c.name, err, c.want)
-		case c.breaks != errors.Is(err, ErrBreaksRuntime):
-			t.Errorf("%s: is ErrBreaksRuntime: %v", c.name, !c.breaks)
+		}
+		if _, breaks := errors.AsType[*RuntimeError](err); breaks != c.breaks {
+			t.Errorf("%s: it breaks the runtime: %v", c.name, breaks)
 		}
 	}
 }
 
 func TestParseError(t *testing.T) {
-	_, err := Parse("default errno(EPERM)\nallow raed")
+	_, err := Parse("default errno(EPERM)\nallow raed", Options{})
 	if err == nil || err.Error() != "policy:2:7: unknown system call raed (did you mean read?)" {
 		t.Error(err)
+	}
+}
+
+// Options choose the machine, the kernel's calls and the files.
+func TestOptions(t *testing.T) {
+	at := fstest.MapFS{
+		"etc/web.gate":  {Data: []byte("include \"base.gate\"\nallow read\n")},
+		"etc/base.gate": {Data: []byte("arch native\ndefault errno(EPERM)\n")},
+	}
+	p, err := Load("etc/web.gate", Options{Arch: abi.S390X, FS: at})
+	if err != nil || len(p.Archs) != 1 || p.Archs[0] != abi.S390X {
+		t.Errorf("%v, %v", p, err)
+	}
+	if p, err = Parse("include \"etc/base.gate\"\nallow read", Options{FS: at}); err != nil || p.Archs[0] != abi.Native() {
+		t.Errorf("%v, %v", p, err)
+	}
+	if _, err := Parse("include \"etc/base.gate\"", Options{}); err == nil {
+		t.Error("a text includes the machine's files")
+	}
+	old, _ := abi.ParseVersion("4.14")
+	if p, err = Parse("default errno(EPERM)\nallow read", Options{Kernel: old}); err != nil || p.Kernel != old {
+		t.Errorf("%v, %v", p, err)
+	}
+	if p, err = Parse("kernel 6.1\ndefault errno(EPERM)\nallow read", Options{Kernel: old}); err != nil || p.Kernel.String() != "6.1" {
+		t.Errorf("%v, %v", p, err)
+	}
+	if err := Check(p, Options{Arch: abi.AArch64}); err == nil {
+		t.Error("a policy that does not speak for the machine")
+	}
+}
+
+// @go-runtime has whatever is insisted on, on every architecture that Go has.
+func TestNeeds(t *testing.T) {
+	for _, a := range abi.Archs() {
+		if a.GOARCH() == "" {
+			continue
+		}
+		p, err := Parse("include @go-runtime", Options{Arch: a})
+		if err == nil {
+			err = Check(p, Options{Arch: a})
+		}
+		if err != nil {
+			t.Errorf("%s: %v", a, err)
+		}
 	}
 }

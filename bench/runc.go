@@ -60,7 +60,7 @@ func catch(config *configs.Seccomp) (b built, err error) {
 	if err != nil {
 		return b, err
 	}
-	program, err := compile.Program(v, binary.LittleEndian)
+	program, err := compile.Program(v, binary.LittleEndian, compile.Options{})
 	if err != nil {
 		return b, err
 	}

@@ -7,9 +7,9 @@ import (
 
 	"monban/abi"
 	"monban/expect"
+	"monban/gate"
 	"monban/policy"
 	"monban/policy/lang"
-	"monban/verdict"
 )
 
 const web = `arch x86_64 x86
@@ -21,20 +21,20 @@ kill_process mount
 log getpid
 `
 
-func gate(t testing.TB) *expect.Gate {
+func webGate(t testing.TB) *gate.Gate {
 	p, err := lang.Load("web.gate", []byte(web), lang.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	v, err := p.Verdict(verdict.NewSpace(verdict.DefaultBudget))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return &expect.Gate{Verdict: v, Archs: p.Archs, Policy: p}
+	return gate.OfPolicy("web.gate", p)
 }
 
 func TestProve(t *testing.T) {
-	g := gate(t)
+	g := webGate(t)
+	v, err := g.Verdict()
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, c := range []struct{ line, want string }{
 		{"allow read", "ok ok"},
 		{"ok allow openat(AT_FDCWD, ?, O_RDONLY)", "ok ok"},
@@ -62,7 +62,7 @@ func TestProve(t *testing.T) {
 		}
 		var got []string
 		for _, r := range results {
-			if at := g.Verdict.At(&r.Witness); at != r.Got {
+			if at := v.At(&r.Witness); at != r.Got {
 				t.Errorf("%s: the witness gets %s, not %s", c.line, at, r.Got)
 			}
 			if r.Holds {
@@ -104,8 +104,8 @@ func TestParseErrors(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	g := gate(t)
-	g.Archs = []abi.Arch{abi.X86_64}
+	g := webGate(t)
+	g.Policy.Archs = []abi.Arch{abi.X86_64}
 	if _, err := f.Prove(g); err == nil || !strings.HasPrefix(err.Error(), "web.expect:1:6: x86_64 has no system call socketcall") {
 		t.Errorf("a call that no architecture of the gate has: %v", err)
 	}
@@ -115,7 +115,11 @@ func FuzzParse(f *testing.F) {
 	for _, seed := range []string{"allow openat(AT_FDCWD, ?, O_RDONLY)", "deny ptrace # no", "on x86 x32: errno(EPERM) mount", "gate \"a b\"\nok pass read", "deny (\"", "allow x({"} {
 		f.Add(seed)
 	}
-	g := gate(f)
+	g := webGate(f)
+	v, err := g.Verdict()
+	if err != nil {
+		f.Fatal(err)
+	}
 	f.Fuzz(func(t *testing.T, src string) {
 		file, err := expect.Parse("f.test", []byte(src))
 		if err != nil {
@@ -126,7 +130,7 @@ func FuzzParse(f *testing.F) {
 			return
 		}
 		for _, r := range results {
-			ok, err := r.Want.Accepts(&r.Asked, g.Verdict.At(&r.Witness))
+			ok, err := r.Want.Accepts(&r.Asked, v.At(&r.Witness))
 			if err != nil || ok != r.Holds {
 				t.Errorf("%q: %+v is said to hold: %v (%v)", src, r.Witness, r.Holds, err)
 			}

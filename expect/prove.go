@@ -7,17 +7,11 @@ import (
 
 	"monban/abi"
 	"monban/bpf"
+	"monban/gate"
 	"monban/policy"
 	"monban/policy/lang"
 	"monban/verdict"
 )
-
-// A Gate is what cases are held against.
-type Gate struct {
-	Verdict verdict.Verdict
-	Archs   []abi.Arch
-	Policy  *policy.Policy // nil for BPF
-}
 
 // A Result is what became of a case on one architecture.
 type Result struct {
@@ -25,17 +19,11 @@ type Result struct {
 	Arch     abi.Arch
 	Asked    policy.Call
 	Holds    bool
-	Open     bool         // something was left open: the case was proven for all values
-	Witness  bpf.Data     // a call that refutes the case; where it holds, one of those that it is about
-	Got      bpf.Action   // what the witness gets
-	Decision *DecidedBy   // what decided the witness; nil for BPF
-	Live     *LiveOutcome // what the kernel did with the witness, if that was asked for
-}
-
-// DecidedBy is the rule or header that decided.
-type DecidedBy struct {
-	Pos  policy.Pos // Line is 0 for a header
-	Rule string
+	Open     bool           // something was left open: the case was proven for all values
+	Witness  bpf.Data       // a call that refutes the case; where it holds, one of those that it is about
+	Got      bpf.Action     // what the witness gets
+	Decision *gate.Decision // what decided the witness; nil for programs
+	Live     *LiveOutcome   // what the kernel did with the witness, if that was asked for
 }
 
 // A LiveOutcome is what the kernel did with a call.
@@ -44,23 +32,22 @@ type LiveOutcome struct {
 	Agrees bool
 }
 
-// Prove holds the cases against a gate: a result for each architecture that has the call. Errors are of type *policy.Error, or
-// verdict.ErrTooComplex.
-func (f *File) Prove(g *Gate) ([]Result, error) {
-	return verdict.Exact(g.Verdict.Space(), func() ([]Result, error) { return f.prove(g) })
+// Prove holds the cases against a gate: a result for each architecture that has the call. Errors are of type *policy.Error, or the gate's.
+func (f *File) Prove(g *gate.Gate) ([]Result, error) {
+	archs, err := g.Archs()
+	if err != nil {
+		return nil, err
+	}
+	return gate.Exact(g, func(v verdict.Verdict) ([]Result, error) { return f.prove(g, v, archs) })
 }
 
-func (f *File) prove(g *Gate) ([]Result, error) {
-	var decider *policy.Decider
-	if g.Policy != nil {
-		decider = g.Policy.Decider()
-	}
+func (f *File) prove(g *gate.Gate, v verdict.Verdict, its []abi.Arch) ([]Result, error) {
 	var out []Result
 	for i := range f.Cases {
 		c := &f.Cases[i]
 		archs := c.Archs
 		if archs == nil {
-			archs = g.Archs
+			archs = its
 		}
 		found := false
 		var last error
@@ -76,7 +63,7 @@ func (f *File) prove(g *Gate) ([]Result, error) {
 			if call.Arch != a && slices.Contains(archs, call.Arch) {
 				continue // a number, asked about once
 			}
-			r, err := prove(g, c, call, decider)
+			r, err := prove(g, v, c, call)
 			if err != nil {
 				return nil, err
 			}
@@ -89,8 +76,8 @@ func (f *File) prove(g *Gate) ([]Result, error) {
 	return out, nil
 }
 
-func prove(g *Gate, c *Case, call policy.Call, decider *policy.Decider) (*Result, error) {
-	asked, err := call.Ask(g.Verdict)
+func prove(g *gate.Gate, v verdict.Verdict, c *Case, call policy.Call) (*Result, error) {
+	asked, err := call.Ask(v)
 	if err != nil {
 		return nil, err
 	}
@@ -119,16 +106,9 @@ func prove(g *Gate, c *Case, call policy.Call, decider *policy.Decider) (*Result
 			return nil, err
 		}
 	}
-	r.Got = g.Verdict.At(&r.Witness)
-	if decider != nil {
-		d, err := decider.Decide(&r.Witness)
-		if err != nil {
-			return nil, err
-		}
-		r.Decision = &DecidedBy{Rule: d.Header}
-		if d.Rule != nil {
-			r.Decision = &DecidedBy{d.Rule.Pos, decider.Text(d.Rule)}
-		}
+	r.Got = v.At(&r.Witness)
+	if r.Decision, err = g.Decide(&r.Witness); err != nil {
+		return nil, err
 	}
 	return r, nil
 }

@@ -4,6 +4,7 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"monban/gate"
 	"regexp"
 	"strings"
 	"testing"
@@ -19,7 +20,7 @@ func TestWriteHostileNames(t *testing.T) {
 	const text = "arch x86_64\ndefault kill_process\nunknown kill_process\nallow read write\n"
 	shape := regexp.MustCompile(`[\w@./-]+`) // of words, which names are made of
 	for _, f := range Formats {
-		if f.Write == nil || f.Binary {
+		if !f.Writes() || f.Binary {
 			continue
 		}
 		want := ""
@@ -28,8 +29,7 @@ func TestWriteHostileNames(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			gate, _ := Find("gate")
-			out, err := Write(&Gate{Name: name, Format: gate, Policy: p}, f, "", o)
+			out, err := Write(gate.OfPolicy(name, p), f, "", o)
 			if err != nil {
 				t.Errorf("%s: %q: %v", f.Name, name, err)
 				continue
@@ -83,8 +83,7 @@ func TestWriteKeywords(t *testing.T) {
 		}
 		for _, name := range []string{"c", "go"} {
 			f, _ := Find(name)
-			gate, _ := Find("gate")
-			if _, err := Write(&Gate{Name: file, Format: gate, Policy: p}, f, "", Options{Native: abi.X86_64}); err != nil {
+			if _, err := Write(gate.OfPolicy(file, p), f, "", Options{Native: abi.X86_64}); err != nil {
 				t.Errorf("%s as %s: %v", file, name, err)
 			}
 		}

@@ -6,24 +6,24 @@ import (
 	"fmt"
 
 	"monban/bpf"
-	"monban/compile"
 	"monban/format/codec"
+	"monban/gate"
 	"monban/policy/lang"
 )
 
-// gate is the policy language itself.
-var gate = codec.Format{
+// language is the policy language itself.
+var language = codec.Format{
 	Name:  "gate",
 	Title: "a policy",
 	About: "Monban's own policy language (docs/language.md)",
 	Exts:  []string{".gate"},
 	Sniff: func(src []byte) bool { return true },
-	Read: func(in *codec.Input) (*codec.Parsed, error) {
+	Read: func(in *codec.Input) (*gate.Gate, error) {
 		p, err := lang.Load(in.Name, in.Src, policyOptions(in.Options))
 		if err != nil {
 			return nil, err
 		}
-		return &codec.Parsed{Policy: p}, nil
+		return &gate.Gate{Policy: p}, nil
 	},
 	Write: func(m *codec.Meaning) (*codec.Text, error) {
 		back := m.Options
@@ -32,8 +32,8 @@ var gate = codec.Format{
 	},
 }
 
-// program is raw BPF. Without a byte order in its name, the bytes say it.
-var program = bpfFormat("bpf", "a BPF program", nil)
+// rawProgram is BPF. Without a byte order in its name, the bytes say it.
+var rawProgram = bpfFormat("bpf", "a BPF program", nil)
 
 func bpfFormat(name, title string, order binary.ByteOrder) codec.Format {
 	f := codec.Format{
@@ -41,7 +41,7 @@ func bpfFormat(name, title string, order binary.ByteOrder) codec.Format {
 		Title: title, Binary: true,
 		About: "struct sock_filter, raw, as bubblewrap and others take it; the byte order is the first that the kernel would admit",
 		Exts:  []string{".bpf"},
-		Read: func(in *codec.Input) (*codec.Parsed, error) {
+		Read: func(in *codec.Input) (*gate.Gate, error) {
 			order := order
 			if order == nil {
 				guess, err := bpf.GuessOrder(in.Src)
@@ -56,7 +56,7 @@ func bpfFormat(name, title string, order binary.ByteOrder) codec.Format {
 			if err := p.Check(); err != nil {
 				return nil, fmt.Errorf("%s: the kernel does not admit this program: %w", in.Name, err)
 			}
-			return &codec.Parsed{Programs: []bpf.Program{p}, Order: order}, nil
+			return &gate.Gate{Programs: []bpf.Program{p}, Order: order}, nil
 		},
 	}
 	if order != nil {
@@ -64,20 +64,10 @@ func bpfFormat(name, title string, order binary.ByteOrder) codec.Format {
 		return f
 	}
 	f.Sniff = func(src []byte) bool { return 4*bytes.Count(src, []byte{0}) > len(src) }
-	f.Write = func(m *codec.Meaning) (*codec.Text, error) {
-		order, err := m.Policy.ByteOrder()
-		if err != nil {
-			return nil, err
-		}
-		p, err := compile.Program(m.Verdict, order)
-		if err != nil {
-			return nil, err
-		}
-		return &codec.Text{Bytes: p.Encode(order)}, nil
-	}
+	f.WriteProgram = func(p *codec.Program) (*codec.Text, error) { return &codec.Text{Bytes: p.Code.Encode(p.Order)}, nil }
 	return f
 }
 
 func policyOptions(o codec.Options) lang.Options {
-	return lang.Options{Archs: o.Archs, Native: o.Native, ReadFile: lang.ReadIncluded}
+	return lang.Options{Archs: o.Archs, Native: o.Native, ReadFile: filesOf(o).included}
 }

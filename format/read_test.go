@@ -4,12 +4,13 @@ import (
 	"encoding/binary"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+	"testing/fstest"
 
 	"monban/abi"
 	"monban/bpf"
-	"monban/verdict"
 )
 
 var minute = bpf.Program{
@@ -80,7 +81,7 @@ func TestRead(t *testing.T) {
 		{"@none", "", "", "unknown preset @none"},
 		{"nothing:x", "", "", "unknown prefix nothing:"},
 	} {
-		g, err := Read(c.ref, strings.NewReader(c.stdin), Options{Native: abi.X86_64})
+		g, err := Read(c.ref, Options{Native: abi.X86_64, Stdin: strings.NewReader(c.stdin)})
 		switch {
 		case c.wrong != "":
 			if err == nil || !strings.Contains(err.Error(), c.wrong) || strings.Contains(err.Error(), "\n") {
@@ -88,10 +89,10 @@ func TestRead(t *testing.T) {
 			}
 		case err != nil:
 			t.Errorf("%s: %v", c.ref, err)
-		case g.Format.Name != c.kind:
-			t.Errorf("%s is a %s, want %s", c.ref, g.Format.Name, c.kind)
+		case g.Format != c.kind:
+			t.Errorf("%s is a %s, want %s", c.ref, g.Format, c.kind)
 		default:
-			v, err := g.Verdict(verdict.NewSpace(verdict.DefaultBudget))
+			v, err := g.Verdict()
 			order, err2 := g.ByteOrder()
 			if err != nil || err2 != nil {
 				t.Errorf("%s: %v %v", c.ref, err, err2)
@@ -99,5 +100,43 @@ func TestRead(t *testing.T) {
 				t.Errorf("%s: read gets %v in %v", c.ref, got, order)
 			}
 		}
+	}
+}
+
+// A gate from a file system of the caller's is the same, with what it includes; nothing else is opened.
+func TestReadFS(t *testing.T) {
+	at := fstest.MapFS{
+		"gates/web.gate":      {Data: []byte("arch x86_64\ninclude \"lib/base.gate\"\nallow write\n")},
+		"gates/lib/base.gate": {Data: []byte("default errno(EPERM)\nallow read\n")},
+		"gates/out.gate":      {Data: []byte("include \"/etc/passwd\"\n")},
+		"gates/none.gate":     {Data: []byte("include \"../none\"\n")},
+		"docker.json":         {Data: []byte(`{"defaultAction": "SCMP_ACT_ERRNO", "syscalls": [{"names": ["read"], "action": "SCMP_ACT_ALLOW"}]}`)},
+		"dir/x":               {Data: []byte("x")},
+	}
+	for ref, wrong := range map[string]string{
+		"gates/web.gate": "", "./gates/web.gate": "", "oci:docker.json": "", "docker.json": "", "stack:docker.json,gates/web.gate": "",
+		"gates/out.gate": "cannot include /etc/passwd", "gates/none.gate": "there is no such file", "/etc/passwd": "/etc/passwd: ", "dir": "not a regular file",
+		"none": "none: no such file", "pid:1": "cannot be looked at",
+	} {
+		g, err := Read(ref, Options{Native: abi.X86_64, FS: at})
+		if wrong != "" {
+			if err == nil || !strings.Contains(err.Error(), wrong) {
+				t.Errorf("%s: %v, want …%s…", ref, err, wrong)
+			}
+			continue
+		}
+		if err != nil {
+			t.Errorf("%s: %v", ref, err)
+			continue
+		}
+		v, err := g.Verdict()
+		if err != nil {
+			t.Errorf("%s: %v", ref, err)
+		} else if do := v.At(&bpf.Data{Arch: abi.X86_64.Token()}); do != bpf.Allow {
+			t.Errorf("%s: read gets %v", ref, do)
+		}
+	}
+	if found, _ := Beside("docker.expect", Options{FS: at}); !slices.Equal(found, []string{"docker.json"}) {
+		t.Errorf("beside docker.expect: %s", found)
 	}
 }

@@ -17,7 +17,7 @@ import (
 
 // Formats is the table of all formats; the first that recognises a text reads it. A new format is one package and one line here.
 var Formats = []codec.Format{
-	program,
+	rawProgram,
 	bpfFormat("bpf-le", "a little-endian BPF program", binary.LittleEndian),
 	bpfFormat("bpf-be", "a big-endian BPF program", binary.BigEndian),
 	minijail.Format,
@@ -29,7 +29,7 @@ var Formats = []codec.Format{
 	strace.Format,
 	source.C,
 	source.Go,
-	gate, // last: it takes whatever nothing else recognises
+	language, // last: it takes whatever nothing else recognises
 }
 
 // Find is the format of a name.
@@ -48,7 +48,7 @@ func Recognise(src []byte) codec.Format {
 			return f
 		}
 	}
-	return gate
+	return language
 }
 
 // prefixes are the names of the formats that are read, as they stand before a file's.

@@ -2,35 +2,32 @@ package format
 
 import (
 	"bytes"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 
 	"monban/abi"
 	"monban/bpf"
 	"monban/format/codec"
+	"monban/gate"
 	"monban/policy"
 	"monban/policy/decompile"
-	"monban/policy/lang"
 	"monban/verdict"
 )
 
 // Write turns a gate into a text of another format. What it writes is read back and proven to mean the same; target is one of the
-// format's For, or "". The options are those that the gate was read with. What does not fit the default budget is
-// verdict.ErrTooComplex.
-func Write(g *Gate, to codec.Format, target string, o Options) (*codec.Text, error) {
+// format's For, or "". The options are those that the gate was read with. The error is a *TargetError, *ReadOnlyError or
+// *RulesError, or wraps decompile.ErrNotPolicy, compile.ErrTooLong or verdict.ErrTooComplex (the default budget's).
+func Write(g *gate.Gate, to codec.Format, target string, o Options) (*codec.Text, error) {
 	switch {
-	case to.Write == nil:
-		return nil, fmt.Errorf("%s can only be read, not written (monban convert --help lists those that can)", to.Title)
+	case !to.Writes():
+		return nil, &ReadOnlyError{to.Title}
 	case target == "" && len(to.For) > 0:
 		target = to.For[0]
 	case target != "" && !slices.Contains(to.For, target):
-		if len(to.For) == 0 {
-			return nil, fmt.Errorf("--for %s: %s is the same for all", target, to.Title)
-		}
-		return nil, fmt.Errorf("--for %s: %s is written for %s", target, to.Title, strings.Join(to.For, ", "))
+		return nil, &TargetError{target, to.Title, to.For}
+	case to.WriteProgram != nil:
+		return writeProgram(g, to, o)
 	}
 	space := verdict.NewSpace(verdict.DefaultBudget)
 	text, err := verdict.Exact(space, func() (*codec.Text, error) {
@@ -42,19 +39,16 @@ func Write(g *Gate, to codec.Format, target string, o Options) (*codec.Text, err
 		if err != nil {
 			return nil, fmt.Errorf("%s as %s: %w", g.Name, to.Title, err)
 		}
-		if to.Read == nil {
-			return nil, fmt.Errorf("%s cannot be read back, so nothing proves it", to.Title)
-		}
 		return text, prove(m, to, text)
 	})
-	if errors.Is(err, verdict.ErrTooComplex) {
+	if _, named := errors.AsType[*gate.ComplexError](err); !named && errors.Is(err, verdict.ErrTooComplex) {
 		err = fmt.Errorf("%s as %s: %w", g.Name, to.Title, err)
 	}
 	return text, err
 }
 
-func meaning(g *Gate, target string, o Options, space *verdict.Space) (*codec.Meaning, error) {
-	v, err := g.Verdict(space)
+func meaning(g *gate.Gate, target string, o Options, space *verdict.Space) (*codec.Meaning, error) {
+	v, err := g.In(space).Verdict()
 	if err != nil {
 		return nil, err
 	}
@@ -62,12 +56,12 @@ func meaning(g *Gate, target string, o Options, space *verdict.Space) (*codec.Me
 	if m.Policy != nil {
 		return m, nil
 	}
-	p, notes, err := decompile.Policy(g.Name, v, NativeFor(g.Order), nil)
+	p, notes, err := decompile.Policy(g.Name, v, g.Native(), nil)
 	if err != nil {
 		return nil, err
 	}
 	if len(notes) > 0 {
-		return nil, fmt.Errorf("%s: %s: no other format says that", g.Name, notes[0])
+		return nil, &RulesError{g.Name, notes[0]}
 	}
 	m.Policy = p
 	return m, nil
@@ -82,11 +76,11 @@ func prove(m *codec.Meaning, to codec.Format, text *codec.Text) error {
 	if text.ReadBack != nil {
 		o = *text.ReadBack
 	}
-	back, err := parse(to, &codec.Input{Name: "what was written", Src: bytes.Clone(text.Bytes), Options: o, ReadFile: lang.ReadIncluded})
+	back, err := Parse(to, "what was written", bytes.Clone(text.Bytes), o)
 	if err != nil {
 		return fmt.Errorf("%w: %w", errChanged, err)
 	}
-	v, err := back.Verdict(m.Verdict.Space())
+	v, err := back.In(m.Verdict.Space()).Verdict()
 	if err != nil {
 		return err
 	}
@@ -123,15 +117,4 @@ func ownCalls(s *verdict.Space, archs []abi.Arch) verdict.Node {
 		cond = s.Or(cond, s.Calls(a))
 	}
 	return cond
-}
-
-// NativeFor is the running machine's architecture, or one that a program of the other byte order may be for.
-func NativeFor(order binary.ByteOrder) abi.Arch {
-	if a := abi.Native(); a.ByteOrder() == order {
-		return a
-	}
-	if order == binary.ByteOrder(binary.BigEndian) {
-		return abi.S390X
-	}
-	return abi.X86_64
 }

@@ -23,7 +23,7 @@ func TestWriteProfiles(t *testing.T) {
 	for _, preset := range lang.Presets() {
 		for _, archs := range families {
 			o := Options{Archs: archs, Native: archs[0]}
-			g, err := Read(preset, nil, o)
+			g, err := Read(preset, o)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -54,7 +54,7 @@ func TestWriteTheirProfiles(t *testing.T) {
 			for _, runtime := range []string{"", "crun", "runc"} {
 				for _, caps := range [][]string{nil, {"all"}, {"none"}} {
 					o := Options{Native: native, Caps: caps, Runtime: runtime}
-					g, err := Read(file, nil, o)
+					g, err := Read(file, o)
 					if err != nil {
 						t.Fatal(err)
 					}
@@ -88,7 +88,7 @@ func TestWriteProfileErrors(t *testing.T) {
 		if err := os.WriteFile(name, []byte("arch x86_64 x86\ndefault errno(EPERM)\n"+text+"\n"), 0o644); err != nil {
 			t.Fatal(err)
 		}
-		g, err := Read(name, nil, Options{Native: abi.X86_64})
+		g, err := Read(name, Options{Native: abi.X86_64})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -104,7 +104,7 @@ func TestWriteProfileWithoutRefused(t *testing.T) {
 	if err := os.WriteFile(name, []byte("arch x86_64 x32\ndefault errno(EPERM)\nunknown errno(EPERM)\non x32: kill_process any\nallow read write\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	g, err := Read(name, nil, Options{Native: abi.X86_64})
+	g, err := Read(name, Options{Native: abi.X86_64})
 	if err != nil {
 		t.Fatal(err)
 	}

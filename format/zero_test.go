@@ -35,7 +35,7 @@ func TestZeroOptions(t *testing.T) {
 		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		g, err := Read(prefix[name]+file, nil, Options{})
+		g, err := Read(prefix[name]+file, Options{})
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
 			continue
@@ -43,12 +43,12 @@ func TestZeroOptions(t *testing.T) {
 		if g.Policy == nil || len(g.Policy.Archs) == 0 || g.Policy.Archs[0] != native {
 			t.Errorf("%s is for %v, want %v first", name, g.Policy.Archs, native)
 		}
-		same, err := Read(prefix[name]+file, nil, Options{Native: native})
+		same, err := Read(prefix[name]+file, Options{Native: native})
 		if err != nil || lang.Print(same.Policy) != lang.Print(g.Policy) {
 			t.Errorf("%s: %v\n%s\nand for %v by name\n%s", name, err, lang.Print(g.Policy), native, lang.Print(same.Policy))
 		}
 	}
-	if g, err := Read("@container", nil, Options{}); err != nil || g.Policy.Archs[0] != native {
+	if g, err := Read("@container", Options{}); err != nil || g.Policy.Archs[0] != native {
 		t.Errorf("@container: %v", err)
 	}
 }

@@ -2,9 +2,11 @@ package inspect
 
 import (
 	"cmp"
+	"errors"
 	"slices"
 
 	"monban/abi"
+	"monban/gate"
 	"monban/policy"
 	"monban/verdict"
 )
@@ -20,24 +22,37 @@ type Story struct {
 	Rules  []*policy.Rule
 }
 
-// Tell tells a call's story on the architectures that have it; p is the gate's policy, where it has one. The error is
-// verdict.ErrTooComplex.
-func Tell(v verdict.Verdict, call string, archs []abi.Arch, p *policy.Policy) ([]Story, error) {
-	return verdict.Exact(v.Space(), func() ([]Story, error) { return tell(v, call, archs, p), nil })
+// Tell tells a call's story on the architectures that have it, from what the gate says of that call alone; the work is done in a space of
+// its own. Errors name the gate; what is too complex is a *gate.ComplexError.
+func Tell(g *gate.Gate, call string, archs []abi.Arch) ([]Story, error) {
+	s := verdict.NewSpace(verdict.DefaultBudget)
+	out, err := verdict.Exact(s, func() ([]Story, error) { return tell(g, s, call, archs) })
+	if !errors.As(err, new(*gate.ComplexError)) && errors.Is(err, verdict.ErrTooComplex) {
+		err = &gate.ComplexError{Gate: g.Name, Programs: g.Programs != nil, Err: err}
+	}
+	return out, err
 }
 
-func tell(v verdict.Verdict, call string, archs []abi.Arch, p *policy.Policy) []Story {
+func tell(g *gate.Gate, s *verdict.Space, call string, archs []abi.Arch) ([]Story, error) {
+	p := g.Policy
 	var out []Story
 	for _, a := range archs {
 		st := Story{Arch: a}
-		own := v.Restrict(verdict.Arch, a.Token())
 		if st.Number, st.Direct = a.Number(call); st.Direct {
-			st.Cases = answers(a, call, own.Restrict(verdict.Nr, st.Number))
+			own, err := g.Slice(s, a, st.Number)
+			if err != nil {
+				return nil, err
+			}
+			st.Cases = answers(a, call, own)
 		}
 		if m, ok := a.Mux(call); ok {
 			nr, _ := a.Number(m.Call)
+			own, err := g.Slice(s, a, nr)
+			if err != nil {
+				return nil, err
+			}
 			st.Mux = &m
-			st.Behind = answers(a, m.Call, own.Restrict(verdict.Nr, nr).Restrict(verdict.ArgHi(0), 0).Restrict(verdict.ArgLo(0), m.Sub))
+			st.Behind = answers(a, m.Call, own.Restrict(verdict.ArgHi(0), 0).Restrict(verdict.ArgLo(0), m.Sub))
 		}
 		if !st.Direct && st.Mux == nil {
 			continue
@@ -52,7 +67,7 @@ func tell(v verdict.Verdict, call string, archs []abi.Arch, p *policy.Policy) []
 		}
 		out = append(out, st)
 	}
-	return out
+	return out, nil
 }
 
 func answers(a abi.Arch, call string, left verdict.Verdict) []Case {

@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"monban/abi"
+	"monban/gate"
 	"monban/inspect"
 	"monban/policy"
 	"monban/policy/decompile"
@@ -14,70 +15,79 @@ import (
 
 // An Earlier gate is one that later runs add to.
 type Earlier struct {
-	File   *lang.File // what it says; nil where that cannot be kept: then it is written anew from what it means
-	Name   string
-	Policy *policy.Policy // nil where it is a filter
-	Means  verdict.Verdict
-	Archs  []abi.Arch // that it speaks for
+	gate *gate.Gate
+	text *lang.File // what it says
+}
+
+// NewEarlier is a gate to add to. Its text is kept, and will be changed; where that is nil or cannot be kept, one is written from what the
+// gate means. Errors are those of gate.Exact and decompile.Policy.
+func NewEarlier(g *gate.Gate, kept *lang.File, native abi.Arch) (*Earlier, error) {
+	e := &Earlier{g, kept}
+	if kept == nil {
+		return e, e.anew(native)
+	}
+	return e, nil
+}
+
+// anew writes a text that includes nothing.
+func (e *Earlier) anew(native abi.Arch) error {
+	p, err := gate.Exact(e.gate, func(v verdict.Verdict) (*policy.Policy, error) {
+		p, _, err := decompile.Policy(e.gate.Name, v, native, e.gate.Policy)
+		return p, err
+	})
+	if err != nil {
+		return err
+	}
+	e.text = lang.New(p)
+	e.text.Lines = slices.Insert(e.text.Lines, 0, lang.Line(&lang.Comment{Text: lang.Remark("%s", e.gate.Name)}))
+	return nil
 }
 
 // Add is the gate with what it lacks of a recording before all that it says, and the architectures that it now speaks for, too. Errors
-// are those of decompile.Policy, or verdict.ErrTooComplex.
+// are those of gate.Exact and decompile.Policy.
 func (e *Earlier) Add(rec *record.Recording, o Options) (f *lang.File, more []abi.Arch, err error) {
-	err = e.Means.Space().Do(func() error {
-		f, more, err = e.add(rec, o)
-		return err
-	})
-	return f, more, err
-}
-
-func (e *Earlier) add(rec *record.Recording, o Options) (*lang.File, []abi.Arch, error) {
-	f, err := e.file(o.Native, e.File == nil)
+	if o.Extra, err = gate.Exact(e.gate, func(v verdict.Verdict) ([]Extra, error) { return refused(v, o) }); err != nil {
+		return nil, nil, err
+	}
+	lacking, err := gate.Exact(e.gate, rec.Lacking)
 	if err != nil {
 		return nil, nil, err
 	}
-	s, err := inspect.Summarise(e.Means, o.Native)
+	if lacking.Kinds() == 0 && len(o.Extra) == 0 {
+		return e.text, nil, nil
+	}
+	archs, err := e.gate.Archs()
 	if err != nil {
 		return nil, nil, err
+	}
+	more = slices.DeleteFunc(lacking.Archs(o.Native), func(a abi.Arch) bool { return slices.Contains(archs, a) || len(lacking.Keys(a)) == 0 })
+	if len(more) > 0 {
+		if e.text.Header("include") != nil { // what is included has rules without "on", which would hold there
+			if err := e.anew(o.Native); err != nil {
+				return nil, nil, err
+			}
+		}
+		e.text.SpeakFor(archs, more)
+	}
+	e.text.Prepend(additions(lacking, o, "What a later run needed beside", more).Lines...)
+	return e.text, more, nil
+}
+
+// refused are those of the calls for somebody else that a gate does not let pass whole.
+func refused(v verdict.Verdict, o Options) (extra []Extra, err error) {
+	s, err := inspect.Summarise(v, o.Native)
+	if err != nil {
+		return nil, err
 	}
 	passing := map[string]bool{}
 	for _, c := range s.Calls {
 		passing[c.Name] = c.Passes() == inspect.Always
 	}
-	var extra []Extra
 	for _, x := range o.Extra {
 		x.Calls = slices.DeleteFunc(slices.Clone(x.Calls), func(call string) bool { return passing[call] })
 		if len(x.Calls) > 0 {
 			extra = append(extra, x)
 		}
 	}
-	o.Extra = extra
-	lacking, err := rec.Lacking(e.Means)
-	if err != nil || lacking.Kinds() == 0 && len(extra) == 0 {
-		return f, nil, err
-	}
-	more := slices.DeleteFunc(lacking.Archs(o.Native), func(a abi.Arch) bool { return slices.Contains(e.Archs, a) || len(lacking.Keys(a)) == 0 })
-	if len(more) > 0 {
-		// What is included has rules without "on", which would hold there.
-		if f, err = e.file(o.Native, f.Header("include") != nil); err != nil {
-			return nil, nil, err
-		}
-		f.SpeakFor(e.Archs, more)
-	}
-	f.Prepend(additions(lacking, o, "What a later run needed beside", more).Lines...)
-	return f, more, nil
-}
-
-// file is what the gate says, or, anew, what says what it means and includes nothing.
-func (e *Earlier) file(native abi.Arch, anew bool) (*lang.File, error) {
-	if !anew {
-		return e.File, nil
-	}
-	p, _, err := decompile.Policy(e.Name, e.Means, native, e.Policy)
-	if err != nil {
-		return nil, err
-	}
-	f := lang.New(p)
-	f.Lines = slices.Insert(f.Lines, 0, lang.Line(&lang.Comment{Text: lang.Remark("%s", e.Name)}))
-	return f, nil
+	return extra, nil
 }

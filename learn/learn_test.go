@@ -8,6 +8,7 @@ import (
 
 	"monban/abi"
 	"monban/bpf"
+	"monban/gate"
 	"monban/internal/hostile"
 	"monban/learn"
 	"monban/policy"
@@ -113,8 +114,8 @@ func TestHostileNames(t *testing.T) {
 	}
 }
 
-// earlier is the gate of a text, as one to add to.
-func earlier(t *testing.T, text string, keep bool) *learn.Earlier {
+// earlier is the gate of a text, and the text to keep.
+func earlier(t *testing.T, text string) (*gate.Gate, *lang.File) {
 	t.Helper()
 	f, err := lang.Parse("old.gate", []byte(text))
 	if err != nil {
@@ -124,21 +125,18 @@ func earlier(t *testing.T, text string, keep bool) *learn.Earlier {
 	if err != nil {
 		t.Fatal(err)
 	}
-	v, err := p.Verdict(verdict.NewSpace(verdict.DefaultBudget))
-	if err != nil {
-		t.Fatal(err)
-	}
-	e := &learn.Earlier{Name: "old.gate", Policy: p, Means: v, Archs: p.Archs}
-	if keep {
-		e.File = f
-	}
-	return e
+	return gate.OfPolicy("old.gate", p), f
 }
 
 // added is a gate that allows nothing, to which a recording is added.
 func added(t *testing.T, r *record.Recording, o learn.Options) string {
 	t.Helper()
-	f, _, err := earlier(t, "arch x86_64\ndefault errno(EPERM)\n", true).Add(r, o)
+	g, text := earlier(t, "arch x86_64\ndefault errno(EPERM)\n")
+	e, err := learn.NewEarlier(g, text, o.Native)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, _, err := e.Add(r, o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -205,7 +203,18 @@ func TestAdd(t *testing.T) {
 		if c.x86 {
 			r.Add(abi.X86, &bpf.Data{Arch: abi.X86.Token(), Nr: 3}, "old")
 		}
-		e := earlier(t, c.old, c.keep)
+		g, kept := earlier(t, c.old)
+		if !c.keep {
+			kept = nil
+		}
+		before, err := g.Verdict()
+		if err != nil {
+			t.Fatal(err)
+		}
+		e, err := learn.NewEarlier(g, kept, o.Native)
+		if err != nil {
+			t.Fatal(err)
+		}
 		f, more, err := e.Add(r, o)
 		if err != nil {
 			t.Errorf("%s: %v", c.name, err)
@@ -223,7 +232,7 @@ func TestAdd(t *testing.T) {
 			t.Errorf("%s: %v in\n%s", c.name, err, text)
 			continue
 		}
-		v, err := p.Verdict(e.Means.Space())
+		v, err := p.Verdict(before.Space())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -232,7 +241,7 @@ func TestAdd(t *testing.T) {
 		}
 		// Where nothing was added, it answers as before.
 		for nr, call := range abi.X86_64.Calls() {
-			if before, after := e.Means.Call(abi.X86_64, nr), v.Call(abi.X86_64, nr); before != after && !strings.Contains(strings.Join(c.calls, " "), call) {
+			if before.Call(abi.X86_64, nr) != v.Call(abi.X86_64, nr) && !strings.Contains(strings.Join(c.calls, " "), call) {
 				t.Errorf("%s: %s is answered otherwise", c.name, call)
 			}
 		}

@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"monban/abi"
+	"monban/gate"
 	"monban/inspect"
 	"monban/policy"
 	"monban/policy/lang"
@@ -13,31 +14,20 @@ import (
 )
 
 // Tiers is the gate of a run and of a scan of the programs that took part in it: what was seen is allowed, what can be reached beside
-// gets an action of its own. Errors are those of the recording's policy, or verdict.ErrTooComplex.
+// gets an action of its own. Errors are those of the recording's policy, or of gate.Exact.
 func Tiers(rec *record.Recording, r *scan.Result, o Options, reachable policy.Action) (*lang.File, error) {
 	f := Recording(rec, o)
 	p, err := f.Resolve(lang.Options{Native: o.Native})
 	if err != nil {
 		return nil, err
 	}
-	space := verdict.NewSpace(verdict.DefaultBudget)
-	settled := map[string]bool{"clone3": true} // answered so that libc takes clone
-	err = space.Do(func() error {
-		v, err := p.Verdict(space)
-		if err != nil {
-			return err
-		}
-		s, err := inspect.Summarise(v, r.Arch)
-		if err != nil {
-			return err
-		}
-		for _, call := range s.Calls {
-			settled[call.Name] = settled[call.Name] || call.Passes() == inspect.Always
-		}
-		return nil
-	})
+	s, err := gate.Exact(gate.OfPolicy(f.Name, p), func(v verdict.Verdict) (*inspect.Summary, error) { return inspect.Summarise(v, r.Arch) })
 	if err != nil {
 		return nil, err
+	}
+	settled := map[string]bool{"clone3": true} // answered so that libc takes clone
+	for _, call := range s.Calls {
+		settled[call.Name] = settled[call.Name] || call.Passes() == inspect.Always
 	}
 	unseen := slices.DeleteFunc(names(r), func(name string) bool { return settled[name] })
 	if r.Arch != o.Native || len(unseen) == 0 {

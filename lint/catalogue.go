@@ -160,7 +160,7 @@ var Catalogue = []Entry{
 		"other rules or the default give its calls the same answer",
 		"take it out",
 		"https://man7.org/linux/man-pages/man3/seccomp_rule_add.3.html"},
-	{"MB031", "unknown-names", Advice, "names that no architecture here has were passed over",
+	{"MB031", "unknown-names", Advice, "names that no architecture here has are ignored",
 		"that is usual in a profile for many architectures, and hides a typing mistake in one for few",
 		"look at the names",
 		"https://github.com/netblue30/firejail/issues/7063"},

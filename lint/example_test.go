@@ -4,9 +4,9 @@ import (
 	"fmt"
 
 	"monban/abi"
+	"monban/gate"
 	"monban/lint"
 	"monban/policy/lang"
-	"monban/verdict"
 )
 
 func ExampleFind() {
@@ -16,12 +16,7 @@ func ExampleFind() {
 		fmt.Println(err)
 		return
 	}
-	v, err := p.Verdict(verdict.NewSpace(verdict.DefaultBudget))
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
-	findings, err := lint.Find(lint.Gate{Verdict: v, Archs: p.Archs, Policy: p})
+	findings, err := lint.Find(gate.OfPolicy("web.gate", p))
 	if err != nil {
 		fmt.Println(err)
 		return

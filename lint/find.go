@@ -8,18 +8,10 @@ import (
 
 	"monban/abi"
 	"monban/bpf"
+	"monban/gate"
 	"monban/policy"
 	"monban/verdict"
 )
-
-// A Gate is what is looked at.
-type Gate struct {
-	Verdict  verdict.Verdict
-	Archs    []abi.Arch     // that it speaks for, the machine's own first
-	Policy   *policy.Policy // its text, for what only that shows, and for places; nil for BPF
-	Repeated []policy.Pos   // rules that test one argument twice, as the format's reader reports them
-	Unknown  []string       // names that were passed over
-}
 
 // A Finding is a pitfall of the catalogue in one gate.
 type Finding struct {
@@ -33,40 +25,50 @@ type Finding struct {
 }
 
 // Find looks for every pitfall of the catalogue, the worst first. What is the same on several architectures is one finding. The
-// error is verdict.ErrTooComplex: findings are all there are, or none.
-func Find(g Gate) ([]Finding, error) {
-	return verdict.Exact(g.Verdict.Space(), func() ([]Finding, error) { return find(g), nil })
+// error is the gate's, of what does not fit the budget a *gate.ComplexError: findings are all there are, or none.
+func Find(g *gate.Gate) ([]Finding, error) {
+	archs, err := g.Archs()
+	if err != nil {
+		return nil, err
+	}
+	return gate.Exact(g, func(v verdict.Verdict) ([]Finding, error) { return find(meant{g, v, archs}) })
 }
 
-func find(g Gate) []Finding {
-	// What an architecture lacks matters only where something of it passes: a filter that refuses x32 whole need not allow exit there.
-	meant := slices.DeleteFunc(slices.Clone(g.Archs), func(a abi.Arch) bool {
+// A meant gate has its meaning at hand.
+type meant struct {
+	*gate.Gate
+	Verdict verdict.Verdict
+	Archs   []abi.Arch // that it speaks for, the machine's own first
+}
+
+func find(g meant) ([]Finding, error) {
+	// What an architecture lacks matters only where something of it passes: a filter that refuses all of x32 need not allow exit there.
+	living := slices.DeleteFunc(slices.Clone(g.Archs), func(a abi.Arch) bool {
 		_, ok := g.Verdict.On(a, bpf.KillProcess).Witness(passes)
 		return !ok
 	})
-	if len(meant) == 0 {
-		meant = g.Archs
+	if len(living) == 0 {
+		living = g.Archs
 	}
 	var all []Finding
-	for _, a := range meant {
-		s := newSubject(&g, a)
+	for _, a := range living {
+		s := newSubject(g, a)
 		for _, check := range checks {
 			for _, f := range check(s) {
 				all = merge(all, f, a)
 			}
 		}
 	}
-	all = append(all, sourceFindings(&g)...)
-	if g.Policy != nil {
-		decider := g.Policy.Decider()
-		for i := range all {
-			all[i].place(decider)
+	all = append(all, sourceFindings(g)...)
+	for i := range all {
+		if err := all[i].place(g.Gate); err != nil {
+			return nil, err
 		}
 	}
 	slices.SortStableFunc(all, func(x, y Finding) int {
 		return cmp.Or(-cmp.Compare(x.Severity, y.Severity), strings.Compare(x.ID, y.ID))
 	})
-	return all
+	return all, nil
 }
 
 var checks = []func(*subject) []Finding{
@@ -88,23 +90,25 @@ func merge(all []Finding, f Finding, a abi.Arch) []Finding {
 }
 
 // place finds the rule that decides the witness.
-func (f *Finding) place(decider *policy.Decider) {
+func (f *Finding) place(g *gate.Gate) error {
 	if f.Pos.File != "" {
-		return
+		return nil
 	}
-	if d, err := decider.Decide(&f.Call); err == nil && d.Rule != nil {
-		f.Pos = d.Rule.Pos
+	d, err := g.Decide(&f.Call)
+	if err == nil && d != nil {
+		f.Pos = d.Pos()
 	}
+	return err
 }
 
 // A subject is one architecture's part of a gate.
 type subject struct {
-	*Gate
+	meant
 	arch abi.Arch
 	own  verdict.Verdict
 }
 
-func newSubject(g *Gate, a abi.Arch) *subject {
+func newSubject(g meant, a abi.Arch) *subject {
 	return &subject{g, a, g.Verdict.On(a, bpf.KillProcess)}
 }
 

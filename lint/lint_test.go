@@ -11,6 +11,7 @@ import (
 	"monban/abi"
 	"monban/bpf"
 	"monban/compile"
+	"monban/gate"
 	"monban/lint"
 	"monban/policy"
 	"monban/policy/lang"
@@ -75,7 +76,7 @@ func load(t *testing.T, text string, archs []abi.Arch) (*policy.Policy, verdict.
 	return p, v
 }
 
-func find(t testing.TB, g lint.Gate) []lint.Finding {
+func find(t testing.TB, g *gate.Gate) []lint.Finding {
 	t.Helper()
 	found, err := lint.Find(g)
 	if err != nil {
@@ -109,7 +110,7 @@ func TestPitfalls(t *testing.T) {
 				text = strings.Replace(fine, "unknown errno(ENOSYS)", "unknown errno(EPERM)", 1)
 			}
 			p, v := load(t, text, archs)
-			found := find(t, lint.Gate{Verdict: v, Archs: archs, Policy: p})
+			found := find(t, gate.OfPolicy("t.gate", p))
 			if !slices.Contains(ids(found), c.id) {
 				t.Fatalf("%s is not found, but %s, in\n%s", c.id, ids(found), text)
 			}
@@ -121,19 +122,15 @@ func TestPitfalls(t *testing.T) {
 					t.Errorf("%s is not complete: %+v", f.ID, f)
 				}
 			}
-			programs, err := compile.Programs(v, binary.LittleEndian)
+			programs, err := compile.Programs(v, binary.LittleEndian, compile.Options{})
 			if err != nil {
 				t.Fatal(err)
 			}
-			w, err := verdict.NewSpace(verdict.DefaultBudget).OfStack(programs, binary.LittleEndian)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if fromBPF := ids(find(t, lint.Gate{Verdict: w, Archs: archs})); slices.Contains(fromBPF, c.id) == c.sourceOnly {
+			if fromBPF := ids(find(t, gate.OfPrograms("t.bpf", binary.LittleEndian, programs...))); slices.Contains(fromBPF, c.id) == c.sourceOnly {
 				t.Errorf("of the program, %s are found", fromBPF)
 			}
 			p, v = load(t, fine+c.good, archs)
-			if good := ids(find(t, lint.Gate{Verdict: v, Archs: archs, Policy: p})); slices.Contains(good, c.id) {
+			if good := ids(find(t, gate.OfPolicy("t.gate", p))); slices.Contains(good, c.id) {
 				t.Errorf("it is found in the mended gate, too (%s)", good)
 			}
 		})
@@ -147,11 +144,11 @@ func TestPitfalls(t *testing.T) {
 
 // In a deny-list, twins of what is refused are ways around it.
 func TestDenyList(t *testing.T) {
-	const gate = "default allow\nunknown allow\nerrno(EPERM) open openat execve"
+	const text = "default allow\nunknown allow\nerrno(EPERM) open openat execve"
 	archs := []abi.Arch{abi.X86_64}
-	p, v := load(t, gate, archs)
+	p, _ := load(t, text, archs)
 	var titles []string
-	for _, f := range find(t, lint.Gate{Verdict: v, Archs: archs, Policy: p}) {
+	for _, f := range find(t, gate.OfPolicy("t.gate", p)) {
 		if f.ID == "MB021" {
 			titles = append(titles, f.Title)
 		}
@@ -181,11 +178,7 @@ func TestPresets(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		v, err := p.Verdict(verdict.NewSpace(verdict.DefaultBudget))
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, f := range find(t, lint.Gate{Verdict: v, Archs: p.Archs, Policy: p}) {
+		for _, f := range find(t, gate.OfPolicy("t.gate", p)) {
 			if !slices.Contains(defended[name], f.ID) {
 				t.Errorf("%s: %s %s, on %v", name, f.ID, f.Title, f.Archs)
 			}
@@ -249,11 +242,7 @@ ret errno(1)
 	if err != nil {
 		t.Fatal(err)
 	}
-	v, err := verdict.Of(program, binary.LittleEndian)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, f := range find(t, lint.Gate{Verdict: v, Archs: []abi.Arch{abi.X86_64}}) {
+	for _, f := range find(t, gate.OfPrograms("t.bpf", binary.LittleEndian, program)) {
 		if f.ID == "MB003" && slices.Contains(f.Calls, "ioctl") {
 			if do := program.Run(&f.Call, binary.LittleEndian); do != bpf.Allow || f.Call.Args[1]>>32 == 0 {
 				t.Errorf("the witness %+v gets %v", f.Call, do)
@@ -271,11 +260,7 @@ func BenchmarkFind(b *testing.B) {
 		b.Fatal(err)
 	}
 	for b.Loop() {
-		v, err := p.Verdict(verdict.NewSpace(verdict.DefaultBudget))
-		if err != nil {
-			b.Fatal(err)
-		}
-		if len(find(b, lint.Gate{Verdict: v, Archs: p.Archs, Policy: p})) == 0 {
+		if len(find(b, gate.OfPolicy("t.gate", p))) == 0 {
 			b.Fatal("nothing found")
 		}
 	}

@@ -10,7 +10,7 @@ import (
 )
 
 // sourceFindings are those that only the text shows.
-func sourceFindings(g *Gate) []Finding {
+func sourceFindings(g meant) []Finding {
 	s := newSubject(g, g.Archs[0])
 	var out []Finding
 	for _, pos := range g.Repeated {
@@ -25,15 +25,15 @@ func sourceFindings(g *Gate) []Finding {
 		out = append(out, f)
 	}
 	if g.Unknown != nil {
-		f := s.found("MB031", "names that no architecture here has were passed over: "+some(g.Unknown), g.Unknown, bpf.Data{Arch: s.arch.Token()})[0]
+		f := s.found("MB031", "names that no architecture here has are ignored: "+some(g.Unknown), g.Unknown, bpf.Data{Arch: s.arch.Token()})[0]
 		f.Archs = g.Archs
-		f.Pos.File = g.Policy.Name
+		f.Pos.File = g.Name
 		out = append(out, f)
 	}
 	return append(out, deadRules(g)...)
 }
 
-func (g *Gate) policyRules() []policy.Rule {
+func (g meant) policyRules() []policy.Rule {
 	if g.Policy == nil {
 		return nil
 	}
@@ -55,11 +55,11 @@ func (f *Finding) show(s *subject) {
 
 // deadRules looks for rules without which the gate would mean the same. Of two that say the same, it is the later one. A preset's are
 // not the user's to fix.
-func deadRules(g *Gate) []Finding {
+func deadRules(g meant) []Finding {
 	if g.Policy == nil {
 		return nil
 	}
-	d := &dead{Gate: g, decider: g.Policy.Decider(), chains: map[number]*policy.Chain{}, speak: map[string]int{}}
+	d := &dead{meant: g, decider: g.Policy.Decider(), chains: map[number]*policy.Chain{}, speak: map[string]int{}}
 	for _, r := range g.Policy.Rules {
 		d.speak[r.Call]++
 	}
@@ -81,7 +81,7 @@ func deadRules(g *Gate) []Finding {
 }
 
 // listRules makes one finding of the rules at one place.
-func (g *Gate) listRules(id string, rules []int) (out []Finding) {
+func (g meant) listRules(id string, rules []int) (out []Finding) {
 	s := newSubject(g, g.Archs[0])
 	index := map[policy.Pos]int{}
 	for _, i := range rules {
@@ -105,7 +105,7 @@ func (g *Gate) listRules(id string, rules []int) (out []Finding) {
 	return out
 }
 
-func (g *Gate) ruleAt(pos policy.Pos) int {
+func (g meant) ruleAt(pos policy.Pos) int {
 	return slices.IndexFunc(g.Policy.Rules, func(r policy.Rule) bool { return r.Pos == pos })
 }
 
@@ -120,7 +120,7 @@ const (
 
 // dead looks for rules that decide nothing.
 type dead struct {
-	*Gate
+	meant
 	decider *policy.Decider
 	chains  map[number]*policy.Chain // nil where the policy is not one: its own reading says so
 	speak   map[string]int           // how many rules name a call

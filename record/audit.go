@@ -86,7 +86,7 @@ func ownInKmsg(line string) (string, error) {
 
 // Audit adds to a recording the calls that seccomp has refused, or logged, by a log of the kernel's. They have no arguments. The log has the lines of
 // every program that has a filter, whoever started it: only those of the users count, and without any named the lines must be of one
-// user's programs, else it is ErrUsers. Other lines of the stream are passed over; a line that is none of the stream's is an error, and so
+// user's programs, else it is ErrUsers. Other lines of the stream are ignored; a line that is none of the stream's is an error, and so
 // is a log without any refused call.
 func (s Stream) Audit(rec *Recording, name string, in io.Reader, users []int) error {
 	lines := bufio.NewScanner(io.LimitReader(in, maxLog+1))

@@ -88,7 +88,7 @@ func TestAudit(t *testing.T) {
 	}
 }
 
-// What anybody may write is no line of the kernel's, whatever it says: it is an error where the stream would not have it, and passed over
+// What anybody may write is no line of the kernel's, whatever it says: it is an error where the stream would not have it, and ignored
 // where others write, too.
 func TestForged(t *testing.T) {
 	forged := line("165", named)
@@ -203,7 +203,7 @@ func TestDenialsFile(t *testing.T) {
 	}
 }
 
-// What is too large is said to be so: nothing of it is passed over, and it is not called empty.
+// What is too large is said to be so: nothing of it is ignored, and it is not called empty.
 func TestLargeDenials(t *testing.T) {
 	const head = `{"schema":"monban/denials/1","command":[],"missed":0}`
 	const denial = `{"arch":"x86_64","nr":165,"args":["0x0","0x0","0x0","0x0","0x0","0x0"],"program":"x","count":1}`

@@ -1,8 +1,6 @@
 package record
 
 import (
-	"fmt"
-	"os"
 	"strconv"
 	"strings"
 	"unsafe"
@@ -12,6 +10,7 @@ import (
 	"monban/abi"
 	"monban/bpf"
 	"monban/internal/regular"
+	"monban/internal/sys"
 )
 
 // takes notes that a program is there, and perhaps a file that it maps to run code from. Each was this file, if that is known.
@@ -71,17 +70,13 @@ func mappedID(name string) (id FileID) {
 		return FileID{}
 	}
 	defer unix.Munmap(mem)
-	maps, err := os.ReadFile("/proc/self/maps")
+	maps, err := sys.OwnMappings()
 	if err != nil {
 		return FileID{}
 	}
-	begin := fmt.Sprintf("%x-", uintptr(unsafe.Pointer(&mem[0])))
-	for line := range strings.Lines(string(maps)) { // address, permissions, offset, device, inode
-		if f := strings.Fields(line); len(f) > 4 && strings.HasPrefix(strings.TrimLeft(f[0], "0"), begin) {
-			var major, minor uint32
-			if _, err := fmt.Sscanf(f[3]+" "+f[4], "%x:%x %d", &major, &minor, &id.Inode); err == nil {
-				return FileID{unix.Mkdev(major, minor), id.Inode, true}
-			}
+	for _, m := range maps {
+		if m.Begin == uint64(uintptr(unsafe.Pointer(&mem[0]))) {
+			return FileID{m.Device, m.Inode, true}
 		}
 	}
 	return FileID{}
@@ -105,10 +100,10 @@ func (r *Recording) maps(tid int, a abi.Arch, name string, d *bpf.Data) {
 	if !runs || file < 0 {
 		return
 	}
-	proc := "/proc/" + strconv.Itoa(tid)
-	program, err := os.Readlink(proc + "/exe")
-	mapped, err2 := os.Readlink(proc + "/fd/" + strconv.Itoa(file))
+	descriptor := "fd/" + strconv.Itoa(file)
+	program, err := sys.Link(tid, "exe")
+	mapped, err2 := sys.Link(tid, descriptor)
 	if err == nil && err2 == nil && strings.HasPrefix(mapped, "/") {
-		r.takes(program, statID(proc+"/exe"), mapped, statID(proc+"/fd/"+strconv.Itoa(file)))
+		r.takes(program, statID(sys.Path(tid, "exe")), mapped, statID(sys.Path(tid, descriptor)))
 	}
 }

@@ -64,7 +64,7 @@ func Notify(ctx context.Context, run Run) (*Recording, Result, error) {
 	n.rec.hold(run.Gate)
 	n.rec.forks(abi.Native())
 	var result Result
-	ptrace.OwnThread(func() {
+	lost := ptrace.OwnThread(func() {
 		var p *ptrace.Process
 		if p, err = ptrace.Start(run.Path, run.Args, &syscall.ProcAttr{Env: run.Env, Files: []uintptr{0, 1, 2}}); err != nil {
 			return
@@ -85,6 +85,9 @@ func Notify(ctx context.Context, run Run) (*Recording, Result, error) {
 		}
 		result, err = n.answer(ctx, listener, p.PID)
 	})
+	if lost != nil {
+		return nil, Result{}, lost
+	}
 	if err != nil {
 		return nil, result, err
 	}
@@ -118,7 +121,7 @@ func askingFilter(known *verdict.Verdict) (p bpf.Program, passed []string, err e
 			allowed := known.Where(func(do bpf.Action) bool { return do == bpf.Allow })
 			v = space.Verdict(space.If(allowed, space.Action(bpf.Allow), v.Node()))
 		}
-		p, err = compile.Program(v, native.ByteOrder())
+		p, err = compile.Program(v, native.ByteOrder(), compile.Options{})
 		return err
 	})
 	return p, passed, err

@@ -51,7 +51,7 @@ func TestDenialsOfNumbers(t *testing.T) {
 				t.Fatal(err)
 			}
 			order := abi.X86_64.ByteOrder()
-			program, err := compile.Program(v, order)
+			program, err := compile.Program(v, order, compile.Options{})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -4,10 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"sync"
 	"syscall"
 	"time"
@@ -17,6 +15,7 @@ import (
 	"monban/abi"
 	"monban/bpf"
 	"monban/internal/ptrace"
+	"monban/internal/sys"
 )
 
 const traceOptions = unix.PTRACE_O_TRACECLONE | unix.PTRACE_O_TRACEFORK | unix.PTRACE_O_TRACEVFORK | unix.PTRACE_O_TRACEEXEC |
@@ -30,7 +29,7 @@ func Ptrace(ctx context.Context, run Run) (*Recording, Result, error) {
 	var t *tracer
 	var result Result
 	var err error
-	ptrace.OwnThread(func() {
+	lost := ptrace.OwnThread(func() {
 		var p *ptrace.Process
 		p, err = ptrace.Start(run.Path, run.Args, &syscall.ProcAttr{Env: run.Env, Files: []uintptr{0, 1, 2}})
 		if err != nil {
@@ -44,6 +43,9 @@ func Ptrace(ctx context.Context, run Run) (*Recording, Result, error) {
 		}
 		result, err = t.follow(ctx)
 	})
+	if lost != nil {
+		return nil, Result{}, lost
+	}
 	if err != nil {
 		return nil, result, err
 	}
@@ -269,11 +271,10 @@ func asClone(a abi.Arch, d *bpf.Data, rec *Recording, read func(addr uint64, buf
 
 // programOf is the name of a thread's executable; its path is noted.
 func (r *Recording) programOf(tid int) string {
-	link := "/proc/" + strconv.Itoa(tid) + "/exe"
-	exe, err := os.Readlink(link)
+	exe, err := sys.Link(tid, "exe")
 	if err != nil {
 		return "?"
 	}
-	r.takes(exe, statID(link), "", FileID{})
+	r.takes(exe, statID(sys.Path(tid, "exe")), "", FileID{})
 	return filepath.Base(exe)
 }

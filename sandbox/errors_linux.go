@@ -9,27 +9,11 @@ import (
 	"monban/seccomp"
 )
 
-// startError is a cause in the words of this package with its kind and the system's own error.
-type startError struct {
-	kind error // ErrNotFound and the like
-	text string
-	err  error // may be nil
-}
-
-func (e *startError) Error() string { return e.text }
-
-func (e *startError) Unwrap() []error {
-	if e.err == nil {
-		return []error{e.kind}
-	}
-	return []error{e.kind, e.err}
-}
-
 // check finds what no system could do.
 func (c *Command) check() error {
 	switch {
 	case c.Path == "":
-		return &startError{kind: ErrNotFound, text: "no command given"}
+		return &StartError{Kind: ErrNotFound, Why: "no command given"}
 	case c.Strict && len(c.Gates) > 0:
 		return errors.New("strict mode and filters exclude each other")
 	case c.Strict && c.Prepare != nil:
@@ -46,14 +30,14 @@ func (c *Command) check() error {
 	return nil
 }
 
-// checkGates is check for what Prepare fills in.
-func (c *Command) checkGates() error {
-	if !c.Strict && len(c.Gates) == 0 {
+// check is Command.check for what may have been prepared.
+func (p *Prepared) check(strict bool) error {
+	if !strict && len(p.Gates) == 0 {
 		return errors.New("no gate given: the program would run without one")
 	}
-	for i, p := range slices.Concat(c.Loader, c.Gates) {
-		if len(p) == 0 || len(p) > bpf.MaxInstructions {
-			return fmt.Errorf("gate %d has %d instructions; the kernel takes 1 to %d", i+1, len(p), bpf.MaxInstructions)
+	for i, g := range slices.Concat(p.Loader, p.Gates) {
+		if len(g) == 0 || len(g) > bpf.MaxInstructions {
+			return fmt.Errorf("gate %d has %d instructions; the kernel takes 1 to %d", i+1, len(g), bpf.MaxInstructions)
 		}
 	}
 	return nil

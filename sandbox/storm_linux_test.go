@@ -46,7 +46,6 @@ func TestInterruptedStart(t *testing.T) {
 func TestStopsDuringStart(t *testing.T) {
 	path := build(t, "gcc", "gated", "-static")
 	kinds := []Command{{}, {Watch: true}, {AllowExec: true}}
-	refused := 0
 	for i := range 60 {
 		c := kinds[i%len(kinds)]
 		marker := filepath.Join(t.TempDir(), "word")
@@ -83,16 +82,8 @@ func TestStopsDuringStart(t *testing.T) {
 		cmd.ExtraFiles[0].Close()
 		var o outcome
 		err := json.NewDecoder(r).Decode(&o)
-		switch word, _ := os.ReadFile(marker); {
-		case string(word) == "" && (err != nil || o.Err != ""):
-			// A stop from outside in the very moment of the proof looks like a filter's answer: nothing is started then.
-			refused++
-			t.Logf("allow exec %v, watch %v: %v, %v", c.AllowExec, c.Watch, o, err)
-		case err != nil || o.Err != "" || o.Result.ExitCode != 0 || string(word) != "gated":
-			t.Errorf("allow exec %v, watch %v: %v, %v, wrote %q", c.AllowExec, c.Watch, o, err, word)
+		if word, _ := os.ReadFile(marker); err != nil || o.Err != "" || o.Result.ExitCode != 0 || string(word) != "gated" {
+			t.Errorf("allow exec %v, watch %v: %v, %v, wrote %q; the launcher: %v", c.AllowExec, c.Watch, o, err, word, cmd.ProcessState)
 		}
-	}
-	if refused > 6 {
-		t.Errorf("%d of 60 were not started", refused)
 	}
 }

@@ -5,11 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync/atomic"
 
 	"golang.org/x/sys/unix"
 
 	"monban/abi"
 	"monban/internal/ptrace"
+	"monban/internal/sys"
 )
 
 // beforeMain are the stops at which a program leaves the way to main, with the options that [ptrace.Process.Load] has set.
@@ -23,14 +25,14 @@ var beforeMain = map[int]string{
 // atMain runs the stopped program up to main, behind the loader's gates if there are any, and puts its gates or strict mode
 // on it there.
 func (r *run) atMain(p *ptrace.Process, in *ptrace.Injection) error {
-	if err := r.install(in, r.Loader, 0); err != nil {
+	if err := r.install(in, r.set.Loader, 0); err != nil {
 		return err
 	}
 	addr, err := strictPoint(p)
 	if err != nil {
-		return fmt.Errorf("%s was not started: %w", r.path, err)
+		return r.notStarted(err)
 	}
-	ev, what, err := runTo(p.PID, addr, r.jobs.release)
+	ev, what, err := r.runTo(p, addr)
 	if err != nil {
 		return r.refused(err)
 	}
@@ -50,10 +52,10 @@ func (r *run) atMain(p *ptrace.Process, in *ptrace.Injection) error {
 		return nil
 	}
 	r.did("at main")
-	switch n := readTask(p.PID).threads; n {
+	switch n := readStatus(p.PID).Threads; n {
 	case 1:
-	case 0:
-		return fmt.Errorf("%s was not started: how many threads it has at main cannot be read from /proc", r.path)
+	case 0, -1:
+		return r.failed(nil, "how many threads it has at main cannot be read from /proc")
 	default: // the kernel's own, of io_uring
 		return fmt.Errorf("%s has %d threads before it reaches main; only one of them would be bound", r.path, n)
 	}
@@ -61,7 +63,7 @@ func (r *run) atMain(p *ptrace.Process, in *ptrace.Injection) error {
 		return err
 	}
 	if !r.Strict {
-		return r.install(in, r.Gates, len(r.Loader))
+		return r.install(in, r.set.Gates, len(r.set.Loader))
 	}
 	if err := in.Do(ptrace.Prctl, unix.PR_SET_SECCOMP, unix.SECCOMP_MODE_STRICT); err != nil {
 		if errors.Is(err, unix.EINVAL) {
@@ -72,7 +74,7 @@ func (r *run) atMain(p *ptrace.Process, in *ptrace.Injection) error {
 	}
 	// No filter of ours has answered that, nor, as /proc shows, one that a constructor made.
 	err = ptrace.Unfiltered()
-	if mode := readTask(p.PID).seccomp; err == nil && mode != modeStrict {
+	if mode := readStatus(p.PID).Seccomp; err == nil && mode != sys.SeccompStrict {
 		err = ptrace.ErrAnswered
 	}
 	if err != nil {
@@ -84,8 +86,8 @@ func (r *run) atMain(p *ptrace.Process, in *ptrace.Injection) error {
 // strictPoint is the address of main in a dynamic program with a symbol table, else of the program's entry point; it is
 // the current instruction in a static program.
 func strictPoint(p *ptrace.Process) (uint64, error) {
-	entry := p.Image.Auxv[ptrace.AtEntry]
-	f, err := elf.Open(fmt.Sprintf("/proc/%d/exe", p.PID))
+	entry := p.Image.Auxv[sys.AtEntry]
+	f, err := elf.Open(sys.Path(p.PID, "exe"))
 	if err != nil {
 		return 0, fmt.Errorf("finding main: %w", err)
 	}
@@ -111,10 +113,11 @@ func strictPoint(p *ptrace.Process) (uint64, error) {
 
 // runTo lets a stopped program run until it is about to execute the instruction at addr. The breakpoint is in the
 // process's private copy of the page, and gone again when runTo returns the zero event; another is a death or the stop at
-// which the program leaves its way, and what says how. release is called before it runs, and may forbid it.
+// which the program leaves its way, and what says how.
 //
 // It stops at every system call on the way, since no option reports a fork that asks not to be traced.
-func runTo(pid int, addr uint64, release func() error) (ev ptrace.Event, what string, err error) {
+func (r *run) runTo(p *ptrace.Process, addr uint64) (ev ptrace.Event, what string, err error) {
+	pid := p.PID
 	regs, err := ptrace.GetRegs(pid)
 	if err != nil || regs.PC() == addr {
 		return ev, "", err
@@ -126,11 +129,18 @@ func runTo(pid int, addr uint64, release func() error) (ev ptrace.Event, what st
 	if err := ptrace.Write(pid, addr, ptrace.Breakpoint); err != nil {
 		return ev, "", fmt.Errorf("setting a breakpoint at main: %w", err)
 	}
-	if err := release(); err != nil {
+	let := func() error {
+		if err := ptrace.ToSyscall(pid, 0); err != nil && err != unix.ESRCH {
+			return &ptrace.RefusedError{While: "letting it run to main", Err: err}
+		}
+		return nil
+	}
+	var way atomic.Bool // not the program's own yet
+	if err := r.letRun(let, p.Runs, &way); err != nil {
 		return ev, "", err
 	}
-	for {
-		if ev, err = ptrace.Resume(pid, unix.PTRACE_SYSCALL, ev.Signal()); err != nil || ev.Dead() {
+	for ev, err = ptrace.Wait(pid, 0); ; ev, err = ptrace.Resume(pid, unix.PTRACE_SYSCALL, ev.Signal()) {
+		if err != nil || ev.Dead() {
 			return ev, "", err
 		}
 		if what := beforeMain[ev.Cause()]; what != "" {

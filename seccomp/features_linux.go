@@ -100,7 +100,9 @@ var allowAll = bpf.Program{{Code: bpf.RET | bpf.K, K: uint32(bpf.Allow)}}
 
 // onThread runs a probe on a thread that ends with it, and with it its filters and privileges.
 func onThread(probe func() error) (err error) {
-	ptrace.OwnThread(func() { err = probe() })
+	if lost := ptrace.OwnThread(func() { err = probe() }); lost != nil {
+		return lost
+	}
 	return err
 }
 

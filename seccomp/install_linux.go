@@ -9,6 +9,7 @@ import (
 
 	"monban/bpf"
 	"monban/internal/ptrace"
+	"monban/internal/sys"
 )
 
 // NoNewPrivs sets no_new_privs on the calling thread: no exec will ever grant it, or its children, more privileges than it
@@ -50,18 +51,13 @@ func InstallListener(p bpf.Program, f Flags) (fd int, err error) {
 }
 
 func install(p bpf.Program, f Flags) (int, error) {
-	if len(p) == 0 || len(p) > bpf.MaxInstructions {
-		return -1, fmt.Errorf("a filter has 1 to %d instructions, this one has %d: %w", bpf.MaxInstructions, len(p), unix.EINVAL)
+	filter, err := sys.Filter(p)
+	if err != nil {
+		return -1, err
 	}
-	raw := make([]unix.SockFilter, len(p))
-	for i, in := range p {
-		raw[i] = unix.SockFilter{Code: in.Code, Jt: in.Jt, Jf: in.Jf, K: in.K}
-	}
-	prog := unix.SockFprog{Len: uint16(len(raw)), Filter: &raw[0]}
-
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	n, err := ptrace.Install(uintptr(f), &prog)
+	n, err := ptrace.Install(uintptr(f), filter)
 	if errno := unix.Errno(0); errors.As(err, &errno) {
 		return -1, explainInstall(errno, f)
 	} else if err != nil {

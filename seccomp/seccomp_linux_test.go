@@ -22,6 +22,7 @@ import (
 	"monban/bpf"
 	"monban/internal/peek"
 	"monban/internal/ptrace"
+	"monban/internal/sys"
 )
 
 // What can't be undone happens in a child: the test binary once more, with the name of a deed in its environment.
@@ -396,11 +397,11 @@ func testDumpOfStopped(t *testing.T, read func(int) ([]bpf.Program, error)) {
 	}
 	waitStopped := func() bool {
 		for range 100 {
-			status, err := readStatus(ids[0])
+			status, err := sys.ReadStatus(ids[0])
 			if err != nil {
 				t.Fatal(err)
 			}
-			if strings.HasPrefix(status["State"], "T (stopped)") {
+			if status.State == 'T' {
 				return true
 			}
 			time.Sleep(5 * time.Millisecond)

@@ -1,4 +1,5 @@
-// Command gen makes the tables in ../data from the facts in ../facts and the constants of golang.org/x/sys/unix.
+// Command gen makes the tables in ../data, and that of the architectures in Go, from the facts in ../facts and the constants of
+// golang.org/x/sys/unix.
 package main
 
 import (
@@ -15,7 +16,8 @@ import (
 type generator struct {
 	facts string // the directory of facts/
 	unix  string // the directory of golang.org/x/sys/unix
-	out   string // where the tables go
+	out   string // where package abi is written
+	archs []architecture
 	table *callTable
 	all   values
 }
@@ -23,7 +25,7 @@ type generator struct {
 func main() {
 	g := &generator{}
 	flag.StringVar(&g.facts, "facts", "facts", "directory of the facts")
-	flag.StringVar(&g.out, "out", "data", "directory to write the tables to")
+	flag.StringVar(&g.out, "out", ".", "directory of package abi, to write to")
 	flag.Parse()
 	if err := g.run(); err != nil {
 		fmt.Fprintln(os.Stderr, "gen:", err)
@@ -37,7 +39,7 @@ func (g *generator) run() error {
 		return fmt.Errorf("where is golang.org/x/sys: %w", err)
 	}
 	g.unix = filepath.Join(strings.TrimSpace(string(dir)), "unix")
-	for _, step := range []func() error{g.numbers, g.since, g.args, g.constants, g.groups, g.argValues} {
+	for _, step := range []func() error{g.architectures, g.numbers, g.since, g.args, g.constants, g.groups, g.argValues} {
 		if err := step(); err != nil {
 			return err
 		}
@@ -47,7 +49,7 @@ func (g *generator) run() error {
 
 // write puts a table into the output directory.
 func (g *generator) write(name, source string, body *bytes.Buffer) error {
-	path := filepath.Join(g.out, name)
+	path := filepath.Join(g.out, "data", name)
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return err
 	}

@@ -13,13 +13,6 @@ import (
 	"strings"
 )
 
-// goarch names the architectures that x/sys has tables of, by ours.
-var goarch = map[string]string{
-	"x86": "386", "x86_64": "amd64", "arm": "arm", "aarch64": "arm64", "loongarch64": "loong64", "mips": "mips", "mipsel": "mipsle",
-	"mips64": "mips64", "mipsel64": "mips64le", "ppc": "ppc", "ppc64": "ppc64", "ppc64le": "ppc64le", "riscv64": "riscv64",
-	"s390x": "s390x",
-}
-
 // A callTable is syscalls.csv with the direct numbers that it lacks.
 type callTable struct {
 	archs   []string
@@ -34,8 +27,11 @@ func (g *generator) numbers() error {
 	if err != nil {
 		return err
 	}
-	for _, arch := range t.archs {
-		if err := g.addUnix(t, arch); err != nil {
+	for i, a := range g.archs {
+		if i >= len(t.archs) || t.archs[i] != a.name {
+			return fmt.Errorf("syscalls.csv and architectures.csv differ in their architectures, at %s", a.name)
+		}
+		if err := g.addUnix(t, &a); err != nil {
 			return err
 		}
 	}
@@ -121,12 +117,12 @@ func (g *generator) readCalls() (*callTable, error) {
 }
 
 // addUnix takes the numbers that syscalls.csv lacks from x/sys, and refuses a contradiction.
-func (g *generator) addUnix(t *callTable, arch string) error {
-	goarch, ok := goarch[arch]
-	if !ok {
+func (g *generator) addUnix(t *callTable, a *architecture) error {
+	if a.xsys == "" {
 		return nil
 	}
-	numbers, err := g.unixNumbers(goarch)
+	arch := a.name
+	numbers, err := g.unixNumbers(a.xsys)
 	if err != nil {
 		return err
 	}

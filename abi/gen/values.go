@@ -76,9 +76,9 @@ func (g *generator) unixValues() (values, map[string]bool, error) {
 		unused = append(unused, strings.Fields(l.text)...)
 	}
 	all, errnos := values{}, map[string]bool{}
-	for _, arch := range g.table.archs {
-		suffix, ok := goarch[arch]
-		if !ok {
+	for _, a := range g.archs {
+		arch, suffix := a.name, a.xsys
+		if suffix == "" {
 			continue
 		}
 		consts, err := parseConstants(

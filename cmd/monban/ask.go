@@ -12,6 +12,7 @@ import (
 	"monban/abi"
 	"monban/bpf"
 	"monban/format"
+	"monban/gate"
 	"monban/inspect"
 	"monban/internal/plain"
 	"monban/policy"
@@ -52,7 +53,7 @@ func (o outcome) condition() string {
 }
 
 func askCommand() *cobra.Command {
-	var gate gateFlags
+	var flags gateFlags
 	var asJSON, trace bool
 	cmd := &cobra.Command{
 		Use:   "ask [flags] GATE [CALL…]",
@@ -85,7 +86,7 @@ machine that runs that architecture.`,
 			return completeGates(cmd, args, prefix)
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
-			o, err := gate.options()
+			o, err := flags.options()
 			if err != nil {
 				return exit{exitUsage, err}
 			}
@@ -127,7 +128,7 @@ machine that runs that architecture.`,
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON; of standard input, an object a line")
 	cmd.Flags().BoolVar(&trace, "trace", false, "show the instructions executed")
-	gate.register(cmd)
+	flags.register(cmd)
 	cmd.Flags().Lookup("arch").Usage = "architectures of the call (default the native one)"
 	return cmd
 }
@@ -138,18 +139,11 @@ type desk struct {
 	asked []abi.Arch
 	o     format.Options
 	trace bool
-	read  map[abi.Arch]reading // by what is native
-}
-
-// A reading is the gate as a machine of one architecture has it.
-type reading struct {
-	gate    *format.Gate
-	verdict verdict.Verdict
-	decider *policy.Decider // nil for BPF
+	read  map[abi.Arch]*gate.Gate // as a machine of one architecture has it, by what is native
 }
 
 func newDesk(ref string, asked []abi.Arch, o format.Options) *desk {
-	return &desk{ref: ref, asked: asked, o: o, read: map[abi.Arch]reading{}}
+	return &desk{ref: ref, asked: asked, o: o, read: map[abi.Arch]*gate.Gate{}}
 }
 
 // ask answers for each architecture that has the call.
@@ -166,11 +160,14 @@ func (d *desk) ask(text string) ([]answer, error) {
 		if call.Arch != a && slices.Contains(d.asked, call.Arch) {
 			continue // a number, asked about once
 		}
-		r, err := d.reading(a)
+		g, err := d.reading(a)
 		if err != nil {
 			return nil, err
 		}
-		one, err := d.one(r, call)
+		one, err := gate.Exact(g, func(v verdict.Verdict) (answer, error) { return d.answer(g, v, call) })
+		if errors.Is(err, verdict.ErrTooComplex) {
+			one, err = d.answerSlice(g, call)
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -183,7 +180,7 @@ func (d *desk) ask(text string) ([]answer, error) {
 }
 
 // reading reads the gate for the machine that runs an architecture.
-func (d *desk) reading(a abi.Arch) (reading, error) {
+func (d *desk) reading(a abi.Arch) (*gate.Gate, error) {
 	native := d.o.Native
 	for _, n := range append([]abi.Arch{d.o.Native}, d.asked...) {
 		if slices.Contains(n.Family(), a) {
@@ -191,48 +188,43 @@ func (d *desk) reading(a abi.Arch) (reading, error) {
 			break
 		}
 	}
-	r, ok := d.read[native]
-	if !ok {
+	g := d.read[native]
+	if g == nil {
 		on := d.o
 		on.Native, on.Archs = native, nil
 		var err error
-		if r.gate, err = readWith(d.ref, on); err != nil {
-			return r, err
+		if g, err = format.Read(d.ref, on); err != nil {
+			return nil, err
 		}
 		if len(d.read) == 0 {
-			printNotes(r.gate.Notes)
+			printNotes(g.Notes)
 		}
-		if r.verdict, err = meaning(r.gate, verdict.NewSpace(verdict.DefaultBudget)); err != nil {
-			return r, err
-		}
-		if r.gate.Policy != nil {
-			r.decider = r.gate.Policy.Decider()
-		}
-		d.read[native] = r
+		d.read[native] = g
 	}
-	if r.gate.Policy == nil && r.gate.Order != a.ByteOrder() {
-		return r, fmt.Errorf("%s: the program is not of %s's byte order: name the architecture with --arch", r.gate.Name, a)
+	if g.Policy == nil && g.Order != a.ByteOrder() {
+		return nil, fmt.Errorf("%s: the program is not of %s's byte order: name the architecture with --arch", g.Name, a)
 	}
-	return r, nil
+	return g, nil
 }
 
-func (d *desk) one(r reading, c policy.Call) (answer, error) {
-	a, err := verdict.Exact(r.verdict.Space(), func() (answer, error) { return d.answer(r, c) })
-	if errors.Is(err, verdict.ErrTooComplex) {
-		err = tooComplex(r.gate, err)
+// answerSlice answers from what the gate says of the call alone, where the whole gate is too complex or leaves no room for the question.
+func (d *desk) answerSlice(g *gate.Gate, c policy.Call) (answer, error) {
+	s := verdict.NewSpace(verdict.DefaultBudget)
+	v, err := g.Slice(s, c.Arch, c.Data.Nr)
+	if err != nil {
+		return answer{}, err
 	}
-	return a, err
+	return verdict.Exact(s, func() (answer, error) { return d.answer(g, v, c) })
 }
 
-func (d *desk) answer(r reading, c policy.Call) (answer, error) {
-	g := r.gate
+func (d *desk) answer(g *gate.Gate, v verdict.Verdict, c policy.Call) (answer, error) {
 	a := answer{Arch: c.Arch.String(), Call: c.String(), Action: "depends"}
-	asked, err := c.Ask(r.verdict)
+	asked, err := c.Ask(v)
 	if err != nil {
 		return a, err
 	}
 	if len(c.Among) == 0 {
-		a.UpperHalf = upperHalf(r.verdict, c, asked.Left())
+		a.UpperHalf = upperHalf(v, c, asked.Left())
 	}
 	actions, err := asked.Actions()
 	if err != nil {
@@ -243,7 +235,7 @@ func (d *desk) answer(r reading, c policy.Call) (answer, error) {
 		return a, err
 	}
 	if d.trace {
-		if a.Trace, err = traced(r, &example); err != nil {
+		if a.Trace, err = traced(g, c.Arch, &example); err != nil {
 			return a, err
 		}
 		a.Traced = policy.FormatCall(c.Arch, &example)
@@ -251,18 +243,17 @@ func (d *desk) answer(r reading, c policy.Call) (answer, error) {
 	if len(actions) == 1 {
 		do := actions[0]
 		a.Action, a.do = policy.ActionOn(c.Arch, do).String(), do
-		if g.Policy == nil {
-			a.Why = fmt.Sprintf("the program's own answer, %#x", uint32(r.verdict.At(&example)))
-			return a, nil
-		}
-		decision, err := r.decider.Decide(&example)
-		if err != nil {
+		decision, err := g.Decide(&example)
+		switch {
+		case err != nil:
 			return a, err
-		}
-		if decision.Action != do {
+		case decision == nil:
+			a.Why = fmt.Sprintf("the program's own answer, %#x", uint32(v.At(&example)))
+		case decision.Action != do:
 			return a, fmt.Errorf("the two readings of %s disagree on %s: %s and %s; please report this", g.Name, a.Call, decision.Action, do)
+		default:
+			a.Why, a.Where = because(g.Policy, decision)
 		}
-		a.Why, a.Where = because(g.Policy, r.decider, decision)
 		return a, nil
 	}
 	cases, err := decompile.Answers(asked)
@@ -324,12 +315,12 @@ func upperHalf(v verdict.Verdict, c policy.Call, left verdict.Verdict) string {
 }
 
 // because names the rule or header that decided.
-func because(p *policy.Policy, decider *policy.Decider, d policy.Decision) (why, where string) {
+func because(p *policy.Policy, d *gate.Decision) (why, where string) {
 	if d.Rule != nil {
-		if d.Rule.Pos.Line > 0 {
-			where = d.Rule.Pos.String()
+		if at := d.Pos(); at.Line > 0 {
+			where = at.String()
 		}
-		return decider.Text(d.Rule), where
+		return d.Text, where
 	}
 	switch d.Header {
 	case "badarch":

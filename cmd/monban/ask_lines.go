@@ -13,6 +13,7 @@ import (
 
 	"monban/abi"
 	"monban/format/strace"
+	"monban/gate"
 	"monban/internal/plain"
 	"monban/policy"
 	"monban/verdict"
@@ -32,7 +33,11 @@ func askLines(w io.Writer, d *desk, ref string, asJSON bool) error {
 	if term.IsTerminal(int(os.Stdin.Fd())) {
 		say("reading calls from standard input, one a line; end with Ctrl-D")
 	}
-	if _, err := d.reading(d.asked[0]); err != nil { // a bad gate is said before the first line is read
+	g, err := d.reading(d.asked[0])
+	if err == nil {
+		_, err = g.Verdict()
+	}
+	if err != nil { // a bad gate is said before the first line is read
 		return usage(err)
 	}
 	b := bench{desk: d, json: asJSON, whole: map[string]string{}, calls: map[string][]reply{}, isFixed: map[string]bool{}}
@@ -139,13 +144,13 @@ func (b *bench) fixed(name string) bool {
 
 func (b *bench) isFixedNow(name string) bool {
 	for _, a := range b.desk.asked {
-		r, err := b.desk.reading(a)
+		g, err := b.desk.reading(a)
 		nr, ok := a.Number(name)
-		if err != nil || !ok || r.decider != nil && !r.decider.Fixed(a, nr) {
+		if err != nil || !ok || !g.Fixed(a, nr) {
 			return false
 		}
-		constant, err := verdict.Exact(r.verdict.Space(), func() (bool, error) {
-			_, constant := r.verdict.Call(a, nr).Constant()
+		constant, err := gate.Exact(g, func(v verdict.Verdict) (bool, error) {
+			_, constant := v.Call(a, nr).Constant()
 			return constant, nil
 		})
 		if err != nil || !constant {

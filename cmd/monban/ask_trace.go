@@ -9,7 +9,7 @@ import (
 
 	"monban/abi"
 	"monban/bpf"
-	"monban/compile"
+	"monban/gate"
 	"monban/internal/plain"
 	"monban/policy"
 )
@@ -22,16 +22,19 @@ type steps struct {
 }
 
 // traced runs a call through the filters of a gate: its own, or those that its policy compiles to. The kernel runs the newest first.
-func traced(r reading, d *bpf.Data) ([]steps, error) {
-	programs, order := r.gate.Programs, r.gate.Order
-	if r.gate.Policy != nil {
-		var err error
-		if order, err = r.gate.ByteOrder(); err == nil {
-			programs, err = compile.Programs(r.verdict, order)
+func traced(g *gate.Gate, on abi.Arch, d *bpf.Data) ([]steps, error) {
+	for _, part := range g.Parts() { // those of the call's byte order
+		if order, err := part.ByteOrder(); err == nil && order == on.ByteOrder() {
+			g = part
 		}
-		if err != nil {
-			return nil, err
-		}
+	}
+	order, err := g.ByteOrder()
+	if err != nil {
+		return nil, err
+	}
+	programs, err := g.Filters()
+	if err != nil {
+		return nil, err
 	}
 	var all []steps
 	for i := len(programs) - 1; i >= 0; i-- {

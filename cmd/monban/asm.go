@@ -26,7 +26,7 @@ program that the kernel would not admit is refused. It is little-endian unless t
   monban disasm old.bpf | monban asm - -o new.bpf`,
 		Args: takes("FILE"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			src, err := format.ReadFile(args[0], os.Stdin)
+			src, err := format.ReadFile(args[0], format.Options{Stdin: os.Stdin})
 			if err != nil {
 				return exit{exitUsage, err}
 			}

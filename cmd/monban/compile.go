@@ -10,13 +10,13 @@ import (
 
 	"monban/bpf"
 	"monban/compile"
-	"monban/format"
+	"monban/gate"
 	"monban/internal/plain"
 	"monban/verdict"
 )
 
 func compileCommand() *cobra.Command {
-	var gate gateFlags
+	var flags gateFlags
 	var made compileFlags
 	var out string
 	var stats, asJSON bool
@@ -40,8 +40,7 @@ all are installed, in the order of their names: .1, .2 … is added to the file'
 			if err != nil {
 				return exit{exitUsage, err}
 			}
-			o.Timing = new(compile.Timing)
-			g, err := gate.read(args[0])
+			g, err := flags.read(args[0])
 			if err != nil {
 				return err
 			}
@@ -49,14 +48,14 @@ all are installed, in the order of their names: .1, .2 … is added to the file'
 			if err != nil {
 				return exit{exitUsage, err}
 			}
-			space := verdict.NewSpace(verdict.DefaultBudget)
 			begin := time.Now()
-			v, err := meaning(g, space)
+			v, err := g.Verdict()
 			if err != nil {
 				return err
 			}
 			understood := time.Since(begin)
-			programs, err := o.Programs(v, order)
+			result, err := compile.Compile(v, order, o)
+			programs := result.Programs
 			switch {
 			case g.Programs != nil && (errors.Is(err, compile.ErrTooLong) || errors.Is(err, verdict.ErrTooComplex) ||
 				err == nil && longer(programs, g.Programs, o.Goal)):
@@ -82,18 +81,18 @@ all are installed, in the order of their names: .1, .2 … is added to the file'
 			if !stats {
 				return nil
 			}
-			archs, err := archsOf(g, v)
+			archs, err := g.Archs()
 			if err != nil {
 				return err
 			}
-			s, err := o.Measure(programs, v, archs, order)
+			s, err := gate.Exact(g, func(v verdict.Verdict) (compile.Stats, error) { return compile.Measure(programs, v, archs, order, o) })
 			if err != nil {
-				return tooComplex(g, err)
+				return err
 			}
 			w := cmd.OutOrStdout()
 			if asJSON {
 				j := statsJSON{s.Length, s.Longest, s.Mean, s.MeanCached, s.MeanUncached, s.Uncached, s.Allowed, s.Cacheable,
-					s.Estimate, s.Nodes, understood.Nanoseconds(), o.Timing.Generate.Nanoseconds(), o.Timing.Prove.Nanoseconds(), nil, nil}
+					s.Estimate, s.Nodes, understood.Nanoseconds(), result.Generate.Nanoseconds(), result.Prove.Nanoseconds(), nil, nil}
 				for _, p := range g.Programs {
 					j.Before = append(j.Before, len(p))
 				}
@@ -108,7 +107,7 @@ all are installed, in the order of their names: .1, .2 … is added to the file'
 				limit = "in all"
 			}
 			printBefore(w, g, s.Length)
-			printStats(w, s, limit, understood, o.Timing)
+			printStats(w, s, limit, understood, result)
 			return nil
 		},
 	}
@@ -116,7 +115,7 @@ all are installed, in the order of their names: .1, .2 … is added to the file'
 	cmd.Flags().BoolVar(&stats, "stats", false, "print the program's length and paths instead of the program (with -o: as well)")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print the statistics as JSON")
 	made.register(cmd)
-	gate.register(cmd)
+	flags.register(cmd)
 	return cmd
 }
 
@@ -132,7 +131,7 @@ func longer(made, read []bpf.Program, goal compile.Goal) bool {
 }
 
 // printBefore compares with the filters that the gate was read from.
-func printBefore(w io.Writer, g *format.Gate, now int) {
+func printBefore(w io.Writer, g *gate.Gate, now int) {
 	before := 0
 	for _, p := range g.Programs {
 		before += len(p)
@@ -171,7 +170,7 @@ func printFilters(w io.Writer, programs []bpf.Program) {
 	plain.Fprintf(w, "in the kernel     %d instructions (it takes %d in all filters of a program)\n", total, bpf.MaxStacked)
 }
 
-func printStats(w io.Writer, s compile.Stats, limit string, understood time.Duration, t *compile.Timing) {
+func printStats(w io.Writer, s compile.Stats, limit string, understood time.Duration, made compile.Result) {
 	distance := "this is as many"
 	switch d := s.Length - s.Estimate; {
 	case d > 0:
@@ -192,5 +191,5 @@ cacheable         %d of %d plainly allowed calls
 proof             equal to the gate: one verdict of %d nodes
 time              %v to the verdict, %v to the program, %v for the proof
 `, s.Length, limit, s.Estimate, distance, s.Longest, s.Mean, s.MeanCached, weighted, s.PlainUncached, plural(s.Uncached, "call"),
-		s.Cacheable, s.Allowed, s.Nodes, understood.Round(time.Microsecond), t.Generate.Round(time.Microsecond), t.Prove.Round(time.Microsecond))
+		s.Cacheable, s.Allowed, s.Nodes, understood.Round(time.Microsecond), made.Generate.Round(time.Microsecond), made.Prove.Round(time.Microsecond))
 }

@@ -13,7 +13,7 @@ import (
 )
 
 func convertCommand() *cobra.Command {
-	var gate gateFlags
+	var flags gateFlags
 	var to, target, out string
 	cmd := &cobra.Command{
 		Use:   "convert [flags] GATE --to FORMAT",
@@ -32,11 +32,11 @@ mean the same, or is an error that names it.
 			if err != nil {
 				return exit{exitUsage, err}
 			}
-			g, err := gate.read(args[0])
+			g, err := flags.read(args[0])
 			if err != nil {
 				return err
 			}
-			o, err := gate.options()
+			o, err := flags.options()
 			if err != nil {
 				return exit{exitUsage, err}
 			}
@@ -59,7 +59,7 @@ mean the same, or is an error that names it.
 	cmd.Flags().StringVar(&to, "to", "", "the format to write: "+strings.Join(names(isWritten), ", "))
 	cmd.Flags().StringVar(&target, "for", "", "the program that will read it, where it matters")
 	cmd.Flags().StringVarP(&out, "output", "o", "", "file to write (default standard output)")
-	gate.register(cmd)
+	flags.register(cmd)
 	for flag, words := range map[string]func() []string{
 		"to": func() []string { return described(isWritten) },
 		"for": func() []string {
@@ -77,7 +77,7 @@ mean the same, or is an error that names it.
 }
 
 func isRead(f codec.Format) bool    { return f.Read != nil }
-func isWritten(f codec.Format) bool { return f.Write != nil }
+func isWritten(f codec.Format) bool { return f.Writes() }
 
 // names are those of the formats that have a quality.
 func names(has func(codec.Format) bool) (all []string) {

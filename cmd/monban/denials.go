@@ -12,10 +12,10 @@ import (
 	"github.com/spf13/pflag"
 
 	"monban/bpf"
+	"monban/gate"
 	"monban/internal/regular"
 	"monban/record"
 	"monban/sandbox"
-	"monban/verdict"
 )
 
 // deniedFlags say where it is read what a gate has refused.
@@ -125,13 +125,13 @@ func (f *denialsFile) discard() {
 
 // write writes down which calls the gates have killed. Others, which a filter of the program's own has killed, would become rules if they
 // were in it: a program would allow itself what it likes.
-func (f *denialsFile) write(command []string, r *sandbox.Result, st *stack) error {
+func (f *denialsFile) write(command []string, r *sandbox.Result, st *gate.Gate) error {
 	if f.file == nil {
 		return nil
 	}
 	var denials []record.Denial
 	for _, k := range r.Killed {
-		if slices.ContainsFunc(st.verdicts, func(v verdict.Verdict) bool { return kills(v, &k.Data) }) {
+		if slices.ContainsFunc(st.Members, func(g *gate.Gate) bool { return kills(g, &k.Data) }) {
 			denials = append(denials, record.Denial{Data: k.Data, Program: k.Comm, Count: 1})
 		}
 	}
@@ -146,7 +146,11 @@ func (f *denialsFile) write(command []string, r *sandbox.Result, st *stack) erro
 }
 
 // kills says whether a gate ends a program, or one of its threads, by a signal for a call.
-func kills(v verdict.Verdict, d *bpf.Data) bool {
+func kills(g *gate.Gate, d *bpf.Data) bool {
+	v, err := g.Verdict()
+	if err != nil {
+		return false // it was known when the program was started
+	}
 	do := v.At(d)
 	return !do.Passes() && do.Kind() != bpf.Errno
 }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -9,14 +8,14 @@ import (
 	"github.com/spf13/cobra"
 
 	"monban/abi"
-	"monban/format"
+	"monban/gate"
 	"monban/inspect"
 	"monban/internal/plain"
 	"monban/verdict"
 )
 
 func diffCommand() *cobra.Command {
-	var gate gateFlags
+	var flags gateFlags
 	var asJSON, subset bool
 	cmd := &cobra.Command{
 		Use:   "diff [flags] A B",
@@ -35,25 +34,26 @@ With --subset, status 0 is a proof that A lets nothing pass that B doesn't; othe
   monban diff stack:docker.json,extra.gate all.gate`,
 		Args: takes("A", "B"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			space := verdict.NewSpace(verdict.DefaultBudget)
-			var v [2]verdict.Verdict
+			var gates []*gate.Gate
 			var archs []abi.Arch
-			for i, ref := range args {
-				g, err := gate.read(ref)
+			for _, ref := range args {
+				g, err := flags.read(ref)
 				if err != nil {
 					return err
 				}
-				if v[i], err = meaning(g, space); errors.Is(err, verdict.ErrTooComplex) && i > 0 {
-					return exit{exitUsage, fmt.Errorf("%s and %s together are %w", args[0], args[1], verdict.ErrTooComplex)}
-				} else if err != nil {
-					return err
-				}
-				if order, err := g.ByteOrder(); err == nil {
-					archs = append(archs, format.NativeFor(order).Family()...)
-				}
+				gates = append(gates, g)
+				archs = append(archs, g.Native().Family()...)
+			}
+			gates, err := gate.Share(gates...)
+			if err != nil {
+				return exit{exitUsage, err}
+			}
+			v, err := verdicts(gates)
+			if err != nil {
+				return exit{exitUsage, err}
 			}
 			d := comparison{a: args[0], b: args[1], subset: subset, holds: v[0] == v[1]}
-			err := space.Do(func() (err error) {
+			err = v[0].Space().Do(func() (err error) {
 				if subset {
 					d.classes, d.holds, err = beyond(v[0], v[1], archs)
 				} else {
@@ -80,8 +80,20 @@ With --subset, status 0 is a proof that A lets nothing pass that B doesn't; othe
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	cmd.Flags().BoolVar(&subset, "subset", false, "only ask whether A lets nothing pass that B doesn't")
-	gate.register(cmd)
+	flags.register(cmd)
 	return cmd
+}
+
+// verdicts are what gates mean.
+func verdicts(gates []*gate.Gate) (all []verdict.Verdict, err error) {
+	for _, g := range gates {
+		v, err := g.Verdict()
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, v)
+	}
+	return all, nil
 }
 
 // beyond is what a lets pass, or leaves to a supervisor, and b doesn't.

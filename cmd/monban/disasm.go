@@ -2,21 +2,17 @@ package main
 
 import (
 	"encoding/binary"
-	"fmt"
 	"io"
 	"slices"
 
 	"github.com/spf13/cobra"
 
 	"monban/bpf"
-	"monban/compile"
-	"monban/format"
 	"monban/internal/plain"
-	"monban/verdict"
 )
 
 func disasmCommand() *cobra.Command {
-	var gate gateFlags
+	var flags gateFlags
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "disasm [flags] GATE",
@@ -28,59 +24,45 @@ compiled first. monban asm reads the listing back.`,
   monban disasm docker.bpf --json`,
 		Args: takes("GATE"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			g, err := gate.read(args[0])
+			g, err := flags.read(args[0])
 			if err != nil {
 				return err
 			}
-			if g.Policy != nil {
-				if err := compiled(g); err != nil {
-					return exit{exitUsage, err}
-				}
+			filters, err := g.Filters()
+			if err != nil {
+				return exit{exitUsage, err}
+			}
+			order, err := g.ByteOrder()
+			if err != nil {
+				return exit{exitUsage, err}
 			}
 			if asJSON {
-				return printJSON(cmd.OutOrStdout(), "disasm/1", map[string]any{"filters": listingsOf(g)})
+				return printJSON(cmd.OutOrStdout(), "disasm/1", map[string]any{"filters": listingsOf(filters, order)})
 			}
-			return list(cmd.OutOrStdout(), g)
+			return list(cmd.OutOrStdout(), g.Name, filters, order)
 		},
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
-	gate.register(cmd)
+	flags.register(cmd)
 	return cmd
 }
 
-// compiled gives a gate that is a policy its programs.
-func compiled(g *format.Gate) error {
-	order, err := g.ByteOrder()
-	if err != nil {
-		return err
-	}
-	v, err := g.Verdict(verdict.NewSpace(verdict.DefaultBudget))
-	if err != nil {
-		return err
-	}
-	if g.Programs, err = compile.Programs(v, order); err != nil {
-		return fmt.Errorf("%s: %w", g.Name, err)
-	}
-	g.Order = order
-	return nil
-}
-
-// list writes a gate's programs as asm reads them.
-func list(w io.Writer, g *format.Gate) error {
-	for i, p := range g.Programs {
+// list writes programs as asm reads them.
+func list(w io.Writer, name string, programs []bpf.Program, order binary.ByteOrder) error {
+	for i, p := range programs {
 		if i > 0 {
 			plain.Fprintf(w, "\n")
 		}
-		if len(g.Programs) > 1 {
-			plain.Fprintf(w, "; filter %d of %d, the oldest first: %s\n", i+1, len(g.Programs), plural(len(p), "instruction"))
+		if len(programs) > 1 {
+			plain.Fprintf(w, "; filter %d of %d, the oldest first: %s\n", i+1, len(programs), plural(len(p), "instruction"))
 		} else {
-			plain.Fprintf(w, "; %s: %s\n", g.Name, plural(len(p), "instruction"))
+			plain.Fprintf(w, "; %s: %s\n", name, plural(len(p), "instruction"))
 		}
 		// The listing itself says its byte order only where it loads halves of arguments; asm wants to know it in any case.
-		if g.Order == binary.ByteOrder(binary.BigEndian) && !slices.ContainsFunc(p, loadsHalf) {
+		if order == binary.ByteOrder(binary.BigEndian) && !slices.ContainsFunc(p, loadsHalf) {
 			plain.Fprintf(w, ".order big\n")
 		}
-		if err := bpf.Disassemble(w, p, g.Order, namer{}); err != nil {
+		if err := bpf.Disassemble(w, p, order, namer{}); err != nil {
 			return err
 		}
 	}
@@ -105,11 +87,11 @@ type instruction struct {
 	Text string `json:"text"`
 }
 
-func listingsOf(g *format.Gate) []listing {
+func listingsOf(programs []bpf.Program, order binary.ByteOrder) []listing {
 	var all []listing
-	for _, p := range g.Programs {
+	for _, p := range programs {
 		l := listing{Order: "little"}
-		if g.Order == binary.ByteOrder(binary.BigEndian) {
+		if order == binary.ByteOrder(binary.BigEndian) {
 			l.Order = "big"
 		}
 		for _, ins := range p {

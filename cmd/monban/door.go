@@ -73,9 +73,9 @@ func printNotes(notes []string) {
 	}
 }
 
-// report writes an error, a line for each where several are joined.
+// report writes an error, a line for each where several are joined, and what to do next.
 func report(err error) {
-	for _, line := range errorLines(err) {
+	for _, line := range append(errorLines(err), hints(err)...) {
 		say("%s", line)
 	}
 }

@@ -11,12 +11,11 @@ import (
 
 	"monban/abi"
 	"monban/bpf"
-	"monban/format"
+	"monban/gate"
 	"monban/internal/plain"
 	"monban/policy/decompile"
 	"monban/policy/lang"
 	"monban/seccomp"
-	"monban/verdict"
 )
 
 func dumpCommand() *cobra.Command {
@@ -55,7 +54,7 @@ filters equal, if there is one.`,
 			}
 			pid, err := strconv.Atoi(args[0])
 			if err != nil || pid <= 0 {
-				return exit{exitUsage, fmt.Errorf("%q is no process id: it is a number, as ps shows it", args[0])}
+				return exit{exitUsage, fmt.Errorf("%q is not a process id: it is a number, as ps shows it", args[0])}
 			}
 			d, err := dumpProcess(pid)
 			mark := ";" // a comment of listings, and of policies
@@ -220,15 +219,14 @@ func (d *dumping) printShared(w io.Writer, mark string) {
 }
 
 // gates are the stacks as gates.
-func (d *dumping) gates() []*format.Gate {
-	program, _ := format.Find("bpf")
-	var out []*format.Gate
+func (d *dumping) gates() []*gate.Gate {
+	var out []*gate.Gate
 	for i, s := range d.stacks {
 		name := fmt.Sprintf("pid:%d", d.pid)
 		if len(d.stacks) > 1 {
 			name = fmt.Sprintf("pid:%d, stack %d", d.pid, i+1)
 		}
-		out = append(out, &format.Gate{Name: name, Format: program, Programs: s.programs, Order: abi.Native().ByteOrder()})
+		out = append(out, gate.OfPrograms(name, abi.Native().ByteOrder(), s.programs...))
 	}
 	return out
 }
@@ -238,7 +236,7 @@ func (d *dumping) list(w io.Writer) error {
 		if i > 0 {
 			plain.Fprintf(w, "\n")
 		}
-		if err := list(w, g); err != nil {
+		if err := list(w, g.Name, g.Programs, g.Order); err != nil {
 			return err
 		}
 	}
@@ -296,9 +294,9 @@ func (d *dumping) policies(w io.Writer, each bool) error {
 
 func decompiled(name string, programs []bpf.Program) (string, error) {
 	native := abi.Native()
-	v, err := verdict.NewSpace(verdict.DefaultBudget).OfStack(programs, native.ByteOrder())
+	v, err := gate.OfPrograms(name, native.ByteOrder(), programs...).Verdict()
 	if err != nil {
-		return "", fmt.Errorf("%s: %w", name, err)
+		return "", err
 	}
 	p, notes, err := decompile.Policy(name, v, native, nil)
 	if err != nil {
@@ -335,7 +333,7 @@ func (d *dumping) object() any {
 		if err != nil {
 			text = ""
 		}
-		stacks = append(stacks, stack{listingsOf(g), text})
+		stacks = append(stacks, stack{listingsOf(g.Programs, g.Order), text})
 		for _, tid := range d.stacks[i].tids {
 			of[tid] = i
 		}

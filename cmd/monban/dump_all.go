@@ -172,11 +172,11 @@ func (n *presetNamer) load() {
 	n.space = verdict.NewSpace(verdict.DefaultBudget)
 	o := format.Options{}
 	for _, preset := range lang.Presets() {
-		g, err := format.Read(preset, nil, o)
+		g, err := format.Read(preset, o)
 		if err != nil {
 			continue // not for this architecture
 		}
-		if v, err := g.Verdict(n.space); err == nil {
+		if v, err := g.In(n.space).Verdict(); err == nil {
 			n.presets = append(n.presets, named{preset, v})
 		}
 		if preset != wellKnown {
@@ -192,7 +192,7 @@ func (n *presetNamer) load() {
 		if g, err = format.Parse(oci, preset, text.Bytes, runc); err != nil {
 			continue
 		}
-		if v, err := g.Verdict(n.space); err == nil {
+		if v, err := g.In(n.space).Verdict(); err == nil {
 			n.presets = append(n.presets, named{"docker", v})
 		}
 	}

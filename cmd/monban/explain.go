@@ -10,7 +10,7 @@ import (
 
 	"monban/abi"
 	"monban/bpf"
-	"monban/format"
+	"monban/gate"
 	"monban/inspect"
 	"monban/internal/plain"
 	"monban/lint"
@@ -21,7 +21,7 @@ import (
 )
 
 func explainCommand() *cobra.Command {
-	var gate gateFlags
+	var flags gateFlags
 	var full, asJSON bool
 	var call, html string
 	cmd := &cobra.Command{
@@ -36,17 +36,17 @@ policy language; that text is a gate itself, and is proven to mean the same. BPF
   monban explain docker.json --html docker.html`,
 		Args: takes("GATE"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			g, err := gate.read(args[0])
-			if err != nil {
-				return err
-			}
-			e, err := explain(g)
+			g, err := flags.read(args[0])
 			if err != nil {
 				return err
 			}
 			w := cmd.OutOrStdout()
 			if call != "" {
-				return e.story(w, call, asJSON)
+				return story(w, g, call, asJSON)
+			}
+			e, err := explain(g)
+			if err != nil {
+				return err
 			}
 			if err := e.survey(); err != nil {
 				return err
@@ -69,7 +69,7 @@ policy language; that text is a gate itself, and is proven to mean the same. BPF
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	cmd.MarkFlagsMutuallyExclusive("full", "syscall", "html")
 	cmd.MarkFlagsMutuallyExclusive("html", "json")
-	gate.register(cmd)
+	flags.register(cmd)
 	if err := cmd.RegisterFlagCompletionFunc("syscall", cobra.FixedCompletions(abi.Calls(), cobra.ShellCompDirectiveNoFileComp)); err != nil {
 		panic(err) // the flag was registered above
 	}
@@ -78,7 +78,7 @@ policy language; that text is a gate itself, and is proven to mean the same. BPF
 
 // An explained gate is its meaning and what is said about it.
 type explained struct {
-	gate     *format.Gate
+	gate     *gate.Gate
 	verdict  verdict.Verdict
 	archs    []abi.Arch
 	policy   *policy.Policy // in plain words; nil where there are none
@@ -93,26 +93,28 @@ type explained struct {
 	other     bpf.Action                    // the same as a number
 }
 
-func explain(g *format.Gate) (*explained, error) {
-	v, err := meaning(g, verdict.NewSpace(verdict.DefaultBudget))
+func explain(g *gate.Gate) (*explained, error) {
+	archs, err := g.Archs()
 	if err != nil {
 		return nil, err
 	}
-	e, err := verdict.Exact(v.Space(), func() (*explained, error) { return explainMeaning(g, v) })
-	if errors.Is(err, verdict.ErrTooComplex) {
-		err = tooComplex(g, err)
+	e, err := gate.Exact(g, func(v verdict.Verdict) (*explained, error) {
+		e := &explained{gate: g, verdict: v, archs: archs}
+		return e, e.words()
+	})
+	if err != nil {
+		return nil, err
 	}
+	found, err := lint.Find(g)
+	e.findings = worthSaying(found)
 	return e, err
 }
 
-func explainMeaning(g *format.Gate, v verdict.Verdict) (*explained, error) {
-	archs, err := archsOf(g, v)
-	if err != nil {
-		return nil, err
-	}
-	e := &explained{gate: g, verdict: v, archs: archs}
-	err = v.Space().Attempt(func() (err error) {
-		e.policy, e.notes, err = decompile.Policy(g.Name, v, e.archs[0], g.Policy)
+// words writes the gate down in the policy language.
+func (e *explained) words() error {
+	g := e.gate
+	err := e.verdict.Space().Attempt(func() (err error) {
+		e.policy, e.notes, err = decompile.Policy(g.Name, e.verdict, e.archs[0], g.Policy)
 		return err
 	})
 	if errors.Is(err, verdict.ErrTooComplex) {
@@ -124,35 +126,34 @@ func explainMeaning(g *format.Gate, v verdict.Verdict) (*explained, error) {
 	case errors.Is(err, decompile.ErrNotPolicy):
 		e.policy, e.wordless = nil, err
 	case err != nil:
-		return nil, tooComplex(g, err)
+		return err
 	}
 	if e.policy != nil {
 		e.archs = e.policy.Archs
 	}
-	found, err := findings(g, v, e.archs)
-	e.findings = worthSaying(found)
-	return e, err
+	return nil
 }
 
 // survey finds what the calls get, before anything is printed.
 func (e *explained) survey() error {
 	e.summaries, e.container = map[abi.Arch]*inspect.Summary{}, map[abi.Arch]*inspect.Against{}
-	return tooComplex(e.gate, e.verdict.Space().Do(func() error {
+	_, err := gate.Exact(e.gate, func(verdict.Verdict) (struct{}, error) {
 		for _, a := range e.archs {
 			var err error
 			if e.summaries[a], err = inspect.Summarise(e.verdict, a); err != nil {
-				return err
+				return struct{}{}, err
 			}
 			if e.container[a], err = e.compare(a); err != nil {
-				return err
+				return struct{}{}, err
 			}
 		}
 		do, ok, err := inspect.Elsewhere(e.verdict)
 		if ok {
 			e.other, e.elsewhere = do, policy.ActionOn(e.archs[0], do).String()
 		}
-		return err
-	}))
+		return struct{}{}, err
+	})
+	return err
 }
 
 // compare compares with Docker's default, the gate that most people know; nil where there is none for the architecture.
@@ -173,7 +174,14 @@ const wellKnown = "@container"
 
 // title is the first line: what was read.
 func (e *explained) title() string {
-	what := e.gate.Kind()
+	what := e.gate.Kind
+	if g := e.gate; g.Members != nil && g.Programs == nil {
+		var names []string
+		for _, m := range g.Members {
+			names = append(names, m.Kind+" "+m.Name)
+		}
+		return fmt.Sprintf("%s: %s, stacked (the oldest first): %s", g.Name, plural(len(names), "gate"), strings.Join(names, ", "))
+	}
 	if n := len(e.gate.Programs); n > 0 {
 		var sizes []string
 		for _, q := range e.gate.Programs {

@@ -8,6 +8,7 @@ import (
 
 	"monban/abi"
 	"monban/bpf"
+	"monban/gate"
 	"monban/inspect"
 	"monban/internal/plain"
 	"monban/policy"
@@ -247,24 +248,28 @@ func (e *explained) against(w io.Writer, a abi.Arch) {
 func muxText(m *abi.Mux) string { return fmt.Sprintf("%s(%d)", m.Call, m.Sub) }
 
 // story tells what becomes of one call.
-func (e *explained) story(w io.Writer, call string, asJSON bool) error {
+func story(w io.Writer, g *gate.Gate, call string, asJSON bool) error {
+	archs, err := g.Archs()
+	if err != nil {
+		return err
+	}
 	if !abi.Known(call) {
-		_, err := lookUp(call, e.archs)
+		_, err := lookUp(call, archs)
 		if err == nil {
 			err = fmt.Errorf("--syscall takes a name: %s is a number", call)
 		}
 		return exit{exitUsage, err}
 	}
-	stories, err := inspect.Tell(e.verdict, call, e.archs, e.gate.Policy)
+	stories, err := inspect.Tell(g, call, archs)
 	if err != nil {
-		return tooComplex(e.gate, err)
+		return err
 	}
 	if asJSON {
 		return printJSON(w, "explain-syscall/1", storyObject(call, stories))
 	}
 	plain.Fprintf(w, "%s, for %s\n", styled(w, bold, call), inspect.Purpose(call))
 	if len(stories) == 0 {
-		plain.Fprintf(w, "  none of %s has it\n", archNames(e.archs))
+		plain.Fprintf(w, "  none of %s has it\n", archNames(archs))
 	}
 	for i, st := range stories {
 		plain.Fprintf(w, "\n")

@@ -39,7 +39,7 @@ standard output. Meaning and comments stay.`,
 			var results []result
 			var errs []error
 			for _, name := range args {
-				src, err := format.ReadFile(name, os.Stdin)
+				src, err := format.ReadFile(name, format.Options{Stdin: os.Stdin})
 				if err == nil {
 					var out []byte
 					if out, err = formatted(name, src, kernel, check); err == nil {

@@ -1,24 +1,20 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"monban/abi"
-	"monban/compile"
 	"monban/format"
 	"monban/format/oci"
+	"monban/gate"
 	"monban/internal/plain"
-	"monban/policy/decompile"
 	"monban/policy/lang"
 	"monban/seccomp"
-	"monban/verdict"
 )
 
 // gateFlags are the flags of every command that reads gates.
@@ -78,7 +74,7 @@ func completeGates(_ *cobra.Command, _ []string, prefix string) ([]string, cobra
 
 // options turns the flags' words into values.
 func (f *gateFlags) options() (format.Options, error) {
-	var o format.Options
+	o := format.Options{Stdin: os.Stdin, Dump: seccomp.Dump}
 	for _, name := range f.archs {
 		a, err := abi.ParseArch(name)
 		if err != nil {
@@ -109,110 +105,18 @@ func (f *gateFlags) options() (format.Options, error) {
 	return o, nil
 }
 
-// read reads a gate, pid:N included, and prints its notes to standard error.
-func (f *gateFlags) read(ref string) (*format.Gate, error) {
+// read reads a gate for a user, and prints its notes to standard error.
+func (f *gateFlags) read(ref string) (*gate.Gate, error) {
 	o, err := f.options()
 	if err != nil {
 		return nil, exit{exitUsage, err}
 	}
-	g, err := readWith(ref, o)
-	if err == nil {
-		printNotes(g.Notes)
-	}
-	return g, err
-}
-
-// readWith is read without the notes, for what is behind the flags.
-func readWith(ref string, o format.Options) (*format.Gate, error) {
-	if pid, ok := strings.CutPrefix(ref, "pid:"); ok {
-		return dumped(pid)
-	}
-	if list, ok := strings.CutPrefix(ref, "stack:"); ok {
-		return stacked(ref, strings.Split(list, ","), o)
-	}
-	g, err := format.Read(ref, os.Stdin, o)
+	g, err := format.Read(ref, o)
 	if err != nil {
 		return nil, exit{exitUsage, err}
 	}
+	printNotes(g.Notes)
 	return g, nil
-}
-
-// dumped is the gate of a live process.
-func dumped(pid string) (*format.Gate, error) {
-	n, err := strconv.Atoi(pid)
-	if err != nil || n <= 0 {
-		return nil, exit{exitUsage, fmt.Errorf("%q is no process id: it is a number, as ps shows it", pid)}
-	}
-	programs, err := seccomp.Dump(n)
-	if err != nil {
-		return nil, exit{exitUsage, err}
-	}
-	bpf, _ := format.Find("bpf")
-	return &format.Gate{Name: "pid:" + pid, Format: bpf, Programs: programs, Order: abi.Native().ByteOrder()}, nil
-}
-
-// stacked is several gates on one task, as the kernel runs them; the first is the oldest.
-func stacked(name string, refs []string, o format.Options) (*format.Gate, error) {
-	program, _ := format.Find("bpf")
-	all := &format.Gate{Name: name, Format: program}
-	for _, ref := range refs {
-		if ref == "" {
-			return nil, exit{exitUsage, fmt.Errorf("%s: a gate's name is missing (stack:OLDEST,…,NEWEST)", name)}
-		}
-		g, err := readWith(ref, o)
-		if err != nil {
-			return nil, err
-		}
-		order, err := g.ByteOrder()
-		if err == nil && all.Order != nil && order != all.Order {
-			err = fmt.Errorf("%s: its byte order is not that of the gates before it: no kernel runs both", ref)
-		}
-		programs := g.Programs
-		if err == nil && g.Policy != nil {
-			var v verdict.Verdict
-			if v, err = meaning(g, verdict.NewSpace(verdict.DefaultBudget)); err == nil {
-				programs, err = compile.Programs(v, order)
-			}
-		}
-		if err != nil {
-			return nil, exit{exitUsage, err}
-		}
-		all.Order = order
-		all.Programs = append(all.Programs, programs...)
-		all.Notes = append(all.Notes, g.Notes...)
-	}
-	return all, nil
-}
-
-// meaning is a gate's verdict in a space.
-func meaning(g *format.Gate, s *verdict.Space) (verdict.Verdict, error) {
-	v, err := g.Verdict(s)
-	return v, tooComplex(g, err)
-}
-
-// tooComplex says which gate's meaning an error is about, and what there is to see of it all the same.
-func tooComplex(g *format.Gate, err error) error {
-	switch {
-	case err == nil:
-		return nil
-	case errors.Is(err, verdict.ErrTooComplex) && g.Policy == nil:
-		err = fmt.Errorf("%s: the meaning of this filter is %w (monban disasm still shows it instruction by instruction)", g.Name, err)
-	case errors.Is(err, verdict.ErrTooComplex):
-		err = fmt.Errorf("%s: what this gate means is %w", g.Name, err)
-	}
-	return exit{exitUsage, err}
-}
-
-// archsOf are the architectures to speak of: the policy's, or those that a filter tells apart.
-func archsOf(g *format.Gate, v verdict.Verdict) ([]abi.Arch, error) {
-	if g.Policy != nil {
-		return g.Policy.Archs, nil
-	}
-	archs, err := decompile.Archs(v, format.NativeFor(g.Order))
-	if err == nil && len(archs) == 0 {
-		archs = []abi.Arch{format.NativeFor(g.Order)}
-	}
-	return archs, tooComplex(g, err)
 }
 
 func archNames(archs []abi.Arch) string {

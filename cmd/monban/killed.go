@@ -7,15 +7,15 @@ import (
 
 	"monban/abi"
 	"monban/bpf"
-	"monban/format"
 	"monban/format/oci"
+	"monban/gate"
 	"monban/policy"
 	"monban/sandbox"
 	"monban/verdict"
 )
 
 // explainKills says on standard error which calls were killed, and what would allow them; st is nil in strict mode.
-func explainKills(r *sandbox.Result, c *sandbox.Command, st *stack) {
+func explainKills(r *sandbox.Result, c *sandbox.Command, st *gate.Gate) {
 	type call struct{ arch, nr uint32 }
 	times := map[call]int{}
 	var first []sandbox.Killed
@@ -39,11 +39,8 @@ func explainKills(r *sandbox.Result, c *sandbox.Command, st *stack) {
 	}
 }
 
-func explainKill(k *sandbox.Killed, more string, st *stack) {
+func explainKill(k *sandbox.Killed, more string, st *gate.Gate) {
 	native := abi.Native()
-	if st != nil {
-		native = st.native
-	}
 	arch, ok := abi.Of(k.Data.Arch, k.Data.Nr)
 	if !ok {
 		arch = native
@@ -69,10 +66,10 @@ func explainKill(k *sandbox.Killed, more string, st *stack) {
 		return
 	}
 	blamed := false
-	for i, v := range st.verdicts {
-		if kills(v, &k.Data) {
+	for _, g := range st.Members {
+		if kills(g, &k.Data) {
 			blamed = true
-			for _, line := range mend(st.gates[i], arch, native, &k.Data) {
+			for _, line := range fix(g, arch, native, &k.Data) {
 				say("%s", line)
 			}
 		}
@@ -83,21 +80,21 @@ func explainKill(k *sandbox.Killed, more string, st *stack) {
 }
 
 // explainUnnamed is for a program that SIGSYS has ended while nobody was attached to see the call.
-func explainUnnamed(c *sandbox.Command, st *stack) {
-	dead := styled(stderr, red, "killed")
+func explainUnnamed(c *sandbox.Command, st *gate.Gate) {
+	dead, native := styled(stderr, red, "killed"), abi.Native()
 	switch {
 	case st == nil:
-	case !mayKill(st.all, st.native):
-		foreign := slices.DeleteFunc(st.native.Family(), func(a abi.Arch) bool { return !mayKill(st.all, a) })
+	case !mayKill(st, native):
+		foreign := slices.DeleteFunc(native.Family(), func(a abi.Arch) bool { return !mayKill(st, a) })
 		if len(foreign) == 0 {
 			say("%s: by SIGSYS, but no gate given here kills a call: it was a sandbox around monban, or the program itself", dead)
 			return
 		}
 		say("%s: by SIGSYS; no call of %s is killed here, so it was one of %s (a 32-bit program?), or another sandbox's doing",
-			dead, st.native, strings.ReplaceAll(archNames(foreign), ", ", " or "))
-		for i, v := range st.verdicts {
-			if mayKill(v, foreign[0]) {
-				say("%s", addArch(st.gates[i], foreign[0]))
+			dead, native, strings.ReplaceAll(archNames(foreign), ", ", " or "))
+		for _, g := range st.Members {
+			if mayKill(g, foreign[0]) {
+				say("%s", addArch(g, foreign[0]))
 			}
 		}
 	case c.AllowExec:
@@ -107,8 +104,8 @@ func explainUnnamed(c *sandbox.Command, st *stack) {
 	}
 }
 
-// mend says, line by line, what to change in a gate so that a call passes which it kills.
-func mend(g *format.Gate, arch, native abi.Arch, d *bpf.Data) []string {
+// fix says, line by line, what to change in a gate so that a call passes which it kills.
+func fix(g *gate.Gate, arch, native abi.Arch, d *bpf.Data) []string {
 	name, named := arch.Name(d.Nr)
 	allow := "allow " + name
 	if !named {
@@ -120,7 +117,7 @@ func mend(g *format.Gate, arch, native abi.Arch, d *bpf.Data) []string {
 			"and put before its rules the line:  " + allow,
 		}
 	}
-	decision, err := g.Policy.Decide(d)
+	decision, err := g.Decide(d)
 	if err != nil {
 		return nil
 	}
@@ -128,11 +125,11 @@ func mend(g *format.Gate, arch, native abi.Arch, d *bpf.Data) []string {
 		return []string{addArch(g, arch)}
 	}
 	by := ""
-	if r := decision.Rule; r != nil && r.Pos.Line > 0 {
-		by = r.Pos.String()
+	if at := decision.Pos(); at.Line > 0 {
+		by = at.String()
 	}
 	switch {
-	case g.Format.Name == oci.Format.Name:
+	case g.Format == oci.Format.Name:
 		entry := fmt.Sprintf(`{"names": [%q], "action": "SCMP_ACT_ALLOW"}`, name)
 		if by != "" {
 			return []string{fmt.Sprintf("to allow it, take %s out of the entry at %s, and add:  %s", name, by, entry)}
@@ -150,11 +147,11 @@ func mend(g *format.Gate, arch, native abi.Arch, d *bpf.Data) []string {
 }
 
 // addArch says how a gate comes to speak for one more architecture.
-func addArch(g *format.Gate, a abi.Arch) string {
+func addArch(g *gate.Gate, a abi.Arch) string {
 	switch {
 	case g.Policy == nil:
 		return fmt.Sprintf("%s does not let calls of %s through: it takes a program that knows both architectures", g.Name, a)
-	case g.Format.Name == oci.Format.Name:
+	case g.Format == oci.Format.Name:
 		return fmt.Sprintf("%s does not speak for %s: add SCMP_ARCH_%s to its architectures, or try --arch %s", g.Name, a,
 			strings.ToUpper(a.String()), archList(g.Policy.Archs, a, ","))
 	}
@@ -170,21 +167,19 @@ func archList(archs []abi.Arch, more abi.Arch, sep string) string {
 }
 
 // mayKill is killers where what is too complex to say may as well be.
-func mayKill(v verdict.Verdict, a abi.Arch) bool {
-	kills, err := killers(v, a)
+func mayKill(g *gate.Gate, a abi.Arch) bool {
+	kills, err := killers(g, a)
 	return kills || err != nil
 }
 
-// killers says whether a verdict can end a program of an architecture with a signal.
-func killers(v verdict.Verdict, a abi.Arch) (bool, error) {
-	return verdict.Exact(v.Space(), func() (bool, error) { return killersOf(v, a), nil })
-}
-
-func killersOf(v verdict.Verdict, a abi.Arch) bool {
-	for do := range v.On(a, bpf.Allow).Actions() {
-		if do.Kills() || do.Kind() == bpf.Trap {
-			return true
+// killers says whether a gate can end a program of an architecture with a signal.
+func killers(g *gate.Gate, a abi.Arch) (bool, error) {
+	return gate.Exact(g, func(v verdict.Verdict) (bool, error) {
+		for do := range v.On(a, bpf.Allow).Actions() {
+			if do.Kills() || do.Kind() == bpf.Trap {
+				return true, nil
+			}
 		}
-	}
-	return false
+		return false, nil
+	})
 }

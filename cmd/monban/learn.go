@@ -74,7 +74,7 @@ errno or kill.`,
 			r, err := scan.Files(cmd.Context(), []string{first}, scanOptions)
 			scanned()
 			if err != nil {
-				return exit{exitUsage, err}
+				return scanFailed(err)
 			}
 			if why := logsNot(); tier == tiers["log"] && !cmd.Flags().Changed("reachable") && why != "" {
 				tier = tiers["errno"]

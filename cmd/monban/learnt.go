@@ -15,6 +15,7 @@ import (
 	"monban/bpf"
 	"monban/format"
 	"monban/format/codec"
+	"monban/gate"
 	"monban/learn"
 	"monban/policy"
 	"monban/policy/lang"
@@ -133,10 +134,9 @@ func (l *learnFlags) converted(p *policy.Policy, f codec.Format) ([]byte, error)
 	if (p.Unknown == policy.Action{Kind: bpf.Errno, Errno: "ENOSYS"}) {
 		unknown = append(unknown, p.Default, policy.Action{Kind: bpf.KillProcess})
 	}
-	gateFormat, _ := format.Find("gate")
 	var first error
 	for _, p.Unknown = range unknown {
-		t, err := format.Write(&format.Gate{Name: p.Name, Format: gateFormat, Policy: p}, f, target, format.Options{})
+		t, err := format.Write(gate.OfPolicy(p.Name, p), f, target, format.Options{})
 		if err == nil {
 			return t.Bytes, nil
 		}

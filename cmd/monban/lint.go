@@ -9,13 +9,11 @@ import (
 	"github.com/spf13/cobra"
 
 	"monban/abi"
-	"monban/format"
 	"monban/format/codec"
 	"monban/internal/plain"
 	"monban/lint"
 	"monban/policy"
 	"monban/policy/lang"
-	"monban/verdict"
 )
 
 func lintCommand() *cobra.Command {
@@ -60,7 +58,7 @@ finding out; at the end of a line for the rules there, alone on a line for the w
 			}
 			var all []linted
 			for _, ref := range args {
-				l, err := lintGate(&gate, ref, slices.Clone(ignores), least)
+				l, err := lintGate(&gate, ref, ignores, least)
 				if err != nil {
 					return err
 				}
@@ -130,33 +128,17 @@ func lintGate(flags *gateFlags, ref string, ignores []lint.Ignore, least lint.Se
 	if err != nil {
 		return linted{}, err
 	}
-	v, err := meaning(g, verdict.NewSpace(verdict.DefaultBudget))
+	r, err := lint.Run(g, lint.Options{Ignore: ignores, ReadFile: lang.ReadIncluded})
 	if err != nil {
-		return linted{}, err
+		return linted{}, usage(err)
 	}
-	archs, err := archsOf(g, v)
-	if err != nil {
-		return linted{}, err
-	}
-	found, err := findings(g, v, archs)
-	if err != nil {
-		return linted{}, err
-	}
-	comments, err := ignoreComments(g, found)
-	if err != nil {
-		return linted{}, exit{exitUsage, err}
-	}
-	ignores = append(ignores, comments...)
-	l := linted{name: g.Name}
-	found, l.ignored = lint.Apply(found, ignores)
+	l := linted{name: g.Name, ignored: r.Ignored}
 	var notes codec.Notes
-	for _, i := range ignores {
-		if !i.Used && i.Pos.Line > 0 {
-			notes.Add(i.Pos, "nothing to ignore here: there is no %s", i.ID)
-		}
+	for _, i := range r.Unused {
+		notes.Add(i.Pos, "nothing to ignore here: there is no %s", i.ID)
 	}
 	printNotes(notes.List())
-	for _, f := range found {
+	for _, f := range r.Findings {
 		if f.Severity < least {
 			l.below++
 			continue
@@ -166,42 +148,9 @@ func lintGate(flags *gateFlags, ref string, ignores []lint.Ignore, least lint.Se
 	return l, nil
 }
 
-// findings are all that the catalogue has to say about a gate.
-func findings(g *format.Gate, v verdict.Verdict, archs []abi.Arch) ([]lint.Finding, error) {
-	in := lint.Gate{Verdict: v, Archs: archs, Policy: g.Policy}
-	if g.Parsed != nil {
-		in.Repeated, in.Unknown = g.Parsed.Repeated, g.Parsed.Unknown
-	}
-	found, err := lint.Find(in)
-	return found, tooComplex(g, err)
-}
-
 // worthSaying leaves out what only lint is asked for.
 func worthSaying(all []lint.Finding) []lint.Finding {
 	return slices.DeleteFunc(all, func(f lint.Finding) bool { return f.Severity < lint.Medium })
-}
-
-// ignoreComments reads the comments of a gate and of the files that it includes and that something was found in.
-func ignoreComments(g *format.Gate, found []lint.Finding) ([]lint.Ignore, error) {
-	if g.Format.Name != "gate" || g.Preset {
-		return nil, nil
-	}
-	out, err := lint.Ignores(g.Name, g.Source)
-	seen := []string{g.Name}
-	for _, f := range found {
-		file := f.Pos.File
-		if err != nil || file == "" || strings.HasPrefix(file, "@") || slices.Contains(seen, file) {
-			continue
-		}
-		seen = append(seen, file)
-		var src []byte
-		var more []lint.Ignore
-		if src, err = lang.ReadIncluded(file); err == nil {
-			more, err = lint.Ignores(file, src)
-		}
-		out = append(out, more...)
-	}
-	return out, err
 }
 
 // witness writes a finding's call and what it gets; one of an architecture that nobody has is written as numbers.

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"monban/abi"
+	"monban/gate"
 	"monban/inspect"
 	"monban/policy/decompile"
 	"monban/policy/lang"
@@ -17,7 +18,7 @@ import (
 )
 
 func mergeCommand() *cobra.Command {
-	var gate gateFlags
+	var flags gateFlags
 	var how [3]bool
 	var out string
 	var asJSON bool
@@ -52,35 +53,32 @@ Numbers that no call has and other architectures are merged in the same way.`,
 			if i == len(how) {
 				return exit{exitUsage, errors.New("say how: --union, --intersect or --stack (monban merge --help)")}
 			}
-			space := verdict.NewSpace(verdict.DefaultBudget)
-			var meanings []verdict.Verdict
-			var native abi.Arch
-			for n, ref := range args {
-				g, err := gate.read(ref)
+			var gates []*gate.Gate
+			for _, ref := range args {
+				g, err := flags.read(ref)
 				if err != nil {
 					return err
 				}
-				v, err := meaning(g, space)
-				if errors.Is(err, verdict.ErrTooComplex) && n > 0 {
-					return exit{exitUsage, fmt.Errorf("%s together are %w", strings.Join(args[:n+1], " and "), verdict.ErrTooComplex)}
-				} else if err != nil {
-					return err
-				}
-				if n == 0 {
-					archs, err := archsOf(g, v)
-					if err != nil {
-						return err
-					}
-					native = archs[0]
-				}
-				meanings = append(meanings, v)
+				gates = append(gates, g)
+			}
+			gates, err := gate.Share(gates...)
+			if err != nil {
+				return exit{exitUsage, err}
+			}
+			meanings, err := verdicts(gates)
+			if err != nil {
+				return exit{exitUsage, err}
+			}
+			archs, err := gates[0].Archs()
+			if err != nil {
+				return err
 			}
 			v, err := inspect.Merge(ways[i], meanings[0], meanings[1:]...)
 			if err != nil {
 				return exit{exitUsage, err}
 			}
 			name := map[inspect.How]string{inspect.Union: "union", inspect.Intersect: "intersection", inspect.Stack: "stack"}[ways[i]] + " of " + strings.Join(args, ", ")
-			p, notes, err := decompile.Policy(name, v, native, nil)
+			p, notes, err := decompile.Policy(name, v, archs[0], nil)
 			if err == nil && len(notes) > 0 {
 				err = fmt.Errorf("%s: %s: no policy says that; name the architectures with --arch", name, notes[0])
 			}
@@ -106,7 +104,7 @@ Numbers that no call has and other architectures are merged in the same way.`,
 	cmd.MarkFlagsMutuallyExclusive("union", "intersect", "stack")
 	cmd.Flags().StringVarP(&out, "output", "o", "", "write the policy to this file")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
-	gate.register(cmd)
+	flags.register(cmd)
 	return cmd
 }
 

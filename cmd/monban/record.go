@@ -14,7 +14,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"monban/format"
+	"monban/gate"
 	"monban/learn"
 	"monban/record"
 	"monban/sandbox"
@@ -22,10 +22,10 @@ import (
 )
 
 func recordCommand() *cobra.Command {
-	var gate gateFlags
+	var flags gateFlags
 	var check, known string
 	var denied deniedFlags
-	var flags recordFlags
+	var learning recordFlags
 	var attach attachFlags
 	var asJSON bool
 	cmd := &cobra.Command{
@@ -67,44 +67,44 @@ fails or is interrupted. Without -o it goes to standard output after the program
 			if len(command) == 0 && !attach.given && len(denied.sources) == 0 {
 				return exit{exitUsage, errors.New("no command given (try: monban record -o ls.gate -- ls)")}
 			}
-			o, err := flags.options()
+			o, err := learning.options()
 			if err != nil {
 				return err
 			}
-			var earlier, held *format.Gate
+			var earlier, held *gate.Gate
 			if known != "" {
-				if earlier, err = gate.read(known); err != nil {
+				if earlier, err = flags.read(known); err != nil {
 					return err
 				}
 			}
 			if check != "" {
-				if held, err = gate.read(check); err != nil {
+				if held, err = flags.read(check); err != nil {
 					return err
 				}
 			}
 			var old *learn.Earlier
+			if earlier != nil {
+				if old, err = earlierGate(earlier, learning.name(), o.Native); err != nil {
+					return exit{exitUsage, err}
+				}
+			}
 			var against *verdict.Verdict // what the run is held against
 			if g := cmp.Or(earlier, held); g != nil {
-				v, err := meaning(g, verdict.NewSpace(verdict.DefaultBudget))
+				v, err := g.Verdict()
 				if err != nil {
 					return err
 				}
 				against = &v
-				if earlier != nil {
-					if old, err = earlierGate(earlier, known, v, flags.name(), o.Native); err != nil {
-						return err
-					}
-				}
-				archs, err := archsOf(g, v)
+				archs, err := g.Archs()
 				if err != nil {
 					return err
 				}
-				elsewhere, err := record.LooksElsewhere(v, archs)
+				elsewhere, err := gate.Exact(g, func(v verdict.Verdict) (bool, error) { return record.LooksElsewhere(v, archs) })
 				if err != nil {
-					return tooComplex(g, err)
+					return err
 				}
-				if elsewhere && flags.backend == "" && !attach.given {
-					flags.backend = "ptrace" // it sees each call with all of its arguments
+				if elsewhere && learning.backend == "" && !attach.given {
+					learning.backend = "ptrace" // it sees each call with all of its arguments
 				}
 			}
 			if check != "" && cmd.Flags().Changed("output") {
@@ -113,7 +113,7 @@ fails or is interrupted. Without -o it goes to standard output after the program
 			if asJSON && check == "" {
 				return exit{exitUsage, errors.New("--json is for --check: a gate has formats (--to)")}
 			}
-			if flags.backend == "notify" && held != nil {
+			if learning.backend == "notify" && held != nil {
 				return exit{exitUsage, errors.New("--check needs a back end that sees all calls: ebpf or ptrace")}
 			}
 			var rec *record.Recording
@@ -125,31 +125,35 @@ fails or is interrupted. Without -o it goes to standard output after the program
 				}
 				rec, err = denied.read()
 			case attach.given:
-				if len(command) > 0 || flags.backend == "ptrace" || flags.backend == "notify" {
+				if len(command) > 0 || learning.backend == "ptrace" || learning.backend == "notify" {
 					return exit{exitUsage, errors.New("what runs already is recorded by eBPF, and without a command")}
 				}
 				rec, err = attach.record(cmd.Context())
 			default:
-				rec, result, err = recorded(cmd.Context(), command, flags.backend, against, false)
+				rec, result, err = recorded(cmd.Context(), command, learning.backend, against, false)
 			}
 			if err != nil {
 				return err
 			}
 			if held != nil {
-				if err := checked(cmd, rec, held, *against, asJSON); err != nil || result == (record.Result{}) {
+				if err := checked(cmd, rec, held, asJSON); err != nil || result == (record.Result{}) {
 					return err
 				}
 				return exit{statusOf(result), errors.New("the program failed: what it did not come to is not checked")}
 			}
 			f := learn.Recording(rec, o)
 			if old != nil {
-				both, err := added(old, rec, o)
+				both, more, err := old.Add(rec, o)
 				if err != nil {
-					return inSpare(cmd, cmp.Or(flags.out, "monban")+".gate", []byte(f.String()), exit{exitUsage, err})
+					return inSpare(cmd, cmp.Or(learning.out, "monban")+".gate", []byte(f.String()), exit{exitUsage, err})
+				}
+				if len(more) > 0 {
+					archs, _ := earlier.Archs()
+					say("%s spoke for %s only; the new gate speaks for %s, too", earlier.Name, archNames(archs), archNames(more))
 				}
 				f = both
 			}
-			if err := flags.keep(cmd, f, o.Native); err != nil {
+			if err := learning.keep(cmd, f, o.Native); err != nil {
 				return err
 			}
 			if status := statusOf(result); status != 0 {
@@ -159,7 +163,7 @@ fails or is interrupted. Without -o it goes to standard output after the program
 		},
 	}
 	cmd.Flags().SetInterspersed(false)
-	flags.register(cmd, "the action for all other calls")
+	learning.register(cmd, "the action for all other calls")
 	cmd.Flags().StringVar(&known, "known", "", "an earlier gate, to which this run only adds")
 	cmd.Flags().StringVar(&check, "check", "", "write nothing: hold the run against this gate")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "with --check: print JSON, behind what the program prints (docs/json.md)")
@@ -169,7 +173,7 @@ fails or is interrupted. Without -o it goes to standard output after the program
 	cmd.Flags().StringVar(&attach.container, "container", "", "record a container, by its ID, in the same way")
 	cmd.MarkFlagsMutuallyExclusive("pid", "cgroup", "container")
 	cmd.MarkFlagsMutuallyExclusive("known", "check")
-	gate.register(cmd)
+	flags.register(cmd)
 	return cmd
 }
 

@@ -9,7 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"monban/abi"
-	"monban/format"
+	"monban/gate"
 	"monban/inspect"
 	"monban/internal/plain"
 	"monban/policy"
@@ -43,21 +43,21 @@ type (
 )
 
 // checked holds a run against a gate: what it lacks, and what it allows that the run never made.
-func checked(cmd *cobra.Command, rec *record.Recording, g *format.Gate, v verdict.Verdict, asJSON bool) error {
+func checked(cmd *cobra.Command, rec *record.Recording, g *gate.Gate, asJSON bool) error {
 	j := checkJSON{Gate: g.Name, Made: rec.Made, Lost: rec.Lost}
-	err := v.Space().Do(func() error {
-		archs, err := archsOf(g, v)
-		if err != nil {
-			return err
-		}
+	archs, err := g.Archs()
+	if err != nil {
+		return err
+	}
+	_, err = gate.Exact(g, func(v verdict.Verdict) (_ bool, err error) {
 		if j.Lacking, err = lackingOf(rec, v); err != nil {
-			return err
+			return false, err
 		}
 		j.Unused, err = unusedOf(rec, v, archs)
-		return err
+		return true, err
 	})
 	if err != nil {
-		return tooComplex(g, err)
+		return err
 	}
 	j.Allows = len(j.Lacking) == 0 && rec.Lost == 0 // what was lost may be what it lacks
 	var status error

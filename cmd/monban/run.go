@@ -14,6 +14,7 @@ import (
 	"monban/bpf"
 	"monban/compile"
 	"monban/format"
+	"monban/gate"
 	"monban/sandbox"
 	"monban/verdict"
 )
@@ -22,7 +23,7 @@ import (
 const defaultGate = "@container"
 
 func runCommand() *cobra.Command {
-	var gate gateFlags
+	var flags gateFlags
 	var refs, loader []string
 	var strict, allowExec, detach bool
 	var denials denialsFile
@@ -65,14 +66,14 @@ same, is put on at main instead. For the loader of a C program @libc is enough.`
 				}
 				c.Watch = true
 				if len(loader) > 0 {
-					var st *stack
-					c.Strict, c.Prepare = false, func(c *sandbox.Command) (err error) {
-						st, err = gate.behindLoader(c, loader)
-						return err
+					var st *gate.Gate
+					c.Strict, c.Prepare = false, func() (p sandbox.Prepared, err error) {
+						st, p, err = flags.behindLoader(loader)
+						return p, err
 					}
-					return start(cmd.Context(), c, func() *stack { return st }, &denials)
+					return start(cmd.Context(), c, func() *gate.Gate { return st }, &denials)
 				}
-				return start(cmd.Context(), c, func() *stack { return nil }, &denials)
+				return start(cmd.Context(), c, func() *gate.Gate { return nil }, &denials)
 			}
 			if denials.name != "" && (detach || allowExec) {
 				return exit{exitUsage, errors.New("--denials needs run to stay attached: leave out --detach and --allow-exec")}
@@ -83,23 +84,21 @@ same, is put on at main instead. For the loader of a C program @libc is enough.`
 			if len(refs) == 0 {
 				refs = []string{defaultGate}
 			}
-			var st *stack
-			c.Prepare = func(c *sandbox.Command) error {
-				var err error
-				if st, err = gate.readStack(refs, abi.Native()); err != nil {
-					return err
+			var st *gate.Gate
+			c.Prepare = func() (p sandbox.Prepared, err error) {
+				if st, err = flags.readStack(refs); err != nil {
+					return p, err
 				}
-				c.Gates, err = st.programs()
-				if err != nil {
-					return err
+				if p.Gates, err = st.Compile(compile.Options{}); err != nil {
+					return p, err
 				}
-				c.Watch, err = killers(st.all, st.native)
-				if err == nil && denials.name != "" && !c.Watch {
+				p.Watch, err = killers(st, abi.Native())
+				if err == nil && denials.name != "" && !p.Watch {
 					err = fmt.Errorf("--denials %s: no answer of this gate kills a call, and run sees no others: say kill_process in it", denials.name)
 				}
-				return err
+				return p, err
 			}
-			return start(cmd.Context(), c, func() *stack { return st }, &denials)
+			return start(cmd.Context(), c, func() *gate.Gate { return st }, &denials)
 		},
 	}
 	cmd.Flags().SetInterspersed(false)
@@ -109,7 +108,7 @@ same, is put on at main instead. For the loader of a C program @libc is enough.`
 	cmd.Flags().BoolVar(&allowExec, "allow-exec", false, "put the gate on before the exec, without ptrace: the gate must then allow execve")
 	cmd.Flags().BoolVar(&detach, "detach", false, "let go of the program once the gate is on: a killed call is not named")
 	cmd.Flags().StringVar(&denials.name, "denials", "", "write the killed calls to this new file, for record --from-denials")
-	gate.register(cmd)
+	flags.register(cmd)
 	for _, name := range []string{"gate", "loader-gate"} {
 		if err := cmd.RegisterFlagCompletionFunc(name, completeGates); err != nil {
 			panic(err) // the flag was registered above
@@ -118,27 +117,25 @@ same, is put on at main instead. For the loader of a C program @libc is enough.`
 	return cmd
 }
 
-// behindLoader gives c gates for the loader and, from main on, what strict mode means as a filter; the stack has both.
-func (f *gateFlags) behindLoader(c *sandbox.Command, loader []string) (*stack, error) {
-	st, err := f.readStack(append(slices.Clone(loader), "@strict"), abi.Native())
-	if err != nil {
-		return nil, err
+// behindLoader makes gates for the loader and, from main on, what strict mode means as a filter; the stack has both.
+func (f *gateFlags) behindLoader(loader []string) (st *gate.Gate, p sandbox.Prepared, err error) {
+	p.Watch = true
+	if st, err = f.readStack(append(slices.Clone(loader), "@strict")); err != nil {
+		return nil, p, err
 	}
 	n := len(loader)
-	order := st.native.ByteOrder()
-	err = st.all.Space().Do(func() (err error) {
-		first := st.verdicts[0]
-		for _, v := range st.verdicts[1:n] {
-			first = verdict.Stack(first, v)
-		}
-		c.Loader, err = compile.Programs(lettingInstall(first), order)
-		return err
+	first, err := gate.Stack(loader[0], st.Members[:n]...)
+	if err != nil {
+		return nil, p, err
+	}
+	p.Loader, err = gate.Exact(first, func(v verdict.Verdict) ([]bpf.Program, error) {
+		return compile.Programs(lettingInstall(v), first.Order, compile.Options{})
 	})
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", st.gates[0].Name, err)
+		return nil, p, fmt.Errorf("%s: %w", first.Name, err)
 	}
-	c.Gates, err = compile.Programs(st.verdicts[n], order)
-	return st, err
+	p.Gates, err = st.Members[n].Filters()
+	return st, p, err
 }
 
 // lettingInstall is v with seccomp(SECCOMP_SET_MODE_FILTER) allowed, through which the next filter comes. That one can only
@@ -158,72 +155,41 @@ func lettingInstall(v verdict.Verdict) verdict.Verdict {
 	return s.Verdict(s.If(cond, s.Action(bpf.Allow), v.Node()))
 }
 
-// A stack is several gates that bind a program together, the oldest first.
-type stack struct {
-	native   abi.Arch
-	gates    []*format.Gate
-	verdicts []verdict.Verdict
-	all      verdict.Verdict // of the whole
-}
-
-// readStack reads gates and composes them as the kernel would.
-func (f *gateFlags) readStack(refs []string, native abi.Arch) (*stack, error) {
-	st := &stack{native: native}
-	space := verdict.NewSpace(verdict.DefaultBudget)
+// readStack reads the gates that bind a program together on this machine, the oldest first.
+func (f *gateFlags) readStack(refs []string) (*gate.Gate, error) {
 	o, err := f.options()
 	if err != nil {
 		return nil, err
 	}
+	var gates []*gate.Gate
 	for _, ref := range refs {
-		g, err := readWith(ref, o) // no notes: standard error is the program's
+		g, err := format.Read(ref, o) // no notes: standard error is the program's
 		if err != nil {
 			return nil, err
 		}
-		if g.Policy != nil {
-			if g.Policy, err = g.Policy.For(native); err != nil {
-				return nil, err
-			}
-		} else if g.Order != native.ByteOrder() {
-			return nil, fmt.Errorf("%s: the program is of the other byte order than this machine", g.Name)
-		}
-		v, err := meaning(g, space)
-		if err != nil {
+		if g, err = g.For(abi.Native()); err != nil {
 			return nil, err
 		}
-		if err := space.Do(func() error { return st.add(g, v) }); err != nil {
-			return nil, tooComplex(g, err)
+		if _, err := gate.Exact(g, func(v verdict.Verdict) (bool, error) { return true, answered(g, v) }); err != nil {
+			return nil, err
 		}
+		gates = append(gates, g)
 	}
-	return st, nil
+	return gate.Stack(refs[0], gates...)
 }
 
-// add installs one gate more.
-func (st *stack) add(g *format.Gate, v verdict.Verdict) error {
+// answered says that nobody need answer a gate's calls.
+func answered(g *gate.Gate, v verdict.Verdict) error {
 	for a := range v.Actions() {
 		if a.Asks() {
 			return fmt.Errorf("%s says %s for some calls, and run has nobody to answer them: allow or deny those calls", g.Name, a)
 		}
 	}
-	if len(st.gates) == 0 {
-		st.all = v
-	} else {
-		st.all = verdict.Stack(st.all, v)
-	}
-	st.gates, st.verdicts = append(st.gates, g), append(st.verdicts, v)
 	return nil
 }
 
-// programs are proven filters for the whole stack: one, if it fits.
-func (st *stack) programs() ([]bpf.Program, error) {
-	p, err := compile.Programs(st.all, st.native.ByteOrder())
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", st.gates[0].Name, err)
-	}
-	return p, nil
-}
-
 // start runs the program and turns its end into ours. The stack, there once the program runs, is nil in strict mode.
-func start(ctx context.Context, c *sandbox.Command, st func() *stack, denials *denialsFile) error {
+func start(ctx context.Context, c *sandbox.Command, st func() *gate.Gate, denials *denialsFile) error {
 	if err := denials.create(); err != nil {
 		return exit{exitUsage, err}
 	}

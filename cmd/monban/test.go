@@ -11,17 +11,15 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"monban/bpf"
-	"monban/compile"
 	"monban/expect"
 	"monban/format"
+	"monban/gate"
 	"monban/internal/plain"
 	"monban/policy"
-	"monban/verdict"
 )
 
 func testCommand() *cobra.Command {
-	var gate gateFlags
+	var flags gateFlags
 	var live, asTAP, asJUnit, asJSON bool
 	cmd := &cobra.Command{
 		Use:   "test [flags] FILE…",
@@ -53,7 +51,7 @@ call there that is refused or harmless, so that the kernel has its say.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			var runs []testRun
 			for _, file := range args {
-				run, err := proveFile(&gate, file)
+				run, err := proveFile(&flags, file)
 				if err != nil {
 					return usage(err)
 				}
@@ -91,20 +89,24 @@ call there that is refused or harmless, so that the kernel has its say.`,
 	cmd.Flags().BoolVar(&asJUnit, "junit", false, "print JUnit's XML")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	cmd.MarkFlagsMutuallyExclusive("tap", "junit", "json")
-	gate.register(cmd)
+	flags.register(cmd)
 	return cmd
 }
 
 // A testRun is a file and what became of its cases.
 type testRun struct {
-	file, gate string
-	results    []expect.Result
-	programs   []bpf.Program // what the gate compiles to, for --live
-	tried      int
+	file    string
+	gate    *gate.Gate
+	results []expect.Result
+	tried   int
 }
 
 func proveFile(flags *gateFlags, file string) (testRun, error) {
-	src, err := format.ReadFile(file, os.Stdin)
+	o, err := flags.options()
+	if err != nil {
+		return testRun{}, err
+	}
+	src, err := format.ReadFile(file, o)
 	if err != nil {
 		return testRun{}, err
 	}
@@ -116,43 +118,23 @@ func proveFile(flags *gateFlags, file string) (testRun, error) {
 	if err != nil {
 		return testRun{}, err
 	}
-	ref, err := gateOf(f, file)
+	ref, err := gateOf(f, file, o)
 	if err != nil {
 		return testRun{}, err
 	}
-	o, err := flags.options()
-	if err != nil {
-		return testRun{}, err
-	}
-	g, err := format.Read(ref, nil, o) // the file names it, not the user
+	o.Stdin, o.Dump = nil, nil // the file names it, not the user
+	g, err := format.Read(ref, o)
 	if err != nil {
 		return testRun{}, err
 	}
 	printNotes(g.Notes)
-	v, err := meaning(g, verdict.NewSpace(verdict.DefaultBudget))
-	if err != nil {
-		return testRun{}, err
-	}
-	run := testRun{file: name, gate: g.Name, programs: g.Programs}
-	if g.Policy != nil {
-		order, err := g.ByteOrder()
-		if err == nil {
-			run.programs, err = compile.Programs(v, order)
-		}
-		if err != nil {
-			return testRun{}, err
-		}
-	}
-	archs, err := archsOf(g, v)
-	if err != nil {
-		return run, err
-	}
-	run.results, err = f.Prove(&expect.Gate{Verdict: v, Archs: archs, Policy: g.Policy})
+	run := testRun{file: name, gate: g}
+	run.results, err = f.Prove(g)
 	return run, err
 }
 
 // gateOf is the gate that a file speaks of: what it says, or what lies beside it.
-func gateOf(f *expect.File, file string) (string, error) {
+func gateOf(f *expect.File, file string, o format.Options) (string, error) {
 	switch {
 	case strings.HasPrefix(f.Gate, "@") || filepath.IsAbs(f.Gate):
 		return f.Gate, nil
@@ -161,23 +143,12 @@ func gateOf(f *expect.File, file string) (string, error) {
 	case file == "-":
 		return "", errors.New(`standard input: it must name its gate: gate "web.gate"`)
 	}
-	base := strings.TrimSuffix(file, filepath.Ext(file))
-	var found, tried []string
-	for _, one := range format.Formats {
-		for _, ext := range one.Exts {
-			if name := base + ext; !strings.Contains(strings.Join(tried, " "), name) {
-				tried = append(tried, name)
-				if _, err := os.Stat(name); err == nil {
-					found = append(found, name)
-				}
-			}
-		}
-	}
+	found, _ := format.Beside(file, o)
 	switch len(found) {
 	case 1:
 		return found[0], nil
 	case 0:
-		return "", fmt.Errorf(`%s: no gate is beside it: name one with a line  gate "web.gate", or call it %s.gate`, file, base)
+		return "", fmt.Errorf(`%s: no gate is beside it: name one with a line  gate "web.gate", or call it %s.gate`, file, strings.TrimSuffix(file, filepath.Ext(file)))
 	}
 	return "", fmt.Errorf(`%s: which gate is meant? there are %s: say it with a line  gate %q`, file, strings.Join(found, " and "), filepath.Base(found[0]))
 }
@@ -188,11 +159,15 @@ func (r *testRun) try(cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
+	filters, err := r.gate.Filters()
+	if err != nil {
+		return err
+	}
 	for i := range r.results {
 		if !r.results[i].Safe() {
 			continue
 		}
-		if err := r.results[i].Try(cmd.Context(), r.programs, self); err != nil {
+		if err := r.results[i].Try(cmd.Context(), filters, self); err != nil {
 			return err
 		}
 		r.tried++
@@ -222,10 +197,10 @@ func refutation(r *expect.Result) (lines []string) {
 	call := policy.FormatCall(r.Arch, &r.Witness)
 	if !r.Holds {
 		lines = append(lines, fmt.Sprintf("but %s gets %s", call, policy.ActionOn(r.Arch, r.Got)))
-		if d := r.Decision; d != nil && d.Pos.Line > 0 {
-			lines = append(lines, fmt.Sprintf("by %s: %s", d.Pos, d.Rule))
+		if d := r.Decision; d != nil && d.Pos().Line > 0 {
+			lines = append(lines, fmt.Sprintf("by %s: %s", d.Pos(), d.Text))
 		} else if d != nil {
-			lines = append(lines, "by the header "+d.Rule)
+			lines = append(lines, "by the header "+d.Header)
 		}
 	}
 	if r.Live != nil && !r.Live.Agrees {
@@ -249,7 +224,7 @@ func (r *testRun) print(w io.Writer, live bool) {
 			plain.Paragraph(w, "    ", "  %s", line)
 		}
 	}
-	text := fmt.Sprintf("%s: %d of %d hold at %s, %d of them for all values of what they leave open", r.file, len(r.results)-r.failed(), len(r.results), r.gate, proven)
+	text := fmt.Sprintf("%s: %d of %d hold at %s, %d of them for all values of what they leave open", r.file, len(r.results)-r.failed(), len(r.results), r.gate.Name, proven)
 	if live {
 		text += fmt.Sprintf("; the kernel was asked about %d (the others could do something, or are of other architectures)", r.tried)
 	}
@@ -308,7 +283,7 @@ func printJUnit(w io.Writer, runs []testRun) error {
 		s := suite{Name: plain.Text(r.file), Tests: len(r.results), Failures: r.failed()}
 		for i := range r.results {
 			one := &r.results[i]
-			c := testcase{plain.Text(r.gate), plain.Text(title(one)), plain.Text(one.Pos.File), one.Pos.Line, nil}
+			c := testcase{plain.Text(r.gate.Name), plain.Text(title(one)), plain.Text(one.Pos.File), one.Pos.Line, nil}
 			if !ok(one) {
 				lines := refutation(one) // XML has no word for most control characters
 				for i := range lines {
@@ -353,14 +328,14 @@ func testObject(runs []testRun) any {
 	}
 	out := []run{}
 	for _, r := range runs {
-		o := run{r.file, r.gate, r.failed() == 0, []result{}}
+		o := run{r.file, r.gate.Name, r.failed() == 0, []result{}}
 		for i := range r.results {
 			one := &r.results[i]
 			e := result{Where: one.Pos.String(), Want: one.Want.Text, Call: one.Call, Arch: one.Arch.String(), OK: ok(one), Proven: one.Open && one.Holds}
 			if !ok(one) {
 				e.Witness, e.Got = policy.FormatCall(one.Arch, &one.Witness), policy.ActionOn(one.Arch, one.Got).String()
 				if d := one.Decision; d != nil {
-					e.Rule = strings.TrimPrefix(d.Pos.String()+": "+d.Rule, ": ")
+					e.Rule = strings.TrimPrefix(d.Pos().String()+": "+d.Text, ": ")
 				}
 			}
 			if one.Live != nil {

@@ -45,7 +45,7 @@ func (f *compileFlags) options() (compile.Options, error) {
 	if f.weights == "" {
 		return o, nil
 	}
-	src, err := format.ReadFile(f.weights, os.Stdin)
+	src, err := format.ReadFile(f.weights, format.Options{Stdin: os.Stdin})
 	if err != nil {
 		return o, fmt.Errorf("--weights: %w", err)
 	}

@@ -18,7 +18,7 @@ func main() {
 		default  kill_process
 		include  @go-runtime            # threads, memory, timers: what any Go program needs
 		allow    write exit exit_group
-	`)
+	`, monban.Options{})
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -8,9 +8,12 @@ package codec
 import (
 	"encoding/binary"
 	"fmt"
+	"io"
+	"io/fs"
 
 	"monban/abi"
 	"monban/bpf"
+	"monban/gate"
 	"monban/policy"
 	"monban/verdict"
 )
@@ -26,11 +29,17 @@ type Format struct {
 	// Sniff reports whether a text is of this format. It must not be slow, and be sure: the first format in the table that says so
 	// is taken. Nil: by prefix only.
 	Sniff func(src []byte) bool
-	// Read turns a text into a policy or programs. Nil: the format is only written.
-	Read func(in *Input) (*Parsed, error)
-	// Write turns a meaning into a text. Nil: the format is only read.
+	// Read turns a text into a gate: its policy or programs, and what it noticed; package format says the rest. Nil: the format is only
+	// written.
+	Read func(in *Input) (*gate.Gate, error)
+	// Write turns a meaning into a text, in formats of rules. Nil: the format has none, or is only read.
 	Write func(m *Meaning) (*Text, error)
+	// WriteProgram turns a program into a text, in formats of programs: they say whatever a program can do, rules or not.
+	WriteProgram func(p *Program) (*Text, error)
 }
+
+// Writes reports whether the format can be written.
+func (f Format) Writes() bool { return f.Write != nil || f.WriteProgram != nil }
 
 // An Input is a text to read and what it is read for.
 type Input struct {
@@ -58,16 +67,13 @@ type Options struct {
 	Caps      []string    // --cap: capabilities of the container, for OCI profiles; nil is Docker's default set
 	Runtime   string      // --runtime: whose reading of an OCI profile it is; "", "runc", "crun" or "containerd"
 	Constants string      // --constants: a file of constants, for minijail
-}
 
-// Parsed is what was read.
-type Parsed struct {
-	Policy   *policy.Policy   // nil for programs
-	Programs []bpf.Program    // the oldest first
-	Order    binary.ByteOrder // of the programs
-	Notes    []string         // what was passed over or decided while reading, each with its place
-	Unknown  []string         // names of calls that were passed over because no architecture here has them
-	Repeated []policy.Pos     // rules that test one argument twice, where the format takes that as alternatives
+	// FS has the files; nil is the machine's. Names are slash-separated then, as in package io/fs.
+	FS fs.FS
+	// Stdin is what "-" names. Nil: a document names the gate, not a user. "-" is a file's name then, and only regular files are read.
+	Stdin io.Reader
+	// Dump reads the filters of a process, the oldest first, for pid:N. Nil: that is refused.
+	Dump func(pid int) ([]bpf.Program, error)
 }
 
 // A Meaning is a gate to be written.
@@ -77,6 +83,16 @@ type Meaning struct {
 	Verdict verdict.Verdict // equal to the policy's
 	For     string          // one of the format's For, or ""
 	Options                 // as the text will be read back
+}
+
+// A Program is a gate to be written in a format of programs.
+type Program struct {
+	Name    string
+	Code    bpf.Program
+	Order   binary.ByteOrder
+	Archs   []abi.Arch // that it tells apart; none where that is not known
+	AsRead  bool       // the instructions are the gate's own; otherwise they were compiled, and proven equal to it
+	Options            // as the gate was read with
 }
 
 // A Text is what was written.

@@ -12,6 +12,7 @@ import (
 	"monban/bpf"
 	"monban/format/codec"
 	"monban/format/jsontree"
+	"monban/gate"
 	"monban/internal/nearest"
 	"monban/internal/plain"
 	"monban/policy"
@@ -45,7 +46,7 @@ func (r *reader) fail(off int, format string, args ...any) {
 	}
 }
 
-func read(in *codec.Input) (*codec.Parsed, error) {
+func read(in *codec.Input) (*gate.Gate, error) {
 	if len(in.Src) > lang.MaxSize {
 		return nil, in.Errorf(0, "%d bytes: the limit is %d (is this the right file?)", len(in.Src), lang.MaxSize)
 	}
@@ -73,7 +74,7 @@ func read(in *codec.Input) (*codec.Parsed, error) {
 	if r.err != nil {
 		return nil, r.err
 	}
-	return &codec.Parsed{Policy: p, Notes: r.notes.List()}, p.Check()
+	return &gate.Gate{Policy: p, Notes: r.notes.List()}, p.Check()
 }
 
 // thread finds the filter that is asked for.

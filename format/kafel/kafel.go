@@ -9,6 +9,7 @@ import (
 	"monban/abi"
 	"monban/bpf"
 	"monban/format/codec"
+	"monban/gate"
 	"monban/internal/nearest"
 	"monban/policy"
 	"monban/policy/lang"
@@ -69,7 +70,7 @@ type entry struct {
 	rule policy.Rule
 }
 
-func read(in *codec.Input) (*codec.Parsed, error) {
+func read(in *codec.Input) (*gate.Gate, error) {
 	archs := in.Archs
 	if archs == nil {
 		archs = []abi.Arch{in.Native}
@@ -108,7 +109,7 @@ func read(in *codec.Input) (*codec.Parsed, error) {
 		}
 	}
 	paste(p.main)
-	return &codec.Parsed{Policy: out}, out.Check()
+	return &gate.Gate{Policy: out}, out.Check()
 }
 
 func (p *parser) fail(t token, format string, args ...any) {

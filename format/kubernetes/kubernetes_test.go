@@ -12,6 +12,7 @@ import (
 	"monban/bpf"
 	"monban/format/codec"
 	"monban/format/kubernetes"
+	"monban/gate"
 	"monban/policy"
 	"monban/policy/lang"
 	"monban/verdict"
@@ -49,7 +50,7 @@ const whole = head + `spec:
 status: {status: Installed}
 `
 
-func read(src, part string) (*codec.Parsed, error) {
+func read(src, part string) (*gate.Gate, error) {
 	return kubernetes.Format.Read(&codec.Input{Name: "f", Part: part, Src: []byte(src), Options: codec.Options{Native: abi.X86_64}})
 }
 

@@ -8,6 +8,7 @@ import (
 
 	"monban/format/codec"
 	"monban/format/oci"
+	"monban/gate"
 	"monban/internal/nearest"
 	"monban/internal/plain"
 	"monban/policy"
@@ -16,7 +17,7 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-func read(in *codec.Input) (*codec.Parsed, error) {
+func read(in *codec.Input) (*gate.Gate, error) {
 	r := &reader{Source: codec.NewSource(in.Name, in.Src), beta: map[*yaml.Node]bool{}}
 	spec, err := r.find(in.Part)
 	if err != nil {
@@ -34,7 +35,7 @@ func read(in *codec.Input) (*codec.Parsed, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &codec.Parsed{Policy: p, Notes: append(r.notes.List(), report.All("runtimes do")...)}, p.Check()
+	return report.Gate(p, "runtimes do", r.notes.List()...)
 }
 
 // A reader turns nodes into a profile; its err is the first thing that was wrong.

@@ -8,6 +8,7 @@ import (
 	"monban/abi"
 	"monban/bpf"
 	"monban/format/codec"
+	"monban/gate"
 	"monban/policy"
 )
 
@@ -34,7 +35,7 @@ func sniff(src []byte) bool {
 	return false
 }
 
-func read(in *codec.Input) (*codec.Parsed, error) {
+func read(in *codec.Input) (*gate.Gate, error) {
 	archs := in.Archs
 	if archs == nil {
 		archs = []abi.Arch{in.Native}
@@ -80,5 +81,5 @@ func read(in *codec.Input) (*codec.Parsed, error) {
 			out.Archs = append(out.Archs[:len(out.Archs):len(out.Archs)], abi.X32)
 		}
 	}
-	return &codec.Parsed{Policy: out}, out.Check()
+	return &gate.Gate{Policy: out}, out.Check()
 }

@@ -13,6 +13,7 @@ import (
 	"monban/format"
 	"monban/format/codec"
 	"monban/format/minijail"
+	"monban/gate"
 	"monban/policy/lang"
 	"monban/verdict"
 )
@@ -30,7 +31,7 @@ func readFile(name string) ([]byte, error) {
 	return nil, errors.New("there is no such file")
 }
 
-func read(text string, archs ...abi.Arch) (*codec.Parsed, error) {
+func read(text string, archs ...abi.Arch) (*gate.Gate, error) {
 	return minijail.Format.Read(&codec.Input{
 		Name: "t.policy", Src: []byte(text), ReadFile: readFile, Options: codec.Options{Native: abi.X86_64, Archs: archs},
 	})
@@ -143,7 +144,7 @@ func TestWrite(t *testing.T) {
 	o := format.Options{Native: abi.X86_64, Constants: filepath.Join(dir, "constants.json")}
 	for _, path := range paths {
 		for _, to := range []codec.Format{minijail.Format, language} {
-			g, err := format.Read("minijail:"+path, nil, o)
+			g, err := format.Read("minijail:"+path, o)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -156,10 +157,10 @@ func TestWrite(t *testing.T) {
 			if err := os.WriteFile(back, text.Bytes, 0o600); err != nil {
 				t.Fatal(err)
 			}
-			if g, err = format.Read(back, nil, format.Options{Native: abi.X86_64}); err != nil {
+			if g, err = format.Read(back, format.Options{Native: abi.X86_64}); err != nil {
 				t.Errorf("%s: %v", filepath.Base(path), err)
-			} else if g.Format.Name != to.Name {
-				t.Errorf("%s: written as %s, recognised as %s", filepath.Base(path), to.Name, g.Format.Name)
+			} else if g.Format != to.Name {
+				t.Errorf("%s: written as %s, recognised as %s", filepath.Base(path), to.Name, g.Format)
 			} else if _, err := format.Write(g, minijail.Format, "", format.Options{Native: abi.X86_64}); err != nil {
 				t.Errorf("%s: %v", filepath.Base(path), err)
 			}
@@ -174,8 +175,7 @@ func TestWriteConditions(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		language, _ := format.Find("gate")
-		out, err := format.Write(&format.Gate{Name: "t.gate", Format: language, Policy: p}, minijail.Format, "", format.Options{Native: abi.X86_64})
+		out, err := format.Write(gate.OfPolicy("t.gate", p), minijail.Format, "", format.Options{Native: abi.X86_64})
 		if err != nil {
 			return "", err
 		}

@@ -89,7 +89,7 @@ func (w *composer) notes() (notes []string, err error) {
 		}
 	}
 	if w.otherwise.Passes() {
-		notes = append(notes, fmt.Sprintf("names that the runtime's libseccomp is too old for are passed over: those calls get %s", w.otherwise))
+		notes = append(notes, fmt.Sprintf("names that the runtime's libseccomp is too old for are ignored: those calls get %s", w.otherwise))
 	}
 	if len(w.ordered) > 0 {
 		notes = append(notes, "libseccomp up to 2.6.1 has been seen to get several rules with order comparisons for one call wrong; "+

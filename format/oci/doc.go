@@ -3,8 +3,8 @@
 // take, alone or inside a whole config.json.
 //
 // Such a profile means what libseccomp, as runc drives it, makes of it: names that an architecture does not have are
-// passed over, comparisons are unsigned and 64 bits wide, rules of one call and action are alternatives, an
-// unconditional rule beats those with conditions. [Report] tells what was passed over and where upstream leaves the
+// ignored, comparisons are unsigned and 64 bits wide, rules of one call and action are alternatives, an
+// unconditional rule beats those with conditions. [Report] tells what was ignored and where upstream leaves the
 // meaning open.
 //
 //	src, err := os.ReadFile("docker.json")

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"monban/format/codec"
+	"monban/gate"
 	"monban/policy"
 )
 
@@ -24,7 +25,7 @@ var Format = codec.Format{
 	Write: write,
 }
 
-func read(in *codec.Input) (*codec.Parsed, error) {
+func read(in *codec.Input) (*gate.Gate, error) {
 	o := Options{Caps: in.Caps, Archs: in.Archs, Kernel: in.Kernel, Runtime: in.Runtime}
 	if in.Archs == nil {
 		o.Native = &in.Native // otherwise the architectures asked for say which machine it is for
@@ -33,14 +34,20 @@ func read(in *codec.Input) (*codec.Parsed, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &codec.Parsed{Policy: p, Notes: report.All("runc does"), Unknown: report.Unknown, Repeated: report.Repeated}, p.Check()
+	return report.Gate(p, "runc does")
 }
 
-// All are the notes on everything in a report; as says who else passes over what is unknown.
-func (r *Report) All(as string) []string {
+// Gate is the gate of a profile, with all that was noticed in it; as says who else ignores what is unknown, and first are notes of its
+// reader's own.
+func (r *Report) Gate(p *policy.Policy, as string, first ...string) (*gate.Gate, error) {
+	return &gate.Gate{Policy: p, Notes: append(first, r.all(as)...), Unknown: r.Unknown, Repeated: r.Repeated}, p.Check()
+}
+
+// all are the notes on everything in a report.
+func (r *Report) all(as string) []string {
 	var more codec.Notes
 	if len(r.Unknown) > 0 {
-		more.Add(policy.Pos{}, "passed over, as %s, because no architecture here has them: %s", as, someOf(r.Unknown))
+		more.Add(policy.Pos{}, "ignored, as %s, because no architecture here has them: %s", as, someOf(r.Unknown))
 	}
 	for _, s := range r.Overlaps {
 		more.Add(policy.Pos{}, "overlapping rules: %s", s)

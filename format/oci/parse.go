@@ -33,7 +33,7 @@ type Options struct {
 
 // A Report tells what of a profile did not become, or did not clearly become, part of the policy.
 type Report struct {
-	// Unknown are the names passed over because no architecture of the policy has such a call.
+	// Unknown are the names ignored because no architecture of the policy has such a call.
 	Unknown []string
 	// Repeated are the rules that test one argument twice, which runtimes take as alternatives.
 	Repeated []policy.Pos

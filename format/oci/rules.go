@@ -296,8 +296,5 @@ func (in *importer) condition(tests []specs.LinuxSeccompArg, a abi.Arch) policy.
 // through container runtimes also on x32 and the N32s of MIPS, which have 64-bit registers but are 32-bit architectures to
 // libseccomp.
 func (in *importer) lowHalf(a abi.Arch) bool {
-	return a.Bits() == 32 || in.runtime != "" && slices.Contains(narrowArchs, a)
+	return a.Bits() == 32 || in.runtime != "" && a.PointerBits() == 32
 }
-
-// narrowArchs have 64-bit registers of which libseccomp's programs look at the low halves.
-var narrowArchs = []abi.Arch{abi.X32, abi.MIPS64N32, abi.MIPSEL64N32}

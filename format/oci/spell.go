@@ -35,7 +35,7 @@ func action(a bpf.Action) (specs.LinuxSeccompAction, *uint, error) {
 func (w *composer) rules() error {
 	var narrow []abi.Arch
 	if w.runtime != "" {
-		narrow = narrowArchs
+		narrow = slices.DeleteFunc(slices.Clone(w.archs), func(a abi.Arch) bool { return a.PointerBits() == a.Bits() })
 	}
 	entries, err := rows.Entries(w.v, w.archs, w.otherwise, narrow...)
 	if err != nil {

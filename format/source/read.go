@@ -7,6 +7,7 @@ import (
 	"monban/abi"
 	"monban/bpf"
 	"monban/format/codec"
+	"monban/gate"
 	"monban/internal/plain"
 	"monban/policy"
 )
@@ -25,7 +26,7 @@ type found struct {
 	off     int
 }
 
-func read(in *codec.Input) (*codec.Parsed, error) {
+func read(in *codec.Input) (*gate.Gate, error) {
 	tokens, err := lex(in)
 	if err != nil {
 		return nil, err
@@ -54,7 +55,7 @@ func read(in *codec.Input) (*codec.Parsed, error) {
 	case len(all) > 1:
 		return nil, in.Errorf(all[1].off, "several filters: say which, %s#%s", in.Name, plain.List(names, " or #"))
 	}
-	out := &codec.Parsed{Programs: []bpf.Program{all[0].program}, Order: p.arch.ByteOrder()}
+	out := &gate.Gate{Programs: []bpf.Program{all[0].program}, Order: p.arch.ByteOrder()}
 	if all[0].bytes != nil {
 		if out.Order, err = bpf.GuessOrder(all[0].bytes); err == nil {
 			out.Programs[0], err = bpf.Decode(all[0].bytes, out.Order)

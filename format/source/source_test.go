@@ -13,10 +13,11 @@ import (
 	"monban/format"
 	"monban/format/codec"
 	"monban/format/source"
+	"monban/gate"
 	"monban/policy/lang"
 )
 
-func read(text, part string) (*codec.Parsed, error) {
+func read(text, part string) (*gate.Gate, error) {
 	return source.C.Read(&codec.Input{Name: "t.c", Part: part, Src: []byte(text), Options: codec.Options{Native: abi.X86_64}})
 }
 
@@ -113,8 +114,7 @@ func written(t *testing.T, to codec.Format) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	language, _ := format.Find("gate")
-	text, err := format.Write(&format.Gate{Name: "dir/quiet.gate", Format: language, Policy: p}, to, "", format.Options{})
+	text, err := format.Write(gate.OfPolicy("dir/quiet.gate", p), to, "", format.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

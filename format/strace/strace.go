@@ -12,6 +12,7 @@ import (
 	"monban/abi"
 	"monban/bpf"
 	"monban/format/codec"
+	"monban/gate"
 	"monban/internal/nearest"
 	"monban/policy"
 )
@@ -55,7 +56,7 @@ type recording struct {
 	calls []policy.Rule
 }
 
-func read(in *codec.Input) (*codec.Parsed, error) {
+func read(in *codec.Input) (*gate.Gate, error) {
 	r := &recording{Source: codec.NewSource(in.Name, in.Src), in: in, arch: in.Native, seen: map[abi.Arch]map[string]bool{}}
 	if len(in.Archs) > 0 {
 		r.arch = in.Archs[0]
@@ -156,7 +157,7 @@ func (r *recording) saw(name string, off int) error {
 	return nil
 }
 
-func (r *recording) policy() (*codec.Parsed, error) {
+func (r *recording) policy() (*gate.Gate, error) {
 	p := &policy.Policy{
 		Name: r.in.Name, Default: policy.Action{Kind: bpf.Errno, Errno: "EPERM"}, Unknown: policy.Action{Kind: bpf.Errno, Errno: "ENOSYS"},
 		BadArch: policy.Action{Kind: bpf.KillProcess}, Rules: r.calls,
@@ -171,7 +172,7 @@ func (r *recording) policy() (*codec.Parsed, error) {
 			p.Rules[i].Archs = nil
 		}
 	}
-	return &codec.Parsed{Policy: p, Notes: []string{"what one run did, whatever the arguments: a call that it did not make gets EPERM"}}, p.Check()
+	return &gate.Gate{Policy: p, Notes: []string{"what one run did, whatever the arguments: a call that it did not make gets EPERM"}}, p.Check()
 }
 
 // Call takes a line apart: the call's name and its arguments as strace shows them. ok is false for a line that is no call: a signal,

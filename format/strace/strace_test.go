@@ -12,9 +12,10 @@ import (
 	"monban/abi"
 	"monban/format/codec"
 	"monban/format/strace"
+	"monban/gate"
 )
 
-func read(text string) (*codec.Parsed, error) {
+func read(text string) (*gate.Gate, error) {
 	return strace.Format.Read(&codec.Input{Name: "t.strace", Src: []byte(text), Options: codec.Options{Native: abi.X86_64}})
 }
 
@@ -33,7 +34,7 @@ strace: [ Process PID=1236 runs in 64 bit mode. ]
 1234  +++ exited with 0 +++
 `
 
-func calls(p *codec.Parsed, a abi.Arch) (all []string) {
+func calls(p *gate.Gate, a abi.Arch) (all []string) {
 	for _, r := range p.Policy.Rules {
 		if r.Archs == nil || slices.Contains(r.Archs, a) {
 			all = append(all, r.Call)

@@ -9,6 +9,7 @@ import (
 	"monban/abi"
 	"monban/bpf"
 	"monban/format/codec"
+	"monban/gate"
 	"monban/internal/nearest"
 	"monban/policy"
 )
@@ -60,7 +61,7 @@ type unit struct {
 	archs  []abi.Arch // nil: no restriction
 }
 
-func read(in *codec.Input) (*codec.Parsed, error) {
+func read(in *codec.Input) (*gate.Gate, error) {
 	all, err := everything(in)
 	if err != nil {
 		return nil, err
@@ -92,7 +93,7 @@ func read(in *codec.Input) (*codec.Parsed, error) {
 		return nil, &policy.Error{Pos: policy.Pos{File: in.Name}, Msg: "the unit says nothing of system calls (SystemCallFilter=, SystemCallArchitectures=)"}
 	}
 	p := u.policy()
-	return &codec.Parsed{Policy: p, Notes: u.notes.List()}, p.Check()
+	return &gate.Gate{Policy: p, Notes: u.notes.List()}, p.Check()
 }
 
 func (u *unit) note(s setting, format string, args ...any) {
@@ -217,7 +218,7 @@ func (u *unit) architectures(s setting) error {
 			}
 		}
 		if !slices.Contains(u.in.Native.Family(), a) {
-			u.note(w, "%s is not run by %s's kernels: passed over", w.value, u.in.Native)
+			u.note(w, "%s is not run by %s's kernels: ignored", w.value, u.in.Native)
 			continue
 		}
 		if !slices.Contains(u.archs, a) {

@@ -10,11 +10,12 @@ import (
 	"monban/format"
 	"monban/format/codec"
 	"monban/format/systemd"
+	"monban/gate"
 	"monban/policy/lang"
 	"monban/verdict"
 )
 
-func read(text string) (*codec.Parsed, error) {
+func read(text string) (*gate.Gate, error) {
 	return systemd.Format.Read(&codec.Input{
 		Name: "a.service", Src: []byte(text), Options: codec.Options{Native: abi.X86_64},
 		ReadDir: func(dir string) ([]string, error) {
@@ -94,7 +95,7 @@ func TestNotes(t *testing.T) {
 		"a.service:2:28: read:EPERM: calls of an allow list take no error number: systemd passes it over",
 		"a.service:3:18: RestrictRealtime= installs a filter of its own, which is not read",
 		"a.service:5:19: SystemCallFilters= is no setting: systemd passes it over (did you mean SystemCallFilter=?)",
-		"a.service:6:25: riscv64 is not run by x86_64's kernels: passed over",
+		"a.service:6:25: riscv64 is not run by x86_64's kernels: ignored",
 		"a.service:6:33: unknown architecture z80: systemd passes it over",
 	}
 	if len(p.Notes) != len(want) {
@@ -125,13 +126,12 @@ func TestErrors(t *testing.T) {
 
 func TestWrite(t *testing.T) {
 	native := abi.X86_64
-	language, _ := format.Find("gate")
 	write := func(text string) (string, error) {
 		p, err := lang.Load("t.gate", []byte(text), lang.Options{Native: native})
 		if err != nil {
 			t.Fatal(err)
 		}
-		out, err := format.Write(&format.Gate{Name: "t.gate", Format: language, Policy: p}, systemd.Format, "", format.Options{Native: native})
+		out, err := format.Write(gate.OfPolicy("t.gate", p), systemd.Format, "", format.Options{Native: native})
 		if err != nil {
 			return "", err
 		}

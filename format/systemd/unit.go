@@ -31,7 +31,7 @@ func sniff(src []byte) bool {
 	return false
 }
 
-// settings reads a unit file. A backslash at the end of a line joins the next one; comments between them are passed over.
+// settings reads a unit file. A backslash at the end of a line joins the next one; comments between them are ignored.
 func settings(name string, src []byte) (all []setting, err error) {
 	s := codec.NewSource(name, src)
 	inside := ""

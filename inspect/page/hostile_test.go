@@ -6,10 +6,10 @@ import (
 	"testing"
 
 	"monban/abi"
+	"monban/gate"
 	"monban/inspect/page"
 	"monban/internal/hostile"
 	"monban/policy/lang"
-	"monban/verdict"
 )
 
 // All of a page's texts are hostile: it has the elements that it has otherwise, and no invisible characters.
@@ -19,14 +19,10 @@ func TestHostileNames(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	v, err := p.Verdict(verdict.NewSpace(verdict.DefaultBudget))
-	if err != nil {
-		t.Fatal(err)
-	}
 	want := ""
 	for _, s := range append([]string{"plain"}, hostile.Names()...) {
 		var b bytes.Buffer
-		if err := page.Write(&b, &page.Gate{Name: s, Kind: s, Verdict: v, Archs: []abi.Arch{arch}, Order: arch.ByteOrder(), Elsewhere: s,
+		if err := page.Write(&b, &page.Content{Gate: gate.OfPolicy(s, p), Archs: []abi.Arch{arch}, Elsewhere: s,
 			Notes: []string{s}, Dangers: []page.Danger{{Title: s, Reason: s, Witness: s}}, Known: s, Policy: s}); err != nil {
 			t.Fatal(err)
 		}

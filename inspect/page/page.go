@@ -4,7 +4,6 @@ package page
 
 import (
 	_ "embed"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"html/template"
@@ -16,24 +15,22 @@ import (
 	"monban/abi"
 	"monban/bpf"
 	"monban/compile"
+	"monban/gate"
 	"monban/inspect"
 	"monban/internal/plain"
 	"monban/policy"
-	"monban/verdict"
 )
 
 // A Gate is what a page shows.
-type Gate struct {
-	Name, Kind string
-	Verdict    verdict.Verdict
-	Archs      []abi.Arch
-	Order      binary.ByteOrder // of the architectures
-	Elsewhere  string           // the answer to other architectures' calls, "" where they are not told apart
-	Notes      []string
-	Dangers    []Danger
-	Known      string                        // the gate that it is compared with, "" for none
-	Against    map[abi.Arch]*inspect.Against // what passes here and not there, and the reverse
-	Policy     string                        // the text in the policy language, "" where there is none
+type Content struct {
+	Gate      *gate.Gate
+	Archs     []abi.Arch // to show, in this order
+	Elsewhere string     // the answer to other architectures' calls, "" where they are not told apart
+	Notes     []string
+	Dangers   []Danger
+	Known     string                        // the gate that it is compared with, "" for none
+	Against   map[abi.Arch]*inspect.Against // what passes here and not there, and the reverse
+	Policy    string                        // the text in the policy language, "" where there is none
 }
 
 // A Danger is what may surprise, with a call that shows it.
@@ -45,22 +42,26 @@ var text string
 var page = sync.OnceValue(func() *template.Template { return template.Must(template.New("page").Parse(text)) })
 
 // Write draws the page. Names are written in HTML, and so that no browser obeys an invisible character in them. The error is w's, or
-// verdict.ErrTooComplex.
-func Write(w io.Writer, g *Gate) error {
-	named := *g
-	named.Name, named.Notes = plain.Text(g.Name), nil
-	for _, n := range g.Notes {
+// the gate's.
+func Write(w io.Writer, c *Content) error {
+	named := *c
+	named.Notes = nil
+	for _, n := range c.Notes {
 		named.Notes = append(named.Notes, plain.Text(n))
 	}
-	m := model{Gate: &named, Legend: legend()}
-	for i, a := range g.Archs {
-		s, err := inspect.Summarise(g.Verdict, a)
+	m := model{Content: &named, Name: plain.Text(c.Gate.Name), Kind: c.Gate.Kind, Legend: legend()}
+	v, err := c.Gate.Verdict()
+	if err != nil {
+		return err
+	}
+	for i, a := range c.Archs {
+		s, err := inspect.Summarise(v, a)
 		if err != nil {
 			return err
 		}
-		m.Tabs = append(m.Tabs, tabOf(g, s, i == 0))
+		m.Tabs = append(m.Tabs, tabOf(c, s, i == 0))
 	}
-	m.Trees = trees(g)
+	m.Trees = trees(c)
 	door := plain.NewWriter(w)
 	if err := page().Execute(door, m); err != nil {
 		return err
@@ -69,10 +70,11 @@ func Write(w io.Writer, g *Gate) error {
 }
 
 type model struct {
-	*Gate
-	Tabs   []tab
-	Legend []kind
-	Trees  []drawing
+	*Content
+	Name, Kind string
+	Tabs       []tab
+	Legend     []kind
+	Trees      []drawing
 }
 
 // A tab is one architecture.
@@ -133,7 +135,7 @@ func classOf(do bpf.Action) string {
 	return "kill"
 }
 
-func tabOf(g *Gate, s *inspect.Summary, first bool) tab {
+func tabOf(g *Content, s *inspect.Summary, first bool) tab {
 	a := s.Arch
 	t := tab{Arch: a.String(), First: first, Total: len(s.Calls)}
 	t.Always, t.Sometimes = s.Passing()
@@ -190,24 +192,40 @@ func tabOf(g *Gate, s *inspect.Summary, first bool) tab {
 	return t
 }
 
-// trees draws the filters that the gate compiles to; where that is impossible, the drawing says why.
-func trees(g *Gate) []drawing {
-	programs, err := compile.Programs(g.Verdict, g.Order)
-	if err != nil {
-		why := err.Error()
-		if !errors.Is(err, compile.ErrTooLong) {
-			why = "the filter cannot be compiled: " + why
-		}
-		return []drawing{{Title: why}}
-	}
+// trees draws the filters that the gate compiles to, of each byte order; where that is impossible, the drawing says why.
+func trees(c *Content) []drawing {
 	var out []drawing
-	for i, p := range programs {
-		d := draw(p, g.Order, g.Archs)
-		d.Title = fmt.Sprintf("%d instructions, proven to mean the same as the gate", len(p))
-		if len(programs) > 1 {
-			d.Title = fmt.Sprintf("filter %d of %d: %d instructions; together they are proven to mean the same as the gate", i+1, len(programs), len(p))
+	parts := c.Gate.Parts()
+	for _, part := range parts {
+		of := ""
+		if len(parts) > 1 {
+			of = "for " + strings.Join(names(part.Policy.Archs), ", ") + ": "
 		}
-		out = append(out, d)
+		programs, err := part.Compile(compile.Options{})
+		if err != nil {
+			why := err.Error()
+			if !errors.Is(err, compile.ErrTooLong) {
+				why = "the filter cannot be compiled: " + why
+			}
+			out = append(out, drawing{Title: of + why})
+			continue
+		}
+		order, _ := part.ByteOrder() // it was compiled
+		for i, p := range programs {
+			d := draw(p, order, c.Archs)
+			d.Title = fmt.Sprintf("%s%d instructions, proven to mean the same as the gate", of, len(p))
+			if len(programs) > 1 {
+				d.Title = fmt.Sprintf("%sfilter %d of %d: %d instructions; together they are proven to mean the same as the gate", of, i+1, len(programs), len(p))
+			}
+			out = append(out, d)
+		}
 	}
 	return slices.Clip(out)
+}
+
+func names(archs []abi.Arch) (out []string) {
+	for _, a := range archs {
+		out = append(out, a.String())
+	}
+	return out
 }

@@ -12,9 +12,9 @@ import (
 	"time"
 
 	"monban/abi"
+	"monban/gate"
 	"monban/inspect/page"
 	"monban/policy/lang"
-	"monban/verdict"
 )
 
 func write(t *testing.T, preset string, archs ...abi.Arch) string {
@@ -23,13 +23,9 @@ func write(t *testing.T, preset string, archs ...abi.Arch) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	v, err := p.Verdict(verdict.NewSpace(verdict.DefaultBudget))
-	if err != nil {
-		t.Fatal(err)
-	}
 	var b bytes.Buffer
-	err = page.Write(&b, &page.Gate{
-		Name: "<i>" + preset, Kind: "preset", Verdict: v, Archs: archs, Order: archs[0].ByteOrder(), Policy: lang.Print(p),
+	err = page.Write(&b, &page.Content{
+		Gate: gate.OfPolicy("<i>"+preset, p), Archs: archs, Policy: lang.Print(p),
 		Notes: []string{"a note"}, Dangers: []page.Danger{{Title: "a danger", Reason: "a reason", Witness: "clone(flags=<CLONE_VM>)"}},
 	})
 	if err != nil {
@@ -81,12 +77,8 @@ func TestRare(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	v, err := p.Verdict(verdict.NewSpace(verdict.DefaultBudget))
-	if err != nil {
-		t.Fatal(err)
-	}
 	var b bytes.Buffer
-	if err := page.Write(&b, &page.Gate{Name: "n", Verdict: v, Archs: p.Archs, Order: abi.X86_64.ByteOrder()}); err != nil {
+	if err := page.Write(&b, &page.Content{Gate: gate.OfPolicy("n", p), Archs: p.Archs}); err != nil {
 		t.Fatal(err)
 	}
 	for _, want := range []string{`class="tile ask" data-kind="ask" tabindex="0" data-n="0">read<`, `class="tile log"`, `class="tile trap"`,

@@ -6,6 +6,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"unsafe"
+
+	"golang.org/x/sys/unix"
 )
 
 // A Child is a started process. Until it has gone on to its exec or ended, its steps and stack are in use.
@@ -56,6 +58,28 @@ func (s *Script) Start() (*Child, error) {
 // result. Errors are -4095 to -1.
 func (c *Child) Progress() (step, result int, failed bool) {
 	return int(c.control.at), int(c.control.result), c.control.failed != 0
+}
+
+// exitSignal is what a child's end sends its parent: nothing. The kernel makes it SIGCHLD at the exec.
+const exitSignal = uintptr(0)
+
+// Execed says whether a child that is there, or is not reaped, has performed its exec; known is false where a filter keeps that
+// from us. It asks for children of one kind: those that end with SIGCHLD, which this one has become by its exec, or those that do not
+// (__WCLONE). The kernel finds it among one of them, and writes so to memory, which no filter can. The caller is the parent.
+func Execed(pid int) (execed, known bool) {
+	among := func(kind int) bool {
+		const poison = -1
+		info := unix.Siginfo{Signo: poison}
+		err := unix.Waitid(unix.P_PID, pid, &info, unix.WEXITED|unix.WNOHANG|unix.WNOWAIT|unix.WNOTHREAD|kind, nil)
+		return err == nil && info.Signo != poison
+	}
+	switch {
+	case among(0):
+		return true, true
+	case among(unix.WCLONE):
+		return false, true
+	}
+	return false, false
 }
 
 // Gone says that the child does not use this process's memory: its exec has come so far that it can't fail, or it is ending.

@@ -18,7 +18,7 @@ func syscall6(nr, a, b, c, d, e, f uintptr) uintptr
 func cloneOnStack(nr, flags, stack, pidfd, control uintptr) uintptr
 
 func clone(memory *byte, size uintptr, pidfd *int32) uintptr {
-	const flags = syscall.CLONE_VM | 0x1000 /* CLONE_PIDFD */ | syscall.CLONE_CHILD_CLEARTID | uintptr(syscall.SIGCHLD)
+	const flags = syscall.CLONE_VM | 0x1000 /* CLONE_PIDFD */ | syscall.CLONE_CHILD_CLEARTID | exitSignal
 	(*control)(unsafe.Pointer(memory)).uses = 1
 	base := uintptr(unsafe.Pointer(memory))
 	return cloneOnStack(syscall.SYS_CLONE, flags, (base+size)&^15, uintptr(unsafe.Pointer(pidfd)), base)

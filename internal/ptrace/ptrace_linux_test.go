@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"monban/bpf"
+	"monban/internal/sys"
 )
 
 func TestOwnThread(t *testing.T) {
@@ -121,7 +122,7 @@ func TestInjection(t *testing.T) {
 				if mask, err := GetSigMask(p.PID); err != nil || mask != p.Mask {
 					t.Errorf("mask %#x, %v, want %#x", mask, err, p.Mask)
 				}
-				if err := p.Release(); err != nil {
+				if err := p.Detach(); err != nil {
 					t.Error(err)
 				}
 				if ev, err := Wait(p.PID, unix.WUNTRACED); err != nil || !ev.Status.Stopped() || ev.Status.StopSignal() != unix.SIGSTOP {
@@ -136,7 +137,7 @@ func TestInjection(t *testing.T) {
 func TestSiteInText(t *testing.T) {
 	victim(t, "/proc/self/exe", func(p *Process) {
 		inVDSO := p.Image.site
-		delete(p.Image.Auxv, AtSysinfoEhdr)
+		delete(p.Image.Auxv, sys.AtSysinfoEhdr)
 		site, err := p.Image.findSite()
 		if err != nil || site == inVDSO {
 			t.Errorf("%#x, %v; in the vDSO %#x", site, err, inVDSO)

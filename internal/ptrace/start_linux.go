@@ -37,7 +37,8 @@ type Process struct {
 	goOn   *uint32 // what the child must find after its stop, or end
 	traced int     // the places of its steps
 	stop   int
-	held   bool // a SIGSTOP came while we held the child
+	paused bool // it is to begin stopped
+	held   bool // a SIGSTOP from outside came while we held the child
 }
 
 // Start is Spawn and Load.
@@ -75,7 +76,9 @@ func Spawn(argv0 string, argv []string, attr *syscall.ProcAttr) (*Process, error
 	p.stop = s.Call("kill", child.Equal, unix.SYS_KILL, 0, uintptr(unix.SIGSTOP))
 	s.Steps[p.stop].From = 1 + self
 	s.Call("getpid", child.NoError, unix.SYS_GETPID) // for a stop that shows the options
-	s.Add("stopping for its tracer", child.Step{Op: child.Compare, Word: unsafe.Pointer(p.goOn), Want: 1})
+	// A SIGCONT from outside may have taken the stop away before it took place.
+	s.Add("stopping for its tracer", child.Step{Op: child.Compare, Word: unsafe.Pointer(p.goOn), Want: 1,
+		Again: mostStops, Back: uintptr(p.stop)})
 	if err := s.Program(argv0, argv, attr.Env); err != nil {
 		return nil, err
 	}
@@ -86,6 +89,9 @@ func Spawn(argv0 string, argv []string, attr *syscall.ProcAttr) (*Process, error
 	p.child, p.PID, p.PIDFD = c, c.PID, c.PIDFD
 	return p, nil
 }
+
+// mostStops is how often a child stops itself for a tracer at most.
+const mostStops = 100
 
 // loadOptions are in force until the program is let go.
 const loadOptions = unix.PTRACE_O_EXITKILL | unix.PTRACE_O_TRACESYSGOOD | unix.PTRACE_O_TRACEEXEC |
@@ -146,9 +152,12 @@ func (p *Process) hold() error {
 		info, err := GetSigInfo(p.PID)
 		switch {
 		case err == nil && info.Signo == int32(unix.SIGSTOP) && at >= p.stop:
+			p.held = p.held || info.sender() != p.PID
 			return nil
+		case err == nil && info.Signo != 0 && ev.Signal() != unix.SIGSTOP: // blocked, and so forced: SIGSYS, SIGSEGV
+			return &RefusedError{"starting it", fmt.Errorf("%v", ev)}
 		case err == nil && info.Signo != 0: // traced, and stopped from outside
-			p.held = p.held || ev.Signal() == unix.SIGSTOP
+			p.held = true
 			if err := Cont(p.PID, 0); err != nil && err != unix.ESRCH {
 				return &RefusedError{"ptrace(PTRACE_CONT)", err}
 			}
@@ -177,7 +186,8 @@ func (p *Process) advance(request int) (Event, error) {
 		case ev.Dead():
 			return ev, p.ended(ev)
 		case ev.Signal() == unix.SIGSTOP:
-			p.held = true
+			info, err := GetSigInfo(p.PID)
+			p.held = p.held || err != nil || info.sender() != p.PID // its own, once more
 		case ev.Signal() != 0 && ev.Signal() != unix.SIGTRAP:
 			return ev, &RefusedError{"starting it", fmt.Errorf("%v", ev)} // SIGSYS, SIGSEGV: forced
 		default:
@@ -232,22 +242,28 @@ func resumed(tid int) bool {
 	return err == nil && info.Signo == int32(unix.SIGCHLD)
 }
 
-// Release lets the stopped program go. A stop that came meanwhile is delivered now.
-func (p *Process) Release() error {
+// Detach lets the stopped program go, and run. A stop that came meanwhile is delivered now.
+func (p *Process) Detach() error {
 	var sig syscall.Signal
 	if p.stopPending() {
 		sig = unix.SIGSTOP
 	}
-	return p.detach(sig)
+	return detach(p.PID, sig)
 }
 
 // detach ends the trace. That the process is gone, by a SIGKILL, is no error.
-func (p *Process) detach(sig syscall.Signal) error {
-	if err := Detach(p.PID, sig); err != nil && err != unix.ESRCH {
+func detach(pid int, sig syscall.Signal) error {
+	if err := Detach(pid, sig); err != nil && err != unix.ESRCH {
 		return err
 	}
-	if stopped(p.PID) {
-		return &RefusedError{"letting it go", ErrAnswered}
+	return nil
+}
+
+// Runs returns nil if the program, which was let run, does not stand still where it was: a filter that answers ptrace(2) in the
+// kernel's place would have us wait for ever.
+func (p *Process) Runs() error {
+	if !resumed(p.PID) {
+		return &RefusedError{"letting it run", ErrAnswered}
 	}
 	return nil
 }
@@ -288,17 +304,15 @@ func (p *Process) signal(s syscall.Signal) error {
 
 // Signal sends a signal to a child. All ways are tried, since a filter may pretend the success of some: of the signals that
 // are sent here a second one means nothing.
+//
+// Not by unix.Kill, of which the Go scheduler knows nothing: if a filter kills the calling thread there, what was to run on it is lost.
 func Signal(pid, pidfd int, s syscall.Signal) error {
 	err := unix.ENOSYS
-	for _, try := range []func() error{
-		func() error { return unix.PidfdSendSignal(pidfd, s, nil, 0) },
-		func() error { return unix.Kill(pid, s) },
-		func() error { return unix.Tgkill(pid, pid, s) },
-	} {
-		e := try()
-		if e == nil || e == unix.ESRCH {
+	for _, way := range signalWays {
+		errno := way(pid, pidfd, s)
+		if errno == 0 || errno == unix.ESRCH {
 			err = 0
-		} else if errno, ok := e.(syscall.Errno); ok && err != 0 {
+		} else if err != 0 {
 			err = errno
 		}
 	}
@@ -306,6 +320,50 @@ func Signal(pid, pidfd int, s syscall.Signal) error {
 		return os.NewSyscallError("kill", err)
 	}
 	return nil
+}
+
+// signalWays are all there are to send a signal to a child.
+var signalWays = [...]func(pid, pidfd int, s syscall.Signal) syscall.Errno{
+	func(_, pidfd int, s syscall.Signal) syscall.Errno {
+		return signalBy(unix.SYS_PIDFD_SEND_SIGNAL, pidfd, int(s))
+	},
+	func(pid, _ int, s syscall.Signal) syscall.Errno { return signalBy(unix.SYS_KILL, pid, int(s)) },
+	func(pid, _ int, s syscall.Signal) syscall.Errno { return signalBy(unix.SYS_TGKILL, pid, pid, int(s)) },
+}
+
+func signalBy(nr uintptr, args ...int) syscall.Errno {
+	var a [3]uintptr
+	for i, arg := range args {
+		a[i] = uintptr(arg)
+	}
+	_, _, errno := unix.Syscall6(nr, a[0], a[1], a[2], 0, 0, 0)
+	return errno
+}
+
+// Reap sees to the end of a child whose parent thread a filter has killed. The kernel has killed it for that, unless it has made
+// another parent-death signal its own, and it is a child of this process still. What killed the one thread may kill the next.
+func Reap(pid, pidfd int) {
+	reaped := make(chan struct{})
+	for i := range len(signalWays) + 1 {
+		go func() {
+			if i > 0 && unix.Waitid(unix.P_PID, pid, nil, unix.WEXITED|unix.WNOHANG|unix.WNOWAIT|unix.WALL, nil) != unix.ECHILD {
+				signalWays[i-1](pid, pidfd, unix.SIGKILL)
+			}
+			for err := unix.EINTR; err == unix.EINTR; {
+				_, e := unix.Wait4(pid, nil, unix.WALL, nil)
+				err, _ = e.(syscall.Errno)
+			}
+			select {
+			case reaped <- struct{}{}:
+			default:
+			}
+		}()
+		select {
+		case <-reaped:
+			return
+		case <-time.After(killLimit / 10):
+		}
+	}
 }
 
 // Close gives back what the start needed, PIDFD too. The process has ended, or its program runs.
@@ -321,47 +379,49 @@ func (p *Process) Close() {
 
 // Reseize changes the hold on a stopped child from that of PTRACE_TRACEME to that of PTRACE_SEIZE, which alone can leave a
 // child in a job control stop. The child, in a system call stop, is stopped by a signal of ours from one hold to the other
-// and runs no instruction between them. release is called before it is let run, and may forbid that. If the child ended instead the event says so.
-func (p *Process) Reseize(options int, release func() error) (Event, error) {
-	stop := p.stopPending()
-	if err := p.detach(unix.SIGSTOP); err != nil {
+// and runs no instruction between them, unless somebody sends it a SIGCONT just then. If the child ended instead the event says so.
+func (p *Process) Reseize(options int) (Event, error) {
+	p.paused = p.stopPending()
+	if err := detach(p.PID, unix.SIGSTOP); err != nil {
 		return Event{}, err
 	}
-	ev, err := Wait(p.PID, unix.WUNTRACED)
-	if err != nil || ev.Dead() {
-		return ev, err
+	if stopped(p.PID) {
+		return Event{}, &RefusedError{"letting it go", ErrAnswered}
 	}
-	if err := Seize(p.PID, options); err != nil {
+	if err := Seize(p.PID, options); err == unix.ESRCH {
+		return Wait(p.PID, 0)
+	} else if err != nil {
 		return Event{}, &RefusedError{"attaching to the started program", err}
 	}
+	if err := interrupt(p.PID); err != nil && err != unix.ESRCH {
+		return Event{}, &RefusedError{"stopping the started program", err}
+	}
 	for {
-		ev, err = Wait(p.PID, 0)
+		ev, err := Wait(p.PID, 0)
 		if err != nil || ev.Dead() {
 			return ev, err
 		}
 		if ev.Cause() == unix.PTRACE_EVENT_STOP {
-			break
+			return Event{}, nil
 		}
 		if err := Cont(p.PID, ev.Signal()); err != nil && err != unix.ESRCH {
 			return Event{}, err
 		}
 	}
-	if err := release(); err != nil {
-		return Event{}, err
-	}
+}
+
+// Continue lets the program run that Reseize holds.
+func (p *Process) Continue() error {
 	if err := p.signal(unix.SIGCONT); err != nil {
-		return Event{}, err
+		return err
 	}
-	if stop {
-		if err := unix.Kill(p.PID, unix.SIGSTOP); err != nil {
-			return Event{}, err
+	if p.paused {
+		if err := p.signal(unix.SIGSTOP); err != nil {
+			return err
 		}
 	}
 	if err := Cont(p.PID, 0); err != nil && err != unix.ESRCH {
-		return Event{}, err
+		return err
 	}
-	if !resumed(p.PID) {
-		return Event{}, &RefusedError{"letting it run", ErrAnswered}
-	}
-	return Event{}, nil
+	return nil
 }

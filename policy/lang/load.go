@@ -21,6 +21,8 @@ type Options struct {
 	Archs []abi.Arch
 	// Native is what "native" and "compat" in an arch header refer to.
 	Native abi.Arch
+	// Kernel is the one that the policy speaks of where it has no kernel header. Zero: the newest that is known.
+	Kernel abi.Version
 	// ReadFile reads included files, named relative to the file that includes them. Nil: includes of files are refused.
 	ReadFile func(name string) ([]byte, error)
 }
@@ -59,6 +61,9 @@ func (f *File) resolve(o Options) (*policy.Policy, error) {
 	}
 	if !l.has("unknown") {
 		p.Unknown = policy.Action{Kind: bpf.Errno, Errno: "ENOSYS"}
+	}
+	if !l.has("kernel") {
+		p.Kernel = o.Kernel
 	}
 	if !l.has("badarch") {
 		p.BadArch = policy.Action{Kind: bpf.KillProcess}

@@ -1,0 +1,47 @@
+package main
+
+import (
+	"errors"
+
+	"monban/format"
+	"monban/gate"
+	"monban/policy/decompile"
+)
+
+// hints are what to type next after an error of the library, a line each. The library's errors say what is wrong, and name no verb and no
+// flag.
+func hints(err error) (lines []string) {
+	if e, ok := errors.AsType[*gate.ComplexError](err); ok && e.Programs {
+		lines = append(lines, "monban disasm still shows it instruction by instruction")
+	}
+	for _, h := range hintTable {
+		if h.applies(err) {
+			lines = append(lines, h.text)
+		}
+	}
+	return lines
+}
+
+// hintTable has the hints that depend on the kind of an error alone.
+var hintTable = []struct {
+	applies func(error) bool
+	text    string
+}{
+	{is[*format.ReadOnlyError], "monban convert --help lists the formats that are written"},
+	{is[*format.TargetError], "--for names the program that will read what is written"},
+	{is[*format.RulesError], asProgram},
+	{wraps(decompile.ErrNotPolicy), asProgram},
+}
+
+const asProgram = "monban disasm shows the filter, and monban convert --to c, go and bpf write it, instruction by instruction"
+
+// is tells whether there is an error of a type.
+func is[E error](err error) bool {
+	_, ok := errors.AsType[E](err)
+	return ok
+}
+
+// wraps tells errors that wrap one.
+func wraps(target error) func(error) bool {
+	return func(err error) bool { return errors.Is(err, target) }
+}
