@@ -37,16 +37,18 @@ type Extra struct {
 	Calls []string
 }
 
-// Runc are the calls that runc's init makes after it has put the filter on, up to the program's start: a profile without them starts
+// Runc is the calls that runc's init makes after it has put the filter on, up to the program's start: a profile without them starts
 // no container. They were measured with strace on runc 1.1.5, with and without no_new_privs, for root and another user; what the Go
 // runtime does in between now and then stands behind them.
-var Runc = Extra{"runc makes these between the filter and the program's start", []string{
-	"execve", "capget", "capset", "chdir", "close", "epoll_ctl", "epoll_pwait", "faccessat2", "fchown", "fcntl", "fstat", "fstatfs", "futex", "getcwd",
-	"getdents64", "getpid", "getppid", "nanosleep", "newfstatat", "openat", "openat2", "prctl", "read", "sched_yield", "setgid", "setgroups",
-	"setuid", "write",
-	"clone", "epoll_create1", "eventfd2", "gettid", "madvise", "mmap", "munmap", "mprotect", "rt_sigaction", "rt_sigprocmask", "rt_sigreturn",
-	"sigaltstack", "tgkill",
-}}
+func Runc() Extra {
+	return Extra{"runc makes these between the filter and the program's start", []string{
+		"execve", "capget", "capset", "chdir", "close", "epoll_ctl", "epoll_pwait", "faccessat2", "fchown", "fcntl", "fstat", "fstatfs", "futex", "getcwd",
+		"getdents64", "getpid", "getppid", "nanosleep", "newfstatat", "openat", "openat2", "prctl", "read", "sched_yield", "setgid", "setgroups",
+		"setuid", "write",
+		"clone", "epoll_create1", "eventfd2", "gettid", "madvise", "mmap", "munmap", "mprotect", "rt_sigaction", "rt_sigprocmask", "rt_sigreturn",
+		"sigaltstack", "tgkill",
+	}}
+}
 
 // Recording is the gate of a recording, with comments that say what was seen.
 func Recording(r *record.Recording, o Options) *lang.File {

@@ -3,6 +3,7 @@ package policy
 import (
 	"fmt"
 
+	"monban/abi"
 	"monban/internal/plain"
 )
 
@@ -12,16 +13,39 @@ type Error struct {
 	End  Pos    // of the part of the text that is wrong; its line is 0 where that is not known
 	Msg  string // what is wrong
 	Near string // what was probably meant from Pos to End; "" where nothing is near
+	Err  error  // Msg as a value of its own type, such as *NoCallError; nil where it has none
 }
 
 // Error is one line of a bearable length, whatever the text has in it.
-func (e *Error) Error() string {
-	msg := e.Msg
-	if e.Near != "" {
-		msg += " (did you mean " + e.Near + "?)"
+func (e *Error) Error() string { return plain.Text(e.Pos.String() + ": " + plain.Message(e.Reason())) }
+
+// Reason is what is wrong, without the place.
+func (e *Error) Reason() string {
+	if e.Near == "" {
+		return e.Msg
 	}
-	return plain.Text(e.Pos.String() + ": " + plain.Message(msg))
+	return e.Msg + " (did you mean " + e.Near + "?)"
 }
+
+func (e *Error) Unwrap() error { return e.Err }
+
+// A NoCallError says that an architecture does not have a system call, which others have.
+type NoCallError struct {
+	Call string
+	Arch abi.Arch
+}
+
+func (e *NoCallError) Error() string { return fmt.Sprintf("%s has no system call %s", e.Arch, e.Call) }
+
+// An OrderError says that a policy's architectures differ in byte order: no program is for both.
+type OrderError struct{ A, B abi.Arch }
+
+func (e *OrderError) Error() string {
+	return fmt.Sprintf("%s and %s differ in byte order: one program cannot serve both", e.A, e.B)
+}
+
+// typed is an error that has a type of its own, at a place.
+func typed(pos Pos, err error) error { return &Error{Pos: pos, Msg: err.Error(), Err: err} }
 
 // String is file:line:column, or what of it is known.
 func (p Pos) String() string {

@@ -88,7 +88,7 @@ var containerTargets = []string{"docker", "podman", "containerd", "kubernetes"}
 // loadersCalls are the calls that the runtime which will load a gate makes behind it.
 func loadersCalls(target string) []learn.Extra {
 	if slices.Contains(containerTargets, target) {
-		return []learn.Extra{learn.Runc}
+		return []learn.Extra{learn.Runc()}
 	}
 	return nil
 }

@@ -3,7 +3,6 @@ package decompile
 import (
 	"cmp"
 	"crypto/sha256"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -16,7 +15,11 @@ import (
 )
 
 // ErrNotPolicy says that a filter's meaning has no form in the policy language.
-var ErrNotPolicy = errors.New("this filter has no exact form in the policy language")
+const ErrNotPolicy notPolicy = "this filter has no exact form in the policy language"
+
+type notPolicy string
+
+func (e notPolicy) Error() string { return string(e) }
 
 // maxRanges is how many ranges of numbers, or alternatives of a condition, are still worth writing down.
 const maxRanges = 4096

@@ -65,13 +65,12 @@ func (e Errors) Error() string {
 	return strings.Join(lines, "\n")
 }
 
-// Unwrap are the single errors.
-func (e Errors) Unwrap() []error {
-	all := make([]error, len(e))
-	for i, one := range e {
-		all[i] = one
+// Unwrap are the errors that Error shows.
+func (e Errors) Unwrap() (shown []error) {
+	for _, one := range e[:min(len(e), maxShown)] {
+		shown = append(shown, one)
 	}
-	return all
+	return shown
 }
 
 type parser struct {
@@ -93,6 +92,11 @@ type syntaxError struct{ err error }
 // fail gives up the line, for what is wrong with a token.
 func (p *parser) fail(t token, format string, args ...any) {
 	panic(syntaxError{&policy.Error{Pos: t.pos, End: t.end(), Msg: fmt.Sprintf(format, args...)}})
+}
+
+// failTyped is fail with an error that has a type of its own.
+func (p *parser) failTyped(t token, err error) {
+	panic(syntaxError{&policy.Error{Pos: t.pos, End: t.end(), Msg: err.Error(), Err: err}})
 }
 
 // failNear is fail where one of some words was probably meant.
@@ -349,6 +353,11 @@ func parseCondition(tokens []token) (e policy.Expr, err error) {
 	return e, err
 }
 
+// A WordError says that a line, or an action, begins with a word that the language does not have.
+type WordError struct{ Word string }
+
+func (e *WordError) Error() string { return "unknown action or header " + e.Word }
+
 // action parses an action with its data.
 func (p *parser) action() Action {
 	t := p.next()
@@ -357,13 +366,15 @@ func (p *parser) action() Action {
 	}
 	kind, ok := bpf.ParseAction(t.text)
 	if !ok {
+		err, near := &WordError{t.text}, nearest.Word(t.text, slices.Concat(actionWords, headers))
+		msg := err.Error()
 		switch t.text {
 		case "kill":
-			p.fail(t, "unknown action or header kill (did you mean kill_process? kill_thread leaves the other threads running)")
+			near, msg = "", msg+" (did you mean kill_process? kill_thread leaves the other threads running)"
 		case "deny", "block", "reject":
-			p.failNear(t, "errno(EPERM)", "unknown action or header %s", t.text)
+			near = "errno(EPERM)"
 		}
-		p.failNear(t, nearest.Word(t.text, slices.Concat(actionWords, headers)), "unknown action or header %s", t.text)
+		panic(syntaxError{&policy.Error{Pos: t.pos, End: t.end(), Msg: msg, Near: near, Err: err}})
 	}
 	a := Action{Action: policy.Action{Kind: kind}}
 	if kind.MaxData() == 0 {

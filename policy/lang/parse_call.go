@@ -44,7 +44,7 @@ func (p *parser) call(c *policy.Call) {
 				p.fail(t, "%s has no number of its own on %s: ask about %s(%d)", t.text, c.Arch, m.Call, m.Sub)
 			}
 			if abi.Known(t.text) {
-				p.fail(t, "%s has no system call %s: try --arch, and monban syscalls %s", c.Arch, t.text, t.text)
+				p.failTyped(t, &policy.NoCallError{Call: t.text, Arch: c.Arch})
 			}
 			p.failNear(t, nearest.Word(t.text, abi.Calls()), "unknown system call %s", t.text)
 		}

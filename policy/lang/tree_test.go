@@ -143,7 +143,7 @@ func TestPartial(t *testing.T) {
 func TestErrorsEnd(t *testing.T) {
 	f, err := lang.Parse("t.gate", []byte(strings.Repeat("alow read\n", 10_000)+"allow write\n"))
 	var errs lang.Errors
-	if !errors.As(err, &errs) || len(errs) != 100 || len(f.Lines) != 100 || strings.Count(err.Error(), "\n") != 9 {
+	if !errors.As(err, &errs) || len(errs) != 100 || len(f.Lines) != 100 || strings.Count(err.Error(), "\n") != 9 || errors.Join(errs.Unwrap()...).Error() != err.Error() {
 		t.Errorf("%d errors, %d lines, %.200v", len(errs), len(f.Lines), err)
 	}
 	if last, ok := f.Lines[99].(*lang.Bad); !ok || !strings.HasSuffix(last.Text, "\nallow write") {
