@@ -24,6 +24,7 @@ import (
 	"monban/gate"
 	"monban/inspect"
 	"monban/inspect/page"
+	"monban/learn"
 	"monban/lint"
 	"monban/policy"
 	"monban/policy/decompile"
@@ -33,7 +34,7 @@ import (
 )
 
 // budgeted are the rooms that work on verdicts for others. Whatever they export is in answers.
-var budgeted = []string{"policy", "policy/decompile", "gate", "lint", "inspect", "inspect/page", "expect", "format/rows", "compile", "record"}
+var budgeted = []string{"policy", "policy/decompile", "gate", "lint", "inspect", "inspect/page", "expect", "format/rows", "compile", "record", "learn"}
 
 // A meant policy is the verdict of a policy.
 type meant struct {
@@ -289,6 +290,20 @@ var answers = map[string]func(m meant) (string, error){
 		}
 		return fmt.Sprint(lacking.Kinds()), nil
 	},
+	"learn.NewEarlier": func(m meant) (string, error) { _, err := learn.NewEarlier(m.gate(), nil, abi.X86_64); return "", err },
+	"learn.Earlier.Add": func(m meant) (string, error) {
+		r := record.New([]string{"x"}, "test")
+		r.Add(abi.X86_64, &bpf.Data{Arch: abi.X86_64.Token(), Nr: nr("mount")}, "x")
+		e, err := learn.NewEarlier(m.gate(), nil, abi.X86_64)
+		if err != nil {
+			return "", err
+		}
+		f, more, err := e.Add(r, learn.Options{Native: abi.X86_64})
+		if err != nil {
+			return "", err
+		}
+		return fmt.Sprint(f, more), nil
+	},
 	"record.LooksElsewhere": func(m meant) (string, error) { return text(record.LooksElsewhere(m.v, m.p.Archs)) },
 }
 
@@ -453,9 +468,9 @@ func TestBudgeted(t *testing.T) {
 				}
 				name += fn.Name.Name
 				signature := string(src[fn.Type.Pos()-1 : fn.Type.End()-1])
-				looks := strings.Contains(signature, "verdict.") || strings.HasPrefix(name, "policy.Answer.") || strings.HasPrefix(name, "policy.Chain.") ||
+				looks := strings.Contains(signature, "verdict.") || strings.HasPrefix(name, "policy.Answer.") || strings.HasPrefix(name, "policy.Chain.") || strings.HasPrefix(name, "learn.Earlier.") ||
 					f.Name.Name == "gate" && strings.Contains(signature, "error") ||
-					(f.Name.Name == "lint" || f.Name.Name == "expect" || f.Name.Name == "page") && (strings.Contains(signature, "gate.Gate") || strings.Contains(signature, "*Content"))
+					(f.Name.Name == "lint" || f.Name.Name == "expect" || f.Name.Name == "page" || f.Name.Name == "learn") && (strings.Contains(signature, "gate.Gate") || strings.Contains(signature, "*Content"))
 				if _, ok := answers[name]; looks && !ok && !strings.HasSuffix(name, "Error.Unwrap") {
 					t.Errorf("%s: %s is not in answers: what does it do with a spent budget?", file, name)
 				}

@@ -302,12 +302,13 @@ func decompiled(name string, programs []bpf.Program) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("%w (without --policy it is listed instruction by instruction)", err)
 	}
-	var b strings.Builder
+	head := &lang.File{}
 	for _, n := range notes {
-		plain.Paragraph(&b, "#   ", "# note: %s", n)
+		head.Paragraph("note: %s", n)
 	}
-	b.WriteString(lang.Print(p))
-	return b.String(), nil
+	f := lang.New(p)
+	f.Lines = slices.Concat(head.Lines, f.Lines)
+	return f.String(), nil
 }
 
 type threadObject struct {

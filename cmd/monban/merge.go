@@ -12,7 +12,6 @@ import (
 	"monban/abi"
 	"monban/gate"
 	"monban/inspect"
-	"monban/internal/plain"
 	"monban/policy/decompile"
 	"monban/policy/lang"
 	"monban/verdict"
@@ -89,14 +88,14 @@ Numbers that no call has and other architectures are merged in the same way.`,
 			if asJSON {
 				return printJSON(cmd.OutOrStdout(), "merge/1", map[string]any{"how": ways[i], "gates": args, "policy": lang.Print(p)})
 			}
-			from, err := origins(args, meanings, p.Archs)
-			if err != nil {
+			head := &lang.File{}
+			head.Paragraph("the %s", name)
+			if err := origins(head, args, meanings, p.Archs); err != nil {
 				return exit{exitUsage, fmt.Errorf("%s: %w", name, err)}
 			}
-			var head strings.Builder
-			plain.Paragraph(&head, "#   ", "# the %s", name)
-			text := head.String() + from + "\n" + lang.Print(p)
-			return usage(writeText(cmd.OutOrStdout(), out, []byte(text)))
+			f := lang.New(p)
+			f.Prepend(head.Lines...)
+			return usage(writeText(cmd.OutOrStdout(), out, []byte(f.String())))
 		},
 	}
 	for i, flag := range []string{"what any of the gates allows", "what all of the gates allow", "what the kernel makes of filters in this order"} {
@@ -111,12 +110,11 @@ Numbers that no call has and other architectures are merged in the same way.`,
 
 // origins says which calls only some of the gates let pass, and which ones they let pass differently: of recordings, which run a call
 // came from.
-func origins(names []string, meanings []verdict.Verdict, archs []abi.Arch) (string, error) {
-	return verdict.Exact(meanings[0].Space(), func() (string, error) { return originsOf(names, meanings, archs) })
+func origins(f *lang.File, names []string, meanings []verdict.Verdict, archs []abi.Arch) error {
+	return meanings[0].Space().Do(func() error { return originsOf(f, names, meanings, archs) })
 }
 
-func originsOf(names []string, meanings []verdict.Verdict, archs []abi.Arch) (string, error) {
-	var b strings.Builder
+func originsOf(f *lang.File, names []string, meanings []verdict.Verdict, archs []abi.Arch) error {
 	for _, a := range archs {
 		on := ""
 		if len(archs) > 1 {
@@ -126,7 +124,7 @@ func originsOf(names []string, meanings []verdict.Verdict, archs []abi.Arch) (st
 		for i, v := range meanings {
 			s, err := inspect.Summarise(v, a)
 			if err != nil {
-				return "", err
+				return err
 			}
 			for _, c := range s.Calls {
 				if c.Passes() != inspect.Never {
@@ -150,14 +148,14 @@ func originsOf(names []string, meanings []verdict.Verdict, archs []abi.Arch) (st
 			}
 		}
 		for _, at := range slices.Sorted(maps.Keys(calls)) {
-			plain.Paragraph(&b, "#   ", "# %spasses at %s only: %s", on, at, strings.Join(slices.Sorted(slices.Values(calls[at])), " "))
+			f.Paragraph("%spasses at %s only: %s", on, at, strings.Join(slices.Sorted(slices.Values(calls[at])), " "))
 		}
 		if differ != nil {
 			slices.Sort(differ)
-			plain.Paragraph(&b, "#   ", "# %spasses at all of them, but not alike: %s", on, strings.Join(differ, " "))
+			f.Paragraph("%spasses at all of them, but not alike: %s", on, strings.Join(differ, " "))
 		}
 	}
-	return b.String(), nil
+	return nil
 }
 
 // usage gives an error the status of bad input.
