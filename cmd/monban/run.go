@@ -34,9 +34,10 @@ everything that it starts. The gate need not allow execve: it is put on after th
 loaded.
 
 The status is the program's own; 128+n if signal n ended it; 125 if Monban failed before the program
-started, or was interrupted; 126 or 127 if the command cannot be executed or found. Where a call is
-killed, run says which one, and what would allow it. --denials FILE writes them to a new file, which
-record --from-denials makes rules of: what the program itself prints is none of it.
+started, or was interrupted; 126 or 127 if the command cannot be executed or found; 137 if a sandbox
+around Monban kept it from following the program, which was then killed. Where a call is killed,
+run says which one, and what would allow it. --denials FILE writes them to a new file, which record
+--from-denials makes rules of: what the program itself prints is none of it.
 
 Strict mode begins at main: the dynamic loader, and constructors of the program and its libraries,
 run before it without a gate, and a program may do all it has to do there. --loader-gate gives them

@@ -67,10 +67,10 @@ const exitSignal = uintptr(0)
 // from us. It asks for children of one kind: those that end with SIGCHLD, which this one has become by its exec, or those that do not
 // (__WCLONE). The kernel finds it among one of them, and writes so to memory, which no filter can. The caller is the parent.
 func Execed(pid int) (execed, known bool) {
-	among := func(kind int) bool {
+	among := func(kind uint32) bool {
 		const poison = -1
 		info := unix.Siginfo{Signo: poison}
-		err := unix.Waitid(unix.P_PID, pid, &info, unix.WEXITED|unix.WNOHANG|unix.WNOWAIT|unix.WNOTHREAD|kind, nil)
+		err := unix.Waitid(unix.P_PID, pid, &info, unix.WEXITED|unix.WNOHANG|unix.WNOWAIT|unix.WNOTHREAD|int(kind), nil)
 		return err == nil && info.Signo != poison
 	}
 	switch {
