@@ -324,7 +324,7 @@ func (r *run) refused(err error) error {
 	case scope == 3, scope == 2 && os.Geteuid() != 0:
 		cause = fmt.Sprintf("Yama denies it: kernel.yama.ptrace_scope is %d", scope)
 	case readStatus(unix.Getpid()).TracerPID != 0:
-		cause = "this process is traced itself, and so is all that it starts (strace -f, a debugger, another monban run " +
+		cause = "this process is traced itself, and so is all that it starts (strace -f, a debugger, another sandbox " +
 			"that watches)"
 	case mode != 0:
 		cause = "an outer seccomp sandbox denies it"

@@ -152,7 +152,7 @@ func (r *run) runTo(p *ptrace.Process, addr uint64) (ev ptrace.Event, what strin
 	if err := r.letRun(let, p.Runs, &onItsWay); err != nil {
 		return ev, "", err
 	}
-	w := &way{run: r, p: p, comm: readTask(pid).comm}
+	w := &way{run: r, p: p, comm: readStatus(pid).Name}
 	for ev, err = ptrace.Wait(pid, 0); ; ev, err = ptrace.Resume(pid, unix.PTRACE_SYSCALL, ev.Signal()) {
 		if err != nil || ev.Dead() {
 			w.ended(ev)
