@@ -16,8 +16,8 @@ import (
 	"monban/bpf"
 )
 
-// Behind outer filters that kill the thread for any call that the tracing thread makes, every start ends, at once, and its child
-// with it; what has run is never said not to have been started.
+// Behind outer filters that kill the thread for any call that the tracing thread makes, every start ends, at once, and
+// its child with it; what has run is never said not to have been started.
 func TestKilledThread(t *testing.T) {
 	dynamic, static := build(t, "gcc", "gated"), build(t, "gcc", "gated", "-static")
 	calls := []lie{

@@ -43,7 +43,8 @@ func TestInterruptedStart(t *testing.T) {
 	}
 }
 
-// Whatever signals come at any moment of a start, it ends, nothing runs without its gate, and what has run is not said to be not started.
+// Whatever signals come at any moment of a start, it ends, nothing runs without its gate, and what has run is not said
+// to be not started.
 func TestSignalsDuringStart(t *testing.T) {
 	dynamic, static := build(t, "gcc", "gated"), build(t, "gcc", "gated", "-static")
 	deny := []bpf.Program{gate(answer{nativeArch, unix.SYS_GETPRIORITY, bpf.Errno | 42})}

@@ -127,7 +127,8 @@ same, is put on at main instead. For the loader of a C program @libc is enough.`
 	return cmd
 }
 
-// behindLoader makes gates for the loader and, from main on, what strict mode means as a filter. first are the loader's.
+// behindLoader makes gates for the loader and, from main on, what strict mode means as a filter. first are the
+// loader's.
 func (f *gateFlags) behindLoader(loader []string) (first *gate.Gate, p sandbox.Prepared, err error) {
 	p.Watch = true
 	if first, err = f.readStack(loader); err != nil {
@@ -147,8 +148,8 @@ func (f *gateFlags) behindLoader(loader []string) (first *gate.Gate, p sandbox.P
 	return first, p, err
 }
 
-// lettingInstall is v with seccomp(SECCOMP_SET_MODE_FILTER) allowed, through which the next filter comes. That one can only
-// take away.
+// lettingInstall is v with seccomp(SECCOMP_SET_MODE_FILTER) allowed, through which the next filter comes. That one can
+// only take away.
 func lettingInstall(v verdict.Verdict) verdict.Verdict {
 	s := v.Space()
 	is := func(w verdict.Word, value uint32) verdict.Node {
@@ -197,7 +198,8 @@ func answered(g *gate.Gate, v verdict.Verdict) error {
 	return nil
 }
 
-// start runs the program and turns its end into ours. st gives the gates that can have killed a call, nil for strict mode.
+// start runs the program and turns its end into ours. st gives the gates that can have killed a call, nil for strict
+// mode.
 func start(ctx context.Context, c *sandbox.Command, st func(*sandbox.Result) *gate.Gate, denials *denialsFile) error {
 	if err := denials.create(); err != nil {
 		return exit{exitUsage, err}
