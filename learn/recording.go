@@ -10,6 +10,7 @@ import (
 	"monban/abi"
 	"monban/bpf"
 	"monban/inspect"
+	"monban/internal/plain"
 	"monban/policy"
 	"monban/policy/lang"
 	"monban/record"
@@ -55,7 +56,7 @@ func Recording(r *record.Recording, o Options) *lang.File {
 	f := &lang.File{Name: "the recording"}
 	f.Note("What this run did, by monban record (%s):", r.By)
 	f.Note("  %s", strings.Join(r.Command, " "))
-	f.Note("%d calls of %d kinds. Behind each: how often, and by which programs.", r.Made, len(r.Calls))
+	f.Note("%s of %s. Behind each: how often, and by which programs.", plain.Count(r.Made, "call"), plain.Count(len(r.Calls), "kind"))
 	if r.Lost > 0 {
 		f.Note("Events were lost, %d of them: a call may be missing.", r.Lost)
 	}

@@ -13,6 +13,7 @@ import (
 
 	"monban/bpf"
 	"monban/gate"
+	"monban/internal/plain"
 	"monban/internal/regular"
 	"monban/record"
 	"monban/sandbox"
@@ -80,7 +81,7 @@ func readOwn(rec *record.Recording, file string) error {
 		return err
 	}
 	if missed > 0 {
-		say("%s: %s not in it", file, plural(missed, "killed call"))
+		say("%s: %s not in it", file, plain.Count(missed, "killed call"))
 	}
 	return nil
 }

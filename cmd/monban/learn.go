@@ -17,6 +17,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"monban/bpf"
+	"monban/internal/plain"
 	"monban/internal/regular"
 	"monban/learn"
 	"monban/policy"
@@ -214,7 +215,7 @@ func sameFile(a, b string) bool {
 func learntNotes(rec *record.Recording, r *scan.Result, o learn.Options, programs, lost []string, tier policy.Action) []lang.Line {
 	f := &lang.File{}
 	f.Note("Learnt by monban learn, in three tiers: observed (allowed), reachable but never seen (%s), unreachable (%s).", tier, o.Default)
-	f.Note("Scanned: %s, and what they load; they reach %s.", strings.Join(programs, " "), plural(len(r.Calls), "call"))
+	f.Note("Scanned: %s, and what they load; they reach %s.", strings.Join(programs, " "), plain.Count(len(r.Calls), "call"))
 	if len(lost) > 0 {
 		f.Note("Not scanned, because they are not there (any more) or cannot be: %s (name their files with --follow).", strings.Join(lost, " "))
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"monban/gate"
+	"monban/internal/plain"
 	"monban/learn"
 	"monban/record"
 	"monban/sandbox"
@@ -224,7 +225,7 @@ func recorded(ctx context.Context, command []string, backend string, gate *verdi
 // sayLost says so if a recording is not whole.
 func sayLost(rec *record.Recording) {
 	if rec.Lost > 0 {
-		say("%s lost: a call may be missing", plural(rec.Lost, "event"))
+		say("%s lost: a call may be missing", plain.Count(rec.Lost, "event"))
 	}
 }
 
