@@ -48,7 +48,7 @@ func TestOnePlace(t *testing.T) {
 		{"a filter in memory: bpf.Program.Encode, sys.Filter", `\bSock(Filter|Fprog)\b`, []string{
 			"format/source/read.go", "format/source/write.go", // names of types in source code
 		}},
-		{"the calls on a listener: internal/sys", `SECCOMP_(IOCTL_NOTIF|GET_NOTIF_SIZES)`, []string{"internal/sys/notify_linux.go"}},
+		{"the calls on a listener: internal/sys", `unix\.SECCOMP_(IOCTL_NOTIF|GET_NOTIF_SIZES)`, []string{"internal/sys/notify_linux.go"}},
 		{"the word that was meant: nearest.Word", `func (distance|levenshtein|editDistance|suggest)\(`, []string{"internal/nearest/nearest.go"}},
 	} {
 		pattern := regexp.MustCompile(fact.pattern)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"slices"
 	"sync"
 	"syscall"
@@ -15,7 +14,6 @@ import (
 	"monban/abi"
 	"monban/bpf"
 	"monban/internal/ptrace"
-	"monban/internal/sys"
 )
 
 const traceOptions = unix.PTRACE_O_TRACECLONE | unix.PTRACE_O_TRACEFORK | unix.PTRACE_O_TRACEVFORK | unix.PTRACE_O_TRACEEXEC |
@@ -82,7 +80,7 @@ func (t *tracer) begin(p *ptrace.Process) error {
 	if t.run.Started != nil {
 		t.run.Started(p.PID)
 	}
-	t.threads[p.PID] = &thread{program: t.rec.programOf(p.PID), known: true}
+	t.threads[p.PID] = &thread{program: t.rec.runs(executableOf(p.PID)), known: true}
 	return ptrace.ToSyscall(p.PID, 0)
 }
 
@@ -154,7 +152,7 @@ func (t *tracer) watch(ctx context.Context, over <-chan struct{}) {
 func (t *tracer) handle(ev ptrace.Event) error {
 	th := t.threads[ev.TID]
 	if th == nil { // a new thread's first stop may come before its parent's event
-		th = &thread{program: t.rec.programOf(ev.TID)}
+		th = &thread{program: t.rec.runs(executableOf(ev.TID))}
 		t.threads[ev.TID] = th
 	}
 	if ev.Syscall() {
@@ -176,7 +174,7 @@ func (t *tracer) handle(ev ptrace.Event) error {
 		return ptrace.ToSyscall(ev.TID, 0)
 	case unix.PTRACE_EVENT_EXEC:
 		th.forking = false
-		th.program = t.rec.programOf(ev.TID)
+		th.program = t.rec.runs(executableOf(ev.TID))
 		th.inside = true // the return from execve is still to come
 		return ptrace.ToSyscall(ev.TID, 0)
 	case 0:
@@ -214,7 +212,9 @@ func (t *tracer) entry(tid int, th *thread) error {
 	name, _ := a.Name(d.Nr)
 	th.forking = slices.Contains(forks, name)
 	if t.run.Files {
-		t.rec.maps(tid, a, name, &d)
+		if program, file, ok := mapped(tid, a, name, &d); ok {
+			t.rec.takes(program.name, program.id, file.name, file.id)
+		}
 	}
 	if name == "clone3" {
 		asClone(a, &d, t.rec, func(addr uint64, buf []byte) error { return ptrace.Read(tid, addr, buf) })
@@ -267,14 +267,4 @@ func asClone(a abi.Arch, d *bpf.Data, rec *Recording, read func(addr uint64, buf
 			d.Args[arg.Index] = order.Uint64(args[:])&inClone | order.Uint64(args[32:])&0xff
 		}
 	}
-}
-
-// programOf is the name of a thread's executable; its path is noted.
-func (r *Recording) programOf(tid int) string {
-	exe, err := sys.Link(tid, "exe")
-	if err != nil {
-		return "?"
-	}
-	r.takes(exe, statID(sys.Path(tid, "exe")), "", FileID{})
-	return filepath.Base(exe)
 }

@@ -24,6 +24,7 @@ import (
 	"monban/policy/lang"
 	"monban/record"
 	"monban/scan"
+	"monban/seccomp"
 )
 
 // tiers are what --reachable takes, as actions.
@@ -77,9 +78,9 @@ errno or kill.`,
 			if err != nil {
 				return scanFailed(err)
 			}
-			if why := logsNot(); tier == tiers["log"] && !cmd.Flags().Changed("reachable") && why != "" {
+			if tier == tiers["log"] && !cmd.Flags().Changed("reachable") && seccomp.Have(seccomp.ActionFeature(bpf.Log)) != nil {
 				tier = tiers["errno"]
-				say("%s: what is reachable and was not seen is refused (--reachable)", why)
+				say("this kernel cannot log calls: what is reachable and was not seen is refused (--reachable)")
 			}
 			rec, result, err := recorded(cmd.Context(), command, flags.backend, nil, true)
 			if err != nil {
@@ -112,18 +113,6 @@ errno or kill.`,
 	cmd.Flags().StringArrayVar(&also, "also", nil, "a module that a program loads by dlopen (may be repeated)")
 	cmd.Flags().StringArrayVar(&follow, "follow", nil, "a further program that may be executed (may be repeated)")
 	return cmd
-}
-
-// logsNot says why the action log (Linux 4.14) cannot be counted on, "" where it can.
-func logsNot() string {
-	b, err := os.ReadFile("/proc/sys/kernel/seccomp/actions_avail")
-	switch {
-	case err != nil && !errors.Is(err, os.ErrNotExist):
-		return fmt.Sprintf("whether this kernel logs calls cannot be read (%v)", cause(err))
-	case !slices.Contains(strings.Fields(string(b)), "log"):
-		return "this kernel cannot log calls"
-	}
-	return ""
 }
 
 // binaryOf is the ELF file that a command runs: of a script, its interpreter.
