@@ -46,8 +46,11 @@ func OfPolicy(name string, p *policy.Policy) *Gate {
 	return &Gate{Name: name, Kind: "policy", Format: "gate", Policy: p}
 }
 
-// OfPrograms is the gate of programs that are installed together, the oldest first.
+// OfPrograms is the gate of programs that are installed together, the oldest first. None at all allow everything.
 func OfPrograms(name string, order binary.ByteOrder, programs ...bpf.Program) *Gate {
+	if programs == nil {
+		programs = []bpf.Program{} // nil is a policy's
+	}
 	return &Gate{Name: name, Kind: "BPF program", Format: "bpf", Programs: programs, Order: order}
 }
 

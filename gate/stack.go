@@ -39,6 +39,9 @@ func Stack(name string, gates ...*Gate) (*Gate, error) {
 
 // composed is a stack's verdict.
 func (g *Gate) composed() (verdict.Verdict, error) {
+	if len(g.Members) == 0 {
+		return verdict.Verdict{}, fmt.Errorf("%s: a gate has a policy, programs or members, and this one has none of them", g.Name)
+	}
 	return verdict.Exact(g.space, func() (verdict.Verdict, error) {
 		var all verdict.Verdict
 		for i, m := range g.Members {

@@ -60,6 +60,8 @@ type Result struct {
 	// BeforeMain says what the program did on its way to main instead of coming there: it ended, or it was killed for
 	// leaving that way. With Strict or Loader only. Strict mode, or Gates, never began; it has run all the same.
 	BeforeMain string
+	// AtStart says that Strict, or Gates behind Loader, began at the program's first instruction and not at main: it is static.
+	AtStart bool
 }
 
 // ExitStatus is the status that a launcher passes on: the program's, or 128+n if signal n ended it.

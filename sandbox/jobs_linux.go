@@ -59,6 +59,7 @@ type jobs struct {
 	started chan struct{}       // the program runs
 	ready   chan struct{}       // closed once signals arrive in the channels above
 	lost    chan struct{}       // closed when the start was aborted and does not end
+	seen    chan struct{}       // closed once the program was seen to run
 	quit    chan struct{}
 	done    chan struct{}
 	keep    bool
@@ -85,6 +86,7 @@ func newJobs(ctx context.Context, keep bool) *jobs {
 		started: make(chan struct{}, 1),
 		ready:   make(chan struct{}),
 		lost:    make(chan struct{}),
+		seen:    make(chan struct{}),
 		quit:    make(chan struct{}),
 		done:    make(chan struct{}),
 		keep:    keep,
@@ -144,6 +146,7 @@ func (j *jobs) runs() {
 	if j.aborted == nil && j.phase == letting {
 		j.phase = running
 		j.started <- struct{}{}
+		close(j.seen)
 	}
 }
 

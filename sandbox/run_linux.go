@@ -33,6 +33,16 @@ import (
 // result, as it is for one that forks, makes a thread or execs there, and is killed; Result.BeforeMain says which. The C
 // library's way out of main, exit_group, isn't allowed in strict mode: a program lives if it ends in syscall(SYS_exit, n).
 func (c *Command) Run(ctx context.Context) (*Result, error) {
+	p, err := c.Start(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return p.Wait()
+}
+
+// Start is Run without waiting for the end: it returns once the program runs, or with the error for which it does not. Ending ctx kills
+// the program, later too. Wait must be called.
+func (c *Command) Start(ctx context.Context) (*Process, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
@@ -49,8 +59,7 @@ func (c *Command) Run(ctx context.Context) (*Result, error) {
 		return nil, cmp.Or(r.prepared(), err)
 	}
 	r.jobs = newJobs(ctx, c.KeepSignals)
-	defer r.jobs.close()
-	done := make(chan error, 1)
+	p := &Process{run: r, done: make(chan error, 1)}
 	// The thread is the program's parent and tracer, and has no_new_privs: it must live until the program has ended and
 	// never serve another goroutine. With it ends, whatever holds it, a child that it traces.
 	go func() {
@@ -59,19 +68,58 @@ func (c *Command) Run(ctx context.Context) (*Result, error) {
 			r.jobs.reap()
 			err = r.ends(lost)
 		}
-		done <- err
+		p.done <- err
 	}()
 	select {
-	case err = <-done:
+	case <-r.jobs.seen:
+		return p, nil
+	case err := <-p.done:
+		p.done <- err
 	case <-r.jobs.lost:
 	}
-	if why := r.jobs.why(); why != nil {
-		err = r.ends(why)
+	if r.ran.Load() { // it has ended already
+		return p, nil
 	}
-	if err != nil {
+	if _, err := p.Wait(); err != nil {
 		return nil, err
 	}
-	return &r.result, nil
+	return p, nil // it ended on its way to main
+}
+
+// A Process is a program that runs behind its gate.
+type Process struct {
+	run  *run
+	done chan error
+	once sync.Once
+	res  *Result
+	err  error
+}
+
+// PID is the program's process id, until Wait returns.
+func (p *Process) PID() int {
+	p.run.jobs.lock.Lock()
+	defer p.run.jobs.lock.Unlock()
+	return p.run.jobs.pid
+}
+
+// Wait returns when the program has ended. The error is that of Run.
+func (p *Process) Wait() (*Result, error) {
+	p.once.Do(func() {
+		r := p.run
+		defer r.jobs.close()
+		var err error
+		select {
+		case err = <-p.done:
+		case <-r.jobs.lost:
+		}
+		if why := r.jobs.why(); why != nil {
+			err = r.ends(why)
+		}
+		if p.err = err; err == nil {
+			p.res = &r.result
+		}
+	})
+	return p.res, p.err
 }
 
 // A run is one start of a Command.

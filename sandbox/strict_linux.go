@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"monban/abi"
+	"monban/bpf"
 	"monban/internal/ptrace"
 	"monban/internal/sys"
 )
@@ -111,6 +112,17 @@ func strictPoint(p *ptrace.Process) (uint64, error) {
 	return entry, nil
 }
 
+// A way is a program's from its first instruction to main, followed by its tracer.
+type way struct {
+	*run
+	p    *ptrace.Process
+	comm string
+	last bpf.Data // the last call that it made
+	into bool     // its last stop at a call was on the way into it
+	trap bool     // a filter's trap action has since sent it SIGSYS
+	sent bool     // somebody else has
+}
+
 // runTo lets a stopped program run until it is about to execute the instruction at addr. The breakpoint is in the
 // process's private copy of the page, and gone again when runTo returns the zero event; another is a death or the stop at
 // which the program leaves its way, and what says how.
@@ -120,6 +132,7 @@ func (r *run) runTo(p *ptrace.Process, addr uint64) (ev ptrace.Event, what strin
 	pid := p.PID
 	regs, err := ptrace.GetRegs(pid)
 	if err != nil || regs.PC() == addr {
+		r.result.AtStart = err == nil
 		return ev, "", err
 	}
 	text := make([]byte, len(ptrace.Breakpoint))
@@ -135,16 +148,23 @@ func (r *run) runTo(p *ptrace.Process, addr uint64) (ev ptrace.Event, what strin
 		}
 		return nil
 	}
-	var way atomic.Bool // not the program's own yet
-	if err := r.letRun(let, p.Runs, &way); err != nil {
+	var onItsWay atomic.Bool // which is not the program's own yet
+	if err := r.letRun(let, p.Runs, &onItsWay); err != nil {
 		return ev, "", err
 	}
+	w := &way{run: r, p: p, comm: readStatus(pid).Name}
 	for ev, err = ptrace.Wait(pid, 0); ; ev, err = ptrace.Resume(pid, unix.PTRACE_SYSCALL, ev.Signal()) {
 		if err != nil || ev.Dead() {
+			w.ended(ev)
 			return ev, "", err
 		}
 		if what := beforeMain[ev.Cause()]; what != "" {
 			return ev, what, nil
+		}
+		if ev.Signal() == unix.SIGSYS {
+			info, err := ptrace.GetSigInfo(pid)
+			w.trap = err == nil && info.Code == sysSeccomp
+			w.sent = !w.trap
 		}
 		if !ev.Syscall() && ev.Signal() != unix.SIGTRAP {
 			continue
@@ -152,8 +172,14 @@ func (r *run) runTo(p *ptrace.Process, addr uint64) (ev ptrace.Event, what strin
 		if regs, err = ptrace.GetRegs(pid); err != nil {
 			return ev, "", err
 		}
-		if ev.Syscall() && untraced(pid, &regs) {
-			return ev, beforeMain[unix.PTRACE_EVENT_CLONE], nil
+		if ev.Syscall() {
+			if w.into = !w.into; w.into {
+				w.trap, w.sent = false, false
+				w.last = regs.Data(ptrace.CallArch(pid, &regs))
+			}
+			if untraced(pid, &regs) {
+				return ev, beforeMain[unix.PTRACE_EVENT_CLONE], nil
+			}
 		}
 		if ev.Signal() == unix.SIGTRAP && regs.PC()-ptrace.BreakpointAdvance == addr {
 			break
@@ -164,6 +190,13 @@ func (r *run) runTo(p *ptrace.Process, addr uint64) (ev ptrace.Event, what strin
 	}
 	regs.SetPC(addr)
 	return ptrace.Event{}, "", ptrace.SetRegs(pid, &regs)
+}
+
+// ended names the call that ended the program on its way. The SIGSYS that a filter kills by is not reported as a signal, only as the end.
+func (w *way) ended(ev ptrace.Event) {
+	if w.set.Watch && ev.Dead() && ev.Status.Signaled() && ev.Status.Signal() == unix.SIGSYS && !w.sent {
+		w.result.Killed = append(w.result.Killed, Killed{PID: w.p.PID, TID: w.p.PID, Comm: w.comm, Data: w.last, Trap: w.trap})
+	}
 }
 
 // untraced says whether the call that a stopped thread is in may make a child or thread which its tracer never sees: a clone

@@ -33,6 +33,13 @@ func explainKills(r *sandbox.Result, c *sandbox.Command, st *gate.Gate) {
 			more = fmt.Sprintf(", and %s", plural(n, "more such call"))
 		}
 		explainKill(&k, more, st)
+		if (st == nil || k.Strict) && r.AtStart {
+			say("strict mode began at its first instruction, since it is static, and its C library needs more to start;")
+			say("linked dynamically (without -static) it comes to main first, where strict mode then begins")
+		} else if st == nil || k.Strict {
+			say("strict mode allows read, write, exit and sigreturn only, and returning from main is exit_group;")
+			say("a program for it ends in syscall(SYS_exit, 0)")
+		}
 	}
 	if len(r.Killed) == 0 && r.Signal.String() == "bad system call" {
 		explainUnnamed(c, st)
@@ -61,8 +68,6 @@ func explainKill(k *sandbox.Killed, more string, st *gate.Gate) {
 		say("only that thread is dead: the gate says kill_thread, and the process went on without it")
 	}
 	if st == nil || k.Strict {
-		say("strict mode allows read, write, exit and sigreturn only, and returning from main is exit_group;")
-		say("a program for it ends in syscall(SYS_exit, 0)")
 		return
 	}
 	blamed := false

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
-	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -66,14 +65,19 @@ same, is put on at main instead. For the loader of a C program @libc is enough.`
 				}
 				c.Watch = true
 				if len(loader) > 0 {
-					var st *gate.Gate
+					var first *gate.Gate
 					c.Strict, c.Prepare = false, func() (p sandbox.Prepared, err error) {
-						st, p, err = flags.behindLoader(loader)
+						first, p, err = flags.behindLoader(loader)
 						return p, err
 					}
-					return start(cmd.Context(), c, func() *gate.Gate { return st }, &denials)
+					return start(cmd.Context(), c, func(r *sandbox.Result) *gate.Gate {
+						if r.BeforeMain == "" {
+							return nil // what strict mode kills, no loader gate can allow
+						}
+						return first
+					}, &denials)
 				}
-				return start(cmd.Context(), c, func() *gate.Gate { return nil }, &denials)
+				return start(cmd.Context(), c, func(*sandbox.Result) *gate.Gate { return nil }, &denials)
 			}
 			if denials.name != "" && (detach || allowExec) {
 				return exit{exitUsage, errors.New("--denials needs run to stay attached: leave out --detach and --allow-exec")}
@@ -98,7 +102,12 @@ same, is put on at main instead. For the loader of a C program @libc is enough.`
 				}
 				return p, err
 			}
-			return start(cmd.Context(), c, func() *gate.Gate { return st }, &denials)
+			err := start(cmd.Context(), c, func(*sandbox.Result) *gate.Gate { return st }, &denials)
+			if errors.Is(err, sandbox.ErrPtraceRefused) || errors.Is(err, sandbox.ErrUnsupported) {
+				err = exit{sandbox.ExitStatus(err), errors.Join(errors.Unwrap(err),
+					errors.New("--allow-exec installs the gate before the exec instead, without tracing; the gate must then allow execve"))}
+			}
+			return err
 		},
 	}
 	cmd.Flags().SetInterspersed(false)
@@ -117,14 +126,13 @@ same, is put on at main instead. For the loader of a C program @libc is enough.`
 	return cmd
 }
 
-// behindLoader makes gates for the loader and, from main on, what strict mode means as a filter; the stack has both.
-func (f *gateFlags) behindLoader(loader []string) (st *gate.Gate, p sandbox.Prepared, err error) {
+// behindLoader makes gates for the loader and, from main on, what strict mode means as a filter. first are the loader's.
+func (f *gateFlags) behindLoader(loader []string) (first *gate.Gate, p sandbox.Prepared, err error) {
 	p.Watch = true
-	if st, err = f.readStack(append(slices.Clone(loader), "@strict")); err != nil {
+	if first, err = f.readStack(loader); err != nil {
 		return nil, p, err
 	}
-	n := len(loader)
-	first, err := gate.Stack(loader[0], st.Members[:n]...)
+	strict, err := f.readStack([]string{"@strict"})
 	if err != nil {
 		return nil, p, err
 	}
@@ -134,8 +142,8 @@ func (f *gateFlags) behindLoader(loader []string) (st *gate.Gate, p sandbox.Prep
 	if err != nil {
 		return nil, p, fmt.Errorf("%s: %w", first.Name, err)
 	}
-	p.Gates, err = st.Members[n].Filters()
-	return st, p, err
+	p.Gates, err = strict.Compile(compile.Options{})
+	return first, p, err
 }
 
 // lettingInstall is v with seccomp(SECCOMP_SET_MODE_FILTER) allowed, through which the next filter comes. That one can only
@@ -188,8 +196,8 @@ func answered(g *gate.Gate, v verdict.Verdict) error {
 	return nil
 }
 
-// start runs the program and turns its end into ours. The stack, there once the program runs, is nil in strict mode.
-func start(ctx context.Context, c *sandbox.Command, st func() *gate.Gate, denials *denialsFile) error {
+// start runs the program and turns its end into ours. st gives the gates that can have killed a call, nil for strict mode.
+func start(ctx context.Context, c *sandbox.Command, st func(*sandbox.Result) *gate.Gate, denials *denialsFile) error {
 	if err := denials.create(); err != nil {
 		return exit{exitUsage, err}
 	}
@@ -203,8 +211,8 @@ func start(ctx context.Context, c *sandbox.Command, st func() *gate.Gate, denial
 	if r.BeforeMain != "" {
 		say("%s %s before main: strict mode never began", c.Path, r.BeforeMain)
 	}
-	explainKills(r, c, st())
-	if err := denials.write(c.Args, r, st()); err != nil {
+	explainKills(r, c, st(r))
+	if err := denials.write(c.Args, r, st(r)); err != nil {
 		say("%v", err) // the status is the program's
 	}
 	if status := r.ExitStatus(); status != 0 {

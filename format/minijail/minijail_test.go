@@ -204,6 +204,20 @@ func TestWriteConditions(t *testing.T) {
 	}
 }
 
+// A file of signs alone would take fifty times its size in memory.
+func TestManyTokens(t *testing.T) {
+	for name, text := range map[string]string{
+		"a line":     "read: " + strings.Repeat("(", 1<<20),
+		"many lines": strings.Repeat("read: 1\n", 1<<19),
+		"joined":     strings.Repeat("(((((((( \\\n", 1<<17),
+	} {
+		_, err := read(text)
+		if err == nil || !strings.Contains(err.Error(), "more than 1048576 words and signs: that is not a policy") {
+			t.Errorf("%s: %.200v", name, err)
+		}
+	}
+}
+
 func FuzzRead(f *testing.F) {
 	for _, text := range []string{
 		"read: 1", "@include ./base.policy\nopen: return ENOENT", "{a, read}: { arg0 == 1; log, arg1 in ~(1|2); trap, kill }",

@@ -118,11 +118,6 @@ func (p *parser) unary() (uint64, error) {
 		}
 		return v, nil
 	case isWord(firstByte(t.text)):
-		for p.peek().text == "." { // Go's unix.BPF_LD
-			p.at++
-			t = p.peek()
-			p.at++
-		}
 		return p.named(t)
 	case t.text == "":
 		return 0, p.in.Errorf(t.off, "the source ends where a value is expected (is it truncated?)")

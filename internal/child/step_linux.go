@@ -47,7 +47,6 @@ type control struct {
 
 // perform is the child's life. It must not grow the stack, be preempted or call the runtime.
 //
-//lint:ignore U1000 cloneOnStack's assembly calls it
 //go:nosplit
 //go:norace
 //go:nocheckptr

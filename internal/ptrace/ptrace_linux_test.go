@@ -4,6 +4,7 @@ package ptrace
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"os"
 	"os/exec"
@@ -43,6 +44,52 @@ func TestOwnThread(t *testing.T) {
 			t.Fatalf("thread %d lives on", tid)
 		}
 	}
+}
+
+// A thread that ends in the middle of f, as one that a filter kills, is noticed.
+func TestThreadGone(t *testing.T) {
+	for range 3 {
+		began := time.Now()
+		err := OwnThread(func() { unix.Syscall(unix.SYS_EXIT, 0, 0, 0) })
+		if !errors.Is(err, ErrThreadKilled) {
+			t.Errorf("%v after %v", err, time.Since(began))
+		}
+	}
+}
+
+// A word of memory that a filter pretends to have read is none.
+func TestFakedPeek(t *testing.T) {
+	victim(t, "/proc/self/exe", func(p *Process) {
+		regs, err := GetRegs(p.PID)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		want, got := make([]byte, 37), make([]byte, 37)
+		if err := errors.Join(Read(p.PID, regs.SP()+3, want), peek(p.PID, uintptr(regs.SP()+3), got)); err != nil || !bytes.Equal(got, want) {
+			t.Errorf("%v: %x, want %x", err, got, want)
+		}
+		fake := bpf.Program{
+			{Code: bpf.LD | bpf.W | bpf.ABS, K: bpf.OffsetNr},
+			{Code: bpf.JMP | bpf.JEQ | bpf.K, Jt: 4, K: unix.SYS_PROCESS_VM_READV},
+			{Code: bpf.JMP | bpf.JEQ | bpf.K, Jf: 2, K: unix.SYS_PTRACE},
+			{Code: bpf.LD | bpf.W | bpf.ABS, K: 16},
+			{Code: bpf.JMP | bpf.JEQ | bpf.K, Jt: 1, K: unix.PTRACE_PEEKDATA},
+			{Code: bpf.RET | bpf.K, K: uint32(bpf.Allow)},
+			{Code: bpf.RET | bpf.K, K: uint32(bpf.Errno)},
+		}
+		err = unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+		if err == nil {
+			_, err = Install(0, fake.Encode(binary.NativeEndian))
+		}
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		if err := Read(p.PID, regs.SP(), got); !errors.Is(err, ErrAnswered) {
+			t.Errorf("%v: %x", err, got)
+		}
+	})
 }
 
 // victim runs f with a child that stands before its first instruction.

@@ -74,7 +74,7 @@ var armForms = []armForm{
 	{0x7e000000, 0x36000000, "TBZ, TBNZ", armBranchIf(14)},
 	{0xfe600000, 0xd6000000, "BR", func(i Inst, w armWord) Inst { i.Kind, i.Src = Jump, w.reg(5); return i }},
 	{0xfe600000, 0xd6200000, "BLR", func(i Inst, w armWord) Inst { i.Kind, i.Src = Call, w.reg(5); return i }},
-	{0xfe000000, 0xd6000000, "RET, ERET", func(i Inst, _ armWord) Inst { i.Kind, i.Returns = End, true; return i }},
+	{0xfe000000, 0xd6000000, "RET", func(i Inst, _ armWord) Inst { i.Kind, i.Returns = End, true; return i }},
 	{0xffe0001f, 0xd4000001, "SVC", func(i Inst, _ armWord) Inst { i.Kind, i.Dst = Syscall, 0; return i }},
 	{0xffe0001f, 0xd4200000, "BRK", armEnd},
 	{0xffff0000, 0x00000000, "UDF", armEnd},
