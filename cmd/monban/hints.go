@@ -5,6 +5,7 @@ import (
 
 	"monban/format"
 	"monban/gate"
+	"monban/lint"
 	"monban/policy"
 	"monban/policy/decompile"
 )
@@ -30,6 +31,7 @@ var hintTable = []struct {
 }{
 	{is[*policy.OrderError], "--arch compiles one file for each byte order"},
 	{is[*policy.NoCallError], "--arch names another architecture, and monban syscalls CALL shows which ones have a call"},
+	{is[*lint.IDError], "monban lint --list lists the catalogue"},
 	{is[*format.ReadOnlyError], "monban convert --help lists the formats that are written"},
 	{is[*format.TargetError], "--for names the program that will read what is written"},
 	{is[*format.RulesError], asProgram},

@@ -77,6 +77,7 @@ func tokensOf(l Line) (tokens []token) {
 		}
 		remark(l.Comment)
 	case *Rules:
+		tokens = make([]token, 0, 8+len(l.On)+len(l.Items))
 		if len(l.On) > 0 {
 			add(word, "on")
 			args(l.On)

@@ -108,9 +108,4 @@ func broken(tokens []token, col int) (out []token) {
 }
 
 // codeWidth is how wide the tokens of one row are.
-func codeWidth(line []token) (width int) {
-	for _, r := range layOut(line) {
-		width = utf8.RuneCountInString(r.code)
-	}
-	return width
-}
+func codeWidth(line []token) int { return utf8.RuneCountInString(layOut(line)[0].code) }

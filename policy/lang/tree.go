@@ -3,6 +3,7 @@ package lang
 import (
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"monban/abi"
 	"monban/internal/plain"
@@ -215,6 +216,49 @@ func (f *File) Rules(yield func(*Rules) bool) {
 			return
 		}
 	}
+}
+
+// A Note is a comment and where it stands.
+type Note struct {
+	Pos   policy.Pos
+	Text  string // with its #
+	Alone bool   // nothing else is on its row
+}
+
+// Notes yields all comments of a file that was read from a text, those inside conditions included.
+func (f *File) Notes(yield func(Note) bool) {
+	for _, l := range f.Lines {
+		switch l := l.(type) {
+		case *Comment:
+			if !yield(Note{l.Start, l.Text, true}) {
+				return
+			}
+		case *Header:
+			if l.Comment != "" && !yield(Note{behind(l.End, l.Comment), l.Comment, false}) {
+				return
+			}
+		case *Rules:
+			for _, it := range l.Items {
+				if it.Cond == nil {
+					continue
+				}
+				for i, t := range it.Cond.tokens {
+					if t.kind == comment && !yield(Note{t.pos, t.text, i > 0 && it.Cond.tokens[i-1].kind == newline}) {
+						return
+					}
+				}
+			}
+			if l.Comment != "" && !yield(Note{behind(l.End, l.Comment), l.Comment, false}) {
+				return
+			}
+		}
+	}
+}
+
+// behind is where a comment begins with which a line ends.
+func behind(end policy.Pos, text string) policy.Pos {
+	end.Col -= utf8.RuneCountInString(text)
+	return end
 }
 
 // AddHeader puts a header before the first header or line of rules, below the comments that stand there.
