@@ -40,7 +40,7 @@ func Ignores(name string, src []byte) ([]Ignore, error) {
 			return nil, &policy.Error{Pos: at, Msg: ignoreMark + " names no pitfall: # " + ignoreMark + " MB013 the reason"}
 		}
 		if _, ok := ByID(words[0]); !ok {
-			return nil, &policy.Error{Pos: at, Msg: fmt.Sprintf("%s is no pitfall of the catalogue (monban lint --list)", words[0])}
+			return nil, &UnknownError{at, words[0]}
 		}
 		if len(words) == 1 {
 			return nil, &policy.Error{Pos: at, Msg: "say why " + words[0] + " is ignored: # " + ignoreMark + " " + words[0] + " the reason"}
@@ -74,4 +74,14 @@ func Apply(findings []Finding, ignores []Ignore) (left []Finding, ignored []Igno
 type Ignored struct {
 	Finding
 	Reason string
+}
+
+// An UnknownError says that the catalogue does not have a pitfall that is to be ignored.
+type UnknownError struct {
+	Pos policy.Pos
+	ID  string
+}
+
+func (e *UnknownError) Error() string {
+	return fmt.Sprintf("%s: %s is not a pitfall of the catalogue", e.Pos, e.ID)
 }

@@ -211,7 +211,7 @@ func TestIgnores(t *testing.T) {
 	}
 	for src, want := range map[string]string{
 		"# monban:ignore":                    "t.gate:1:1: monban:ignore names no pitfall",
-		"allow read # monban:ignore MB999 x": "t.gate:1:12: MB999 is no pitfall",
+		"allow read # monban:ignore MB999 x": "t.gate:1:12: MB999 is not a pitfall",
 		"# monban:ignore MB013":              "t.gate:1:1: say why MB013 is ignored",
 	} {
 		if _, err := lint.Ignores("t.gate", []byte(src)); err == nil || !strings.HasPrefix(err.Error(), want) {
