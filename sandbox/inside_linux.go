@@ -35,8 +35,10 @@ func (r *run) doInside() error {
 	if err := s.write(r); err != nil {
 		return err
 	}
+	r.ran.Store(true) // nobody lets it run: it may, from here on
 	c, err := s.Start()
 	if err != nil {
+		r.ran.Store(false)
 		return r.notStarted(err)
 	}
 	p := &ptrace.Process{PID: c.PID, PIDFD: c.PIDFD}
@@ -44,8 +46,6 @@ func (r *run) doInside() error {
 	r.pid = c.PID
 	r.jobs.child(c.PID, c.PIDFD)
 	r.did("started")
-	// Nobody lets it run: it may, from here on.
-	r.ran.Store(true)
 	switch executed, err := s.executed(c, r.jobs.lost); {
 	case err != nil:
 		p.Kill()

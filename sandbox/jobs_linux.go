@@ -151,7 +151,7 @@ func (j *jobs) runs() {
 	}
 }
 
-// reap kills and reaps the child of a tracing thread that is gone.
+// reap kills and reaps the child of a tracing thread that is gone, or stuck.
 func (j *jobs) reap() {
 	j.lock.Lock()
 	pid, pidfd := j.pid, j.pidfd
@@ -171,7 +171,14 @@ func (j *jobs) abort(why error, before phase) bool {
 	j.aborted = why
 	pid := j.pid
 	j.lock.Unlock() // a filter may kill the thread that sends a signal
-	time.AfterFunc(giveUp, func() { close(j.lost) })
+	time.AfterFunc(giveUp, func() {
+		select {
+		case <-j.quit: // it has ended
+		default:
+			j.reap()
+		}
+		close(j.lost)
+	})
 	if pid != 0 {
 		j.send(unix.SIGKILL)
 	}
