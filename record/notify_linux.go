@@ -24,9 +24,9 @@ import (
 	"monban/verdict"
 )
 
-// Harmless are calls that Notify lets pass unseen, because programs make them all the time and they do little: reading and writing what
+// harmless are calls that Notify lets pass unseen, because programs make them all the time and they do little: reading and writing what
 // is open, asking what is known, waiting.
-var Harmless = []string{"read", "write", "readv", "writev", "lseek", "_llseek", "close", "fstat", "fstat64", "stat", "stat64", "lstat", "lstat64",
+var harmless = []string{"read", "write", "readv", "writev", "lseek", "_llseek", "close", "fstat", "fstat64", "stat", "stat64", "lstat", "lstat64",
 	"newfstatat", "fstatat64", "statx", "access", "faccessat", "faccessat2", "readlink", "readlinkat", "getdents64", "poll", "ppoll", "select",
 	"pselect6", "epoll_wait", "epoll_pwait", "getuid", "geteuid", "getgid", "getegid", "getppid", "fork"}
 
@@ -53,7 +53,7 @@ func (r *Recording) forks(a abi.Arch) {
 }
 
 // Notify runs a program behind a filter that asks this process about each call, which takes it down and lets it pass. The kernel answers
-// itself for what run.Gate allows, and for Harmless and the calls that any run may make: those cost nothing and are not counted. It needs
+// itself for what run.Gate allows, and for harmless calls and those that any run may make: those cost nothing and are not counted. It needs
 // no privilege, but a kernel with SECCOMP_USER_NOTIF_FLAG_CONTINUE (5.5) and pidfd_getfd (5.6); set-user-ID programs do not work inside.
 func Notify(ctx context.Context, run Run) (*Recording, Result, error) {
 	filter, passed, err := askingFilter(run.Gate)
@@ -101,7 +101,7 @@ func Notify(ctx context.Context, run Run) (*Recording, Result, error) {
 func askingFilter(known *verdict.Verdict) (p bpf.Program, passed []string, err error) {
 	native := abi.Native()
 	for _, name := range native.Calls() {
-		if slices.Contains(Harmless, name) || AnyRun(name) {
+		if slices.Contains(harmless, name) || AnyRun(name) {
 			passed = append(passed, name)
 		}
 	}
@@ -301,7 +301,7 @@ func (n *notified) note(ask *seccomp.Notification) {
 		}
 	}
 	if name == "clone3" {
-		asClone(a, &d, n.rec, func(addr uint64, buf []byte) error {
+		d = n.rec.asClone(a, d, func(addr uint64, buf []byte) error {
 			return cmp.Or(sys.ReadMemory(tid, addr, buf), ask.Valid())
 		})
 	}
