@@ -31,7 +31,7 @@ func TestOnePlace(t *testing.T) {
 		{"whose token it is: abi.Of", `\.Token\(\) [=!]= |[=!]= \w+\.Token\(\)`, []string{
 			"abi/of.go",
 			"expect/live_linux.go",                              // what this machine can be asked for
-			"policy/decide.go", "policy/decompile/decompile.go", // errnos of badarch are of the architecture that shares the token
+			"policy/decide.go", "policy/decompile/headers.go", // errnos of badarch are of the architecture that shares the token
 			"format/minijail/constants.go", // a file of constants names its token
 		}},
 		{"a token that nobody has: abi.NoToken, verdict.Elsewhere", `free\+\+`, nil},
