@@ -12,7 +12,7 @@ import (
 // What Go itself and the kernel's headers say of architectures is what the table says.
 func TestArchTable(t *testing.T) {
 	archs := Archs()
-	if len(archs) != 23 || archs[0] != X86 || archs[len(archs)-1] != SH {
+	if len(archs) < 23 || archs[0] != X86 || !slices.Contains(archs, SH) {
 		t.Fatalf("architectures: %v", archs)
 	}
 	if a, err := ParseArch(runtime.GOARCH); err == nil && (a != Native() || a.GOARCH() != runtime.GOARCH || (a.PointerBits() == 32) != (strconv.IntSize == 32)) {

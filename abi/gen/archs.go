@@ -7,6 +7,7 @@ import (
 	"go/format"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -15,6 +16,7 @@ import (
 type architecture struct {
 	name, ident  string
 	goarch, xsys string // Go's name, and that of golang.org/x/sys, which has one more; "" for none
+	like         string // whose constants it has where nothing else is said; "" for nobody's
 	token        uint32 // AUDIT_ARCH_* of linux/audit.h
 	pointer      int    // the width of a pointer in bits
 	family       []string
@@ -46,15 +48,20 @@ func (g *generator) architectures() error {
 		return err
 	}
 	for _, row := range rows[1:] {
-		token, err := strconv.ParseUint(row[4], 0, 32)
+		token, err := strconv.ParseUint(row[5], 0, 32)
 		if err != nil {
 			return fmt.Errorf("architectures.csv: %s: %w", row[0], err)
 		}
-		pointer, err := strconv.Atoi(row[5])
+		pointer, err := strconv.Atoi(row[6])
 		if err != nil {
 			return fmt.Errorf("architectures.csv: %s: %w", row[0], err)
 		}
-		g.archs = append(g.archs, architecture{row[0], row[1], row[2], row[3], uint32(token), pointer, strings.Fields(row[6]), strings.Fields(row[7])})
+		g.archs = append(g.archs, architecture{row[0], row[1], row[2], row[3], row[4], uint32(token), pointer, strings.Fields(row[7]), strings.Fields(row[8])})
+	}
+	for _, a := range g.archs {
+		if a.like != "" && !slices.ContainsFunc(g.archs, func(b architecture) bool { return b.name == a.like && b.xsys != "" }) {
+			return fmt.Errorf("architectures.csv: %s is like %s, of which golang.org/x/sys has no table", a.name, a.like)
+		}
 	}
 	if err := g.archTable(); err != nil {
 		return err

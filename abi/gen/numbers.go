@@ -13,9 +13,9 @@ import (
 	"strings"
 )
 
-// A callTable is syscalls.csv with the direct numbers that it lacks.
+// A callTable is syscalls.csv with the direct numbers that it lacks, and the architectures.
 type callTable struct {
-	archs   []string
+	archs   []string // as architectures.csv has them
 	calls   []string
 	since   map[string]string
 	numbers map[string]map[string]uint32 // by architecture, then call
@@ -27,10 +27,7 @@ func (g *generator) numbers() error {
 	if err != nil {
 		return err
 	}
-	for i, a := range g.archs {
-		if i >= len(t.archs) || t.archs[i] != a.name {
-			return fmt.Errorf("syscalls.csv and architectures.csv differ in their architectures, at %s", a.name)
-		}
+	for _, a := range g.archs {
 		if err := g.addUnix(t, &a); err != nil {
 			return err
 		}
@@ -40,6 +37,9 @@ func (g *generator) numbers() error {
 	}
 	g.table = t
 	for _, arch := range t.archs {
+		if len(t.numbers[arch]) == 0 {
+			return fmt.Errorf("%s has no calls: syscalls.csv, numbers.txt and golang.org/x/sys say nothing of it", arch)
+		}
 		calls := slices.SortedFunc(maps.Keys(t.numbers[arch]), func(a, b string) int {
 			return cmp.Compare(t.numbers[arch][a], t.numbers[arch][b])
 		})
@@ -82,13 +82,19 @@ func (g *generator) readCalls() (*callTable, error) {
 		return nil, err
 	}
 	t := &callTable{
-		archs:   rows[0][2:],
 		since:   map[string]string{},
 		numbers: map[string]map[string]uint32{},
 		muxes:   map[string]string{},
 	}
-	for _, arch := range t.archs {
-		t.numbers[arch] = map[string]uint32{}
+	for _, a := range g.archs {
+		t.archs = append(t.archs, a.name)
+		t.numbers[a.name] = map[string]uint32{}
+	}
+	columns := rows[0][2:]
+	for _, arch := range columns {
+		if t.numbers[arch] == nil {
+			return nil, fmt.Errorf("syscalls.csv: architectures.csv has no %s", arch)
+		}
 	}
 	for _, row := range rows[1:] {
 		call := row[0]
@@ -108,7 +114,7 @@ func (g *generator) readCalls() (*callTable, error) {
 				if err != nil {
 					return nil, fmt.Errorf("syscalls.csv: %s: %w", call, err)
 				}
-				t.numbers[t.archs[i]][call] = uint32(nr)
+				t.numbers[columns[i]][call] = uint32(nr)
 			}
 		}
 	}

@@ -22,9 +22,6 @@ func (v values) set(name, arch string, value uint64) {
 	v[name][arch] = value
 }
 
-// like names the architecture whose constants another takes where nothing else is said.
-var like = map[string]string{"x32": "x86_64", "s390": "s390x", "mips64n32": "mips64", "mipsel64n32": "mipsel64"}
-
 // secondNames are the lesser ones of two names that an error has.
 var secondNames = []string{"EDEADLOCK", "EFSBADCRC", "EFSCORRUPTED", "ENOTSUP", "EWOULDBLOCK"}
 
@@ -102,9 +99,9 @@ func (g *generator) unixValues() (values, map[string]bool, error) {
 		}
 	}
 	for _, byArch := range all {
-		for arch, model := range like {
-			if v, ok := byArch[model]; ok {
-				byArch[arch] = v
+		for _, a := range g.archs {
+			if v, ok := byArch[a.like]; ok {
+				byArch[a.name] = v
 			}
 		}
 	}

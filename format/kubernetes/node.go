@@ -21,15 +21,14 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// archNames are the architectures that an object may name. The operator's list of them has no LoongArch.
+// archNames are the architectures that an object may name, as the operator lists them.
 var archNames = func() (names []string) {
 	names = []string{"SCMP_ARCH_NATIVE"}
-	for _, a := range abi.Archs() {
-		switch a {
-		case abi.LoongArch64, abi.M68K, abi.SH, abi.SHEB:
-		default:
-			names = append(names, a.SCMP())
-		}
+	for _, a := range []abi.Arch{
+		abi.X86, abi.X86_64, abi.X32, abi.ARM, abi.AArch64, abi.MIPS, abi.MIPS64, abi.MIPS64N32, abi.MIPSEL, abi.MIPSEL64, abi.MIPSEL64N32,
+		abi.PPC, abi.PPC64, abi.PPC64LE, abi.S390, abi.S390X, abi.PARISC, abi.PARISC64, abi.RISCV64,
+	} {
+		names = append(names, a.SCMP())
 	}
 	return names
 }()
