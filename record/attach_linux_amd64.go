@@ -158,7 +158,7 @@ func Container(id string) (cgroup string, err error) {
 	case len(found) == 0:
 		return "", fmt.Errorf("no control group below %s belongs to a container %s (docker ps shows the IDs)", cgroups, id)
 	case len(found) > 1:
-		return "", fmt.Errorf("several control groups belong to %s: %s; give more of the ID, or --cgroup", id, strings.Join(found, " "))
+		return "", &GroupsError{id, found}
 	}
 	return found[0], nil
 }

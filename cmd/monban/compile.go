@@ -60,6 +60,8 @@ all are installed, in the order of their names: .1, .2 … is added to the file'
 			case g.Programs != nil && (errors.Is(err, compile.ErrTooLong) || errors.Is(err, verdict.ErrTooComplex) ||
 				err == nil && longer(programs, g.Programs, o.Goal)):
 				programs = g.Programs // they are what v was made from
+			case errors.Is(err, verdict.ErrTooComplex):
+				return exit{exitUsage, g.Named(err)}
 			case err != nil:
 				return exit{exitUsage, fmt.Errorf("%s: %w", g.Name, err)}
 			}
