@@ -69,9 +69,12 @@ func (e *OrderError) Error() string {
 	return fmt.Sprintf("%s: its byte order is not that of the gates before it: no kernel runs both", e.Gate)
 }
 
-// Share puts the gates' verdicts into one space, so that they can be compared or merged. That they do not fit into it together is a
-// *TogetherError.
+// Share puts the gates' verdicts into one space, so that they can be compared or merged; gates of one space stay in it. That they do not
+// fit into it together is a *TogetherError.
 func Share(gates ...*Gate) ([]*Gate, error) {
+	if len(gates) > 0 && gates[0].space != nil && !slices.ContainsFunc(gates, func(g *Gate) bool { return g.space != gates[0].space }) {
+		return gates, nil
+	}
 	var out []*Gate
 	space := verdict.NewSpace(verdict.DefaultBudget)
 	names := ""

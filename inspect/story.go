@@ -1,10 +1,10 @@
 package inspect
 
 import (
-	"cmp"
 	"slices"
 
 	"monban/abi"
+	"monban/gate"
 	"monban/policy"
 	"monban/verdict"
 )
@@ -16,28 +16,31 @@ type Story struct {
 	Direct bool   // it has a number of its own
 	Cases  []Case // the answers to that number
 	Mux    *abi.Mux
-	Behind []Case // the answers to the multiplexer's call that makes it, where there is one
-	Rules  []*policy.Rule
+	Behind []Case         // the answers to the multiplexer's call that makes it, where there is one
+	Rules  []*policy.Rule // of the gate's text, that speak of it or of its multiplexer, in order
 }
 
-// Tell tells a call's story on the architectures that have it; p is the gate's policy, where it has one. The error is
-// verdict.ErrTooComplex.
-func Tell(v verdict.Verdict, call string, archs []abi.Arch, p *policy.Policy) ([]Story, error) {
-	return verdict.Exact(v.Space(), func() ([]Story, error) { return tell(v, call, archs, p), nil })
+// Tell tells a call's story on those of the architectures that have it. The error is the gate's.
+func Tell(g *gate.Gate, call string, archs []abi.Arch) ([]Story, error) {
+	return gate.Exact(g, func(v verdict.Verdict) ([]Story, error) { return tell(v, call, archs, g.Policy) })
 }
 
-func tell(v verdict.Verdict, call string, archs []abi.Arch, p *policy.Policy) []Story {
-	var out []Story
+func tell(v verdict.Verdict, call string, archs []abi.Arch, p *policy.Policy) (out []Story, err error) {
 	for _, a := range archs {
 		st := Story{Arch: a}
 		own := v.Restrict(verdict.Arch, a.Token())
 		if st.Number, st.Direct = a.Number(call); st.Direct {
-			st.Cases = answers(a, call, own.Restrict(verdict.Nr, st.Number))
+			if st.Cases, err = casesOf(a, call, own.Restrict(verdict.Nr, st.Number)); err != nil {
+				return nil, err
+			}
 		}
 		if m, ok := a.Mux(call); ok {
 			nr, _ := a.Number(m.Call)
 			st.Mux = &m
-			st.Behind = answers(a, m.Call, own.Restrict(verdict.Nr, nr).Restrict(verdict.ArgHi(0), 0).Restrict(verdict.ArgLo(0), m.Sub))
+			behind := own.Restrict(verdict.Nr, nr).Restrict(verdict.ArgHi(0), 0).Restrict(verdict.ArgLo(0), m.Sub)
+			if st.Behind, err = casesOf(a, m.Call, behind); err != nil {
+				return nil, err
+			}
 		}
 		if !st.Direct && st.Mux == nil {
 			continue
@@ -52,17 +55,5 @@ func tell(v verdict.Verdict, call string, archs []abi.Arch, p *policy.Policy) []
 		}
 		out = append(out, st)
 	}
-	return out
-}
-
-func answers(a abi.Arch, call string, left verdict.Verdict) []Case {
-	if do, ok := left.Constant(); ok {
-		return []Case{{Action: do}}
-	}
-	return cases(a, call, left)
-}
-
-// SameCases says that two lists of answers read alike.
-func SameCases(x, y []Case) bool {
-	return slices.EqualFunc(x, y, func(p, q Case) bool { return cmp.Compare(p.Action, q.Action) == 0 && p.When == q.When })
+	return out, nil
 }

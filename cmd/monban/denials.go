@@ -15,6 +15,7 @@ import (
 	"monban/gate"
 	"monban/internal/regular"
 	"monban/record"
+	"monban/report"
 	"monban/sandbox"
 )
 
@@ -80,7 +81,7 @@ func readOwn(rec *record.Recording, file string) error {
 		return err
 	}
 	if missed > 0 {
-		say("%s: %s not in it", file, plural(missed, "killed call"))
+		say("%s: %s not in it", file, report.Plural(missed, "killed call"))
 	}
 	return nil
 }

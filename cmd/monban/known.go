@@ -11,7 +11,6 @@ import (
 	"monban/policy/decompile"
 	"monban/policy/lang"
 	"monban/record"
-	"monban/verdict"
 )
 
 // An earlierGate is what --known names: later runs add to its text.
@@ -50,7 +49,7 @@ func (e *earlierGate) flatten(ref string, native abi.Arch) error {
 
 // and is its text with what it lacks before it.
 func (e *earlierGate) and(rec *record.Recording, o record.Options) (string, error) {
-	s, err := gate.Exact(e.Gate, func(v verdict.Verdict) (*inspect.Summary, error) { return inspect.Summarise(v, o.Native) })
+	s, err := inspect.Summarise(e.Gate, o.Native)
 	if err != nil {
 		return "", err
 	}
@@ -78,7 +77,7 @@ func (e *earlierGate) and(rec *record.Recording, o record.Options) (string, erro
 		if err := e.speakFor(more, o.Native); err != nil {
 			return "", err
 		}
-		say("%s spoke for %s only; the new gate speaks for %s, too", e.Name, archNames(e.archs), archNames(more))
+		say("%s spoke for %s only; the new gate speaks for %s, too", e.Name, abi.Join(e.archs, ", "), abi.Join(more, ", "))
 	}
 	return lacking.Rules(o, "What a later run needed beside") + "\n" + e.text, nil
 }
@@ -94,7 +93,7 @@ func (e *earlierGate) speakFor(more []abi.Arch, native abi.Arch) error {
 	if err != nil {
 		return err
 	}
-	words := func(archs []abi.Arch) string { return strings.ReplaceAll(archNames(archs), ",", "") }
+	words := func(archs []abi.Arch) string { return abi.Join(archs, " ") }
 	rows := strings.Split(e.text, "\n")
 	header := false
 	for _, l := range f.Lines {

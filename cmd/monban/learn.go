@@ -22,6 +22,7 @@ import (
 	"monban/internal/regular"
 	"monban/policy/lang"
 	"monban/record"
+	"monban/report"
 	"monban/scan"
 )
 
@@ -212,7 +213,7 @@ func sameFile(a, b string) bool {
 func learntText(rec *record.Recording, r *scan.Result, o record.Options, programs, lost []string, tier string) (string, error) {
 	var b strings.Builder
 	plain.Fprintf(&b, "# Learnt by monban learn, in three tiers: observed (allowed), reachable but never seen (%s), unreachable (%s).\n", tier, o.Default)
-	plain.Fprintf(&b, "# Scanned: %s, and what they load; they reach %s.\n", strings.Join(programs, " "), plural(len(r.Calls), "call"))
+	plain.Fprintf(&b, "# Scanned: %s, and what they load; they reach %s.\n", strings.Join(programs, " "), report.Plural(len(r.Calls), "call"))
 	if len(lost) > 0 {
 		plain.Fprintf(&b, "# Not scanned, because they are not there (any more) or cannot be: %s (name their files with --follow).\n", strings.Join(lost, " "))
 	}
@@ -227,12 +228,8 @@ func learntText(rec *record.Recording, r *scan.Result, o record.Options, program
 	if err != nil {
 		return "", err
 	}
-	v, err := gate.OfPolicy("the recording", p).Verdict()
-	if err != nil {
-		return "", err
-	}
 	settled := map[string]bool{"clone3": true} // answered so that libc takes clone
-	s, err := inspect.Summarise(v, r.Arch)
+	s, err := inspect.Summarise(gate.OfPolicy("the recording", p), r.Arch)
 	if err != nil {
 		return "", err
 	}
@@ -246,7 +243,7 @@ func learntText(rec *record.Recording, r *scan.Result, o record.Options, program
 		}
 	}
 	if r.Arch == o.Native && len(unseen) > 0 {
-		plain.Fprintf(&b, "\n# Reachable, never seen in this run (or not with such arguments): %s.\n", plural(len(unseen), "call"))
+		plain.Fprintf(&b, "\n# Reachable, never seen in this run (or not with such arguments): %s.\n", report.Plural(len(unseen), "call"))
 		start := ""
 		if len(rec.Archs(o.Native)) > 1 {
 			start = "on " + r.Arch.String() + ": "

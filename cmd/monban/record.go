@@ -16,6 +16,7 @@ import (
 
 	"monban/gate"
 	"monban/record"
+	"monban/report"
 	"monban/sandbox"
 	"monban/verdict"
 )
@@ -217,7 +218,7 @@ func recorded(ctx context.Context, command []string, backend string, gate *verdi
 // sayLost says so if a recording is not whole.
 func sayLost(rec *record.Recording) {
 	if rec.Lost > 0 {
-		say("%s lost: a call may be missing", plural(rec.Lost, "event"))
+		say("%s lost: a call may be missing", report.Plural(rec.Lost, "event"))
 	}
 }
 

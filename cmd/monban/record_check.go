@@ -14,6 +14,7 @@ import (
 	"monban/internal/plain"
 	"monban/policy"
 	"monban/record"
+	"monban/report"
 	"monban/verdict"
 )
 
@@ -53,7 +54,7 @@ func checked(cmd *cobra.Command, rec *record.Recording, g *gate.Gate, asJSON boo
 		if j.Lacking, err = lackingOf(rec, v); err != nil {
 			return false, err
 		}
-		j.Unused, err = unusedOf(rec, v, archs)
+		j.Unused, err = unusedOf(rec, g, archs)
 		return true, err
 	})
 	if err != nil {
@@ -66,15 +67,15 @@ func checked(cmd *cobra.Command, rec *record.Recording, g *gate.Gate, asJSON boo
 	}
 	w := cmd.OutOrStdout()
 	if asJSON {
-		if err := printJSON(w, "record-check/1", j); err != nil {
+		if err := report.JSON(w, "record-check/1", j); err != nil {
 			return err
 		}
 		return status
 	}
 	for _, l := range j.Lacking {
-		what := fmt.Sprintf("%s on %s: %s, made %s", l.Example, l.Arch, l.Action, plural(l.Count, "time"))
+		what := fmt.Sprintf("%s on %s: %s, made %s", l.Example, l.Arch, l.Action, report.Plural(l.Count, "time"))
 		if l.Example == "" {
-			what = fmt.Sprintf("%s on %s, made %s: libc falls back to clone only from errno(ENOSYS)", l.Name, l.Arch, plural(l.Count, "time"))
+			what = fmt.Sprintf("%s on %s, made %s: libc falls back to clone only from errno(ENOSYS)", l.Name, l.Arch, report.Plural(l.Count, "time"))
 		}
 		plain.Paragraph(w, "  ", "%s %s", styled(w, red, "refused"), what)
 	}
@@ -83,9 +84,9 @@ func checked(cmd *cobra.Command, rec *record.Recording, g *gate.Gate, asJSON boo
 	}
 	switch {
 	case len(j.Lacking) > 0:
-		plain.Fprintf(w, "%s: it lacks %s of this run\n", g.Name, plural(len(j.Lacking), "call"))
+		plain.Fprintf(w, "%s: it lacks %s of this run\n", g.Name, report.Plural(len(j.Lacking), "call"))
 	case rec.Lost > 0:
-		plain.Fprintf(w, "%s: it allows all %d calls that were seen of this run; it lost %s\n", g.Name, len(rec.Calls), plural(rec.Lost, "event"))
+		plain.Fprintf(w, "%s: it allows all %d calls that were seen of this run; it lost %s\n", g.Name, len(rec.Calls), report.Plural(rec.Lost, "event"))
 	default:
 		plain.Fprintf(w, "%s: it allows all %d calls of this run\n", g.Name, len(rec.Calls))
 	}
@@ -113,10 +114,10 @@ func lackingOf(rec *record.Recording, v verdict.Verdict) ([]lackingJSON, error) 
 	return out, nil
 }
 
-func unusedOf(rec *record.Recording, v verdict.Verdict, archs []abi.Arch) ([]unusedJSON, error) {
+func unusedOf(rec *record.Recording, g *gate.Gate, archs []abi.Arch) ([]unusedJSON, error) {
 	out := []unusedJSON{}
 	for _, a := range archs {
-		s, err := inspect.Summarise(v, a)
+		s, err := inspect.Summarise(g, a)
 		if err != nil {
 			return nil, err
 		}

@@ -15,6 +15,7 @@ import (
 	"monban/compile"
 	"monban/format"
 	"monban/gate"
+	"monban/inspect"
 	"monban/sandbox"
 	"monban/verdict"
 )
@@ -93,7 +94,7 @@ same, is put on at main instead. For the loader of a C program @libc is enough.`
 				if c.Gates, err = st.Compile(compile.Options{}); err != nil {
 					return err
 				}
-				c.Watch, err = killers(st, abi.Native())
+				c.Watch, err = inspect.Kills(st, abi.Native())
 				if err == nil && denials.name != "" && !c.Watch {
 					err = fmt.Errorf("--denials %s: no answer of this gate kills a call, and run sees no others: say kill_process in it", denials.name)
 				}

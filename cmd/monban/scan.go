@@ -15,6 +15,7 @@ import (
 	"monban/internal/nearest"
 	"monban/internal/plain"
 	"monban/record"
+	"monban/report"
 	"monban/scan"
 )
 
@@ -78,7 +79,7 @@ system, such as that of a container image.`,
 			case why != "":
 				return reason(cmd, r, why)
 			case asJSON:
-				return printJSON(cmd.OutOrStdout(), "scan/1", scanned(r))
+				return report.JSON(cmd.OutOrStdout(), "scan/1", scanned(r))
 			}
 			text := scanText(names, r, flags.other, loadersCalls(flags.target))
 			return flags.keep(cmd, text, r.Arch)
@@ -101,7 +102,7 @@ func reason(cmd *cobra.Command, r *scan.Result, call string) error {
 	if k < 0 {
 		plain.Fprintf(w, "%s cannot be reached\n", call)
 		if n := len(r.Unresolved); n > 0 {
-			plain.Fprintf(w, "but for %s whose call could not be traced\n", plural(n, "instruction"))
+			plain.Fprintf(w, "but for %s whose call could not be traced\n", report.Plural(n, "instruction"))
 		}
 		return exit{exitFindings, nil}
 	}
@@ -123,7 +124,7 @@ func reason(cmd *cobra.Command, r *scan.Result, call string) error {
 // scanText is the policy, with what is known of it in comments.
 func scanText(names []string, r *scan.Result, other string, extra []record.Extra) string {
 	var b strings.Builder
-	plain.Fprintf(&b, "# What %s can reach, by monban scan: %s of %s.\n", strings.Join(names, " "), plural(len(r.Calls), "call"), plural(len(r.Files), "file"))
+	plain.Fprintf(&b, "# What %s can reach, by monban scan: %s of %s.\n", strings.Join(names, " "), report.Plural(len(r.Calls), "call"), report.Plural(len(r.Files), "file"))
 	scanNotes(&b, r)
 	plain.Fprintf(&b, "\narch     %s\ndefault  %s\n", r.Arch, other)
 	var reachable []string
@@ -149,7 +150,7 @@ func scanText(names []string, r *scan.Result, other string, extra []record.Extra
 func scanNotes(b *strings.Builder, r *scan.Result) {
 	const most = 20
 	if n := len(r.Unresolved); n > 0 {
-		plain.Fprintf(b, "#\n# %s could not be traced. There any call is possible; what is not allowed below is refused.\n", plural(n, "system call instruction"))
+		plain.Fprintf(b, "#\n# %s could not be traced. There any call is possible; what is not allowed below is refused.\n", report.Plural(n, "system call instruction"))
 		for k, s := range r.Unresolved {
 			if k == most {
 				plain.Fprintf(b, "#   and %d more: monban scan --json lists all\n", n-most)
