@@ -18,20 +18,20 @@ func TestOnePlace(t *testing.T) {
 		files   []string
 	}{
 		{"whose number it is: abi.Of, Arch.Numbers, verdict.On", `X32Bit|0x4000_?0000\b|1 ?<< ?30\b`, []string{
-			"abi/of.go",                           // its place
+			"abi/of.go", "abi/gen/archs.go", // its place; bit 30 of tokens
 			"compile/numbers.go",                  // one tree for both tables, with the bit masked
 			"format/oci/runc.go",                  // what runc's stub makes of it
 			"format/source/value.go",              // the constant's names in C
 			"report/page/tree.go",                 // a test of the bit in somebody's program
 			"lint/bypass.go", "lint/catalogue.go", // the pitfall is about the bit
-			"record/ebpf_programs_linux_amd64.go",           // the kernel's tables, in eBPF
-			"seccomp/features_linux_amd64.go",               // makes an x32 call
-			"bpf/flow.go", "scan/image.go", "scan/arm64.go", // other bits and sizes
+			"record/ebpf_programs_linux_amd64.go",         // the kernel's tables, in eBPF
+			"seccomp/features_linux_amd64.go",             // makes an x32 call
+			"bpf/flow.go", "scan/internal/image/image.go", // other bits and sizes
 		}},
 		{"whose token it is: abi.Of", `\.Token\(\) [=!]= |[=!]= \w+\.Token\(\)`, []string{
 			"abi/of.go",
-			"expect/live/live_linux.go",                         // what this machine can be asked for
-			"policy/decide.go", "policy/decompile/decompile.go", // errnos of badarch are of the architecture that shares the token
+			"expect/live/live_linux.go",                       // what this machine can be asked for
+			"policy/decide.go", "policy/decompile/headers.go", // errnos of badarch are of the architecture that shares the token
 			"format/minijail/constants.go", // a file of constants names its token
 		}},
 		{"a token that nobody has: abi.NoToken, verdict.Elsewhere", `free\+\+`, nil},
@@ -40,6 +40,15 @@ func TestOnePlace(t *testing.T) {
 			"format/oci/check.go", "format/oci/runc.go", // runc's own list
 			"format/systemd/write.go", // what systemd can say
 		}},
+		{"what /proc says: internal/sys", `"/proc\b`, []string{
+			"internal/sys/proc_linux.go",
+			"seccomp/features_linux.go",    // starts this program once more
+			"scan/internal/load/around.go", // a name that leads to no file of its own
+		}},
+		{"a filter in memory: bpf.Program.Encode, sys.Filter", `\bSock(Filter|Fprog)\b`, []string{
+			"format/source/read.go", "format/source/write.go", // names of types in source code
+		}},
+		{"the calls on a listener: internal/sys", `unix\.SECCOMP_(IOCTL_NOTIF|GET_NOTIF_SIZES)`, []string{"internal/sys/notify_linux.go"}},
 		{"the word that was meant: nearest.Word", `func (distance|levenshtein|editDistance|suggest)\(`, []string{"internal/nearest/nearest.go"}},
 	} {
 		pattern := regexp.MustCompile(fact.pattern)

@@ -85,7 +85,7 @@ func monbanParts(r *Rules, runc bool) (p parts, err error) {
 	}
 	p.meaning = time.Since(start)
 	start = time.Now()
-	if p.program, err = compile.Program(v, binary.LittleEndian); err != nil {
+	if p.program, err = compile.Program(v, binary.LittleEndian, compile.Options{}); err != nil {
 		return p, err
 	}
 	p.compile = time.Since(start)

@@ -59,7 +59,7 @@ func judgeIn(s *verdict.Space, r *Rules, gaps []gap, runc bool, p bpf.Program) (
 	if j.equal && got != want {
 		j.text += elsewhere(want, got)
 	}
-	if j.stats, err = compile.Measure([]bpf.Program{p}, whole, r.Archs, binary.LittleEndian); err != nil {
+	if j.stats, err = compile.Measure([]bpf.Program{p}, whole, r.Archs, binary.LittleEndian, compile.Options{}); err != nil {
 		return j, err
 	}
 	j.max = longestCall(p, whole, r.Archs)

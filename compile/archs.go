@@ -57,6 +57,7 @@ func (p *pool) agreement(v verdict.Verdict) uint32 {
 					break
 				}
 			}
+			p.space.Charge(1 + n/perStep)
 			if n < worth {
 				continue
 			}

@@ -80,7 +80,11 @@ func BenchmarkContainer(b *testing.B) {
 				}
 			}
 		}
-		b.Run(c.name+"/proven", func(b *testing.B) { whole(b, Program) })
+		b.Run(c.name+"/proven", func(b *testing.B) {
+			whole(b, func(v verdict.Verdict, order binary.ByteOrder) (bpf.Program, error) {
+				return Program(v, order, Options{})
+			})
+		})
 		b.Run(c.name+"/unproven", func(b *testing.B) { whole(b, Options{}.generate) })
 	}
 }

@@ -28,14 +28,19 @@ type code struct {
 	yes, no ref
 }
 
-// A pool holds code while a program is put together; most of it is never used.
+// A pool holds code while a program is put together; most of it is never used. What is done with it is charged to the space of the
+// verdict at hand, so that a budget ends it.
 type pool struct {
+	space *verdict.Space
 	codes []code
 	refs  map[code]ref
 	memo  map[want]ref
 
 	numbered map[want]ref // memo, for what goes by architecture or number; it depends on shared
 	sizes    map[ref]int
+	seen     []int32 // see size: in which search code was met last
+	searches int32
+	stack    []ref
 
 	costs []float64 // see square
 	roots []int
@@ -63,6 +68,7 @@ func newPool(o Options) *pool {
 
 // code is code for a whole verdict. What the pool knows of arguments serves all verdicts of a space.
 func (p *pool) code(v verdict.Verdict) ref {
+	p.space = v.Space()
 	clear(p.numbered)
 	p.arch, p.shared = 0, 0
 	return p.decide(v, noWord)
@@ -74,6 +80,7 @@ func (p *pool) add(c code) ref {
 	}
 	r, ok := p.refs[c]
 	if !ok {
+		p.space.Charge(keep)
 		r = ref(len(p.codes))
 		p.codes = append(p.codes, c)
 		p.refs[c] = r
@@ -93,20 +100,32 @@ func (p *pool) size(r ref) int {
 	if n, ok := p.sizes[r]; ok {
 		return n
 	}
-	seen := make(map[ref]bool, 64)
-	stack := []ref{r}
-	for len(stack) > 0 {
-		r := stack[len(stack)-1]
-		stack = stack[:len(stack)-1]
-		if r == none || seen[r] {
+	p.seen = append(p.seen, make([]int32, len(p.codes)-len(p.seen))...)
+	p.searches++
+	n := 0
+	p.stack = append(p.stack[:0], r)
+	for len(p.stack) > 0 {
+		r := p.stack[len(p.stack)-1]
+		p.stack = p.stack[:len(p.stack)-1]
+		if r == none || p.seen[r] == p.searches {
 			continue
 		}
-		seen[r] = true
-		stack = append(stack, p.codes[r].yes, p.codes[r].no)
+		p.seen[r] = p.searches
+		n++
+		p.stack = append(p.stack, p.codes[r].yes, p.codes[r].no)
 	}
-	p.sizes[r] = len(seen)
-	return len(seen)
+	p.space.Charge(1 + n/perStep)
+	p.sizes[r] = n
+	return n
 }
+
+// What work costs, in steps of the space's budget: some tens of nanoseconds each.
+const (
+	perStep = 4  // elements of a list, or pieces of code, that are gone through in one
+	lookup  = 4  // in a table or two, remembering
+	look    = 8  // at a window
+	keep    = 12 // a piece of code: it stays in memory
+)
 
 // smallest is the shortest of several codes for the same thing; of equals the first.
 func (p *pool) smallest(rs ...ref) ref {

@@ -21,11 +21,7 @@ var (
 type Options struct {
 	Goal    Goal
 	Weights Weights // nil: ServerMix
-	Timing  *Timing // where to put how long it took, or nil
 }
-
-// Timing is how long the making of a program took, and its proof.
-type Timing struct{ Generate, Prove time.Duration }
 
 // A Goal is what is made as small as can be.
 type Goal int
@@ -37,32 +33,23 @@ const (
 	Latency
 )
 
+// A Result is proven programs, and how long they took.
+type Result struct {
+	Programs []bpf.Program // in the order in which they are to be installed
+	Generate time.Duration // from the verdict to the programs
+	Prove    time.Duration // and for their proof
+}
+
 // Program is the best program we can find that means v, in the byte order given, proven equal to v. The error wraps ErrTooLong,
 // ErrNotProven or verdict.ErrTooComplex.
-func (o Options) Program(v verdict.Verdict, order binary.ByteOrder) (bpf.Program, error) {
+func Program(v verdict.Verdict, order binary.ByteOrder, o Options) (bpf.Program, error) {
 	return verdict.Exact(v.Space(), func() (bpf.Program, error) {
-		begin := time.Now()
 		p, err := o.generate(v, order)
 		if err != nil {
 			return nil, err
 		}
-		return p, o.proven(begin, func() error { return Prove(p, v, order) })
+		return p, Prove(p, v, order)
 	})
-}
-
-// proven runs a proof and keeps the time, where it is asked for; generation began at begin.
-func (o Options) proven(begin time.Time, prove func() error) error {
-	generated := time.Now()
-	err := prove()
-	if o.Timing != nil {
-		*o.Timing = Timing{generated.Sub(begin), time.Since(generated)}
-	}
-	return err
-}
-
-// Program is Options.Program with the zero Options.
-func Program(v verdict.Verdict, order binary.ByteOrder) (bpf.Program, error) {
-	return Options{}.Program(v, order)
 }
 
 // generate makes a program without proof.

@@ -50,7 +50,7 @@ func TestPresets(t *testing.T) {
 	for _, name := range lang.Presets() {
 		for _, archs := range families {
 			v, order := presetVerdict(t, name, archs)
-			p, err := Program(v, order)
+			p, err := Program(v, order, Options{})
 			if err != nil {
 				t.Errorf("%s %v: %v", name, archs, err)
 				continue
@@ -98,7 +98,7 @@ func TestCorpusPrograms(t *testing.T) {
 		if err != nil {
 			t.Fatal(f, err)
 		}
-		q, err := Program(v, order)
+		q, err := Program(v, order, Options{})
 		if err != nil {
 			t.Errorf("%s: %v", filepath.Base(f), err)
 			continue
@@ -175,7 +175,7 @@ func checkRandom(t *testing.T, seed uint64) {
 	s := verdict.NewSpace(verdict.DefaultBudget)
 	v := randomVerdict(r, s)
 	order := []binary.ByteOrder{binary.LittleEndian, binary.BigEndian}[r.IntN(2)]
-	p, err := Program(v, order)
+	p, err := Program(v, order, Options{})
 	if err != nil {
 		t.Fatalf("seed %d: %v", seed, err)
 	}
@@ -216,7 +216,7 @@ func TestLongPrograms(t *testing.T) {
 		}
 		v := s.Verdict(s.Patch(verdict.Nr, cases, s.Action(bpf.KillProcess)))
 		for _, order := range []binary.ByteOrder{binary.LittleEndian, binary.BigEndian} {
-			p, err := Program(v, order)
+			p, err := Program(v, order, Options{})
 			switch {
 			case n == 1200:
 				if !errors.Is(err, ErrTooLong) {

@@ -37,11 +37,11 @@ func TestContainer(t *testing.T) {
 			}
 			for _, goal := range []Goal{Size, Latency} {
 				o := Options{Goal: goal}
-				p, err := o.Program(v, binary.LittleEndian)
+				p, err := Program(v, binary.LittleEndian, o)
 				if err != nil {
 					t.Fatal(err)
 				}
-				s, err := o.Measure([]bpf.Program{p}, v, c.archs, binary.LittleEndian)
+				s, err := Measure([]bpf.Program{p}, v, c.archs, binary.LittleEndian, o)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -76,11 +76,11 @@ func TestLatency(t *testing.T) {
 	}
 	uncached := func(g Goal) float64 {
 		o := Options{Goal: g}
-		p, err := o.Program(v, binary.LittleEndian)
+		p, err := Program(v, binary.LittleEndian, o)
 		if err != nil {
 			t.Fatal(err)
 		}
-		s, err := o.Measure([]bpf.Program{p}, v, gate.Archs, binary.LittleEndian)
+		s, err := Measure([]bpf.Program{p}, v, gate.Archs, binary.LittleEndian, o)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -103,7 +103,7 @@ func TestWeights(t *testing.T) {
 	}
 	for _, call := range []string{"socket", "clone", "personality"} {
 		o := Options{Weights: Weights{call: 1000}}
-		p, err := o.Program(v, binary.LittleEndian)
+		p, err := Program(v, binary.LittleEndian, o)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -3,7 +3,7 @@
 //
 //	space := verdict.NewSpace(verdict.DefaultBudget)
 //	v, err := policy.Verdict(space)
-//	programs, err := compile.Programs(v, binary.LittleEndian)
+//	programs, err := compile.Programs(v, binary.LittleEndian, compile.Options{})
 //
 // That is one program, or several for a policy that does not fit the kernel's 4096 instructions: installed in their order, they
 // mean the same, which is proven of all together.

@@ -209,7 +209,7 @@ func TestFaults(t *testing.T) {
 	for _, s := range subjects(t) {
 		var put []bpf.Instruction
 		fault = func(l *layout, _ ref) { put = append(put, l.out[len(l.out)-1]) }
-		good, err := Program(s.verdict(t), s.order)
+		good, err := Program(s.verdict(t), s.order, Options{})
 		fault = nil
 		if err != nil {
 			t.Fatalf("%s: %v", s.name, err)

@@ -74,6 +74,7 @@ func (p *pool) steps(r ref, d *bpf.Data) int {
 		yes := true
 		switch c.op {
 		case ret:
+			p.space.Charge(1 + n/perStep)
 			return n
 		case load:
 			a = verdict.Word(c.k).Of(d)

@@ -86,6 +86,7 @@ func akin(all []verdict.Verdict) []verdict.Verdict {
 			if _, constant := v.Constant(); constant || seen[v] {
 				return
 			}
+			v.Space().Charge(lookup)
 			seen[v] = true
 			own++
 			if f, ok := family[v]; ok {
@@ -195,6 +196,7 @@ func (s *splitter) scales() func(verdict.Verdict) float64 {
 		if !ok {
 			n = 1
 			if _, constant := v.Constant(); !constant {
+				v.Space().Charge(lookup)
 				_, _, zero, one := v.Top()
 				n = weigh(zero) + weigh(one)
 			}

@@ -124,7 +124,7 @@ func judgePart(g *gate, p *policy.Policy, r *rand.Rand, n *tally) error {
 	if err != nil {
 		return err
 	}
-	program, err := Program(v, order)
+	program, err := Program(v, order, Options{})
 	if errors.Is(err, ErrTooLong) {
 		n.tooLong++
 		return nil

@@ -196,7 +196,7 @@ func TestKnownBugs(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		program, err := Program(v, order)
+		program, err := Program(v, order, Options{})
 		if err != nil {
 			t.Errorf("%s: %v", bug.ID, err)
 			continue

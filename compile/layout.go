@@ -43,6 +43,7 @@ func (l *layout) follow(r ref, seen map[ref]bool) {
 		return
 	}
 	seen[r] = true
+	l.pool.space.Charge(lookup)
 	c := l.pool.codes[r]
 	if c.op == load || c.op == and {
 		l.loads[c.yes] = append(l.loads[c.yes], r)
@@ -103,6 +104,7 @@ func (l *layout) single(r ref) {
 var fault func(l *layout, r ref)
 
 func (l *layout) put(r ref, in bpf.Instruction) {
+	l.pool.space.Charge(lookup)
 	l.at[r] = len(l.out)
 	l.out = append(l.out, in)
 	if fault != nil {

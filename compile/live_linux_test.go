@@ -258,7 +258,7 @@ func liveProgram(g *gate) (bpf.Program, error) {
 	if err != nil {
 		return nil, err
 	}
-	return Program(v, abi.Native().ByteOrder())
+	return Program(v, abi.Native().ByteOrder(), Options{})
 }
 
 // judge has the kernel make calls that must do no harm: those that the gate lets return together, and of the others the first

@@ -12,42 +12,46 @@ import (
 	"monban/verdict"
 )
 
-// Programs is Options.Program for policies of any length. One that does not fit a filter is split into the fewest that can be found, to
+// Programs is Program for policies of any length. One that does not fit a filter is split into the fewest that can be found, to
 // be installed one after the other in the order given: the kernel runs them all and takes the most restrictive answer, so each
 // decides its share and allows the rest. Together they are proven equal to v. A call that is always allowed is one that the
 // kernel's cache answers for each of them.
 //
 // The last filter alone decides what must be there while filters are installed (see installing), and every notify: a task can
 // have one listener. The error is ErrTooLong where that is not possible, or all together is more than the kernel takes.
-func (o Options) Programs(v verdict.Verdict, order binary.ByteOrder) ([]bpf.Program, error) {
-	return o.programs(v, order, bpf.MaxInstructions)
+func Programs(v verdict.Verdict, order binary.ByteOrder, o Options) ([]bpf.Program, error) {
+	r, err := Compile(v, order, o)
+	return r.Programs, err
 }
 
-// Programs is Options.Programs with the zero Options.
-func Programs(v verdict.Verdict, order binary.ByteOrder) ([]bpf.Program, error) {
-	return Options{}.Programs(v, order)
+// Compile is Programs, and says how long it took.
+func Compile(v verdict.Verdict, order binary.ByteOrder, o Options) (Result, error) {
+	return o.compile(v, order, bpf.MaxInstructions)
 }
 
-// programs is Programs for a kernel that takes limit instructions a filter.
-func (o Options) programs(v verdict.Verdict, order binary.ByteOrder, limit int) ([]bpf.Program, error) {
-	return verdict.Exact(v.Space(), func() ([]bpf.Program, error) { return o.provenPrograms(v, order, limit) })
-}
-
-func (o Options) provenPrograms(v verdict.Verdict, order binary.ByteOrder, limit int) ([]bpf.Program, error) {
-	begin := time.Now()
-	s := o.newSplitter(v, order, limit)
-	p, err := s.generate(v)
-	switch {
-	case err != nil:
-		return nil, err
-	case p != nil:
-		return []bpf.Program{p}, o.proven(begin, func() error { return Prove(p, v, order) })
-	}
-	parts, err := s.split(v)
-	if err != nil {
-		return nil, err
-	}
-	return parts, o.proven(begin, func() error { return proveStack(parts, v, order) })
+// compile is Compile for a kernel that takes limit instructions a filter.
+func (o Options) compile(v verdict.Verdict, order binary.ByteOrder, limit int) (Result, error) {
+	return verdict.Exact(v.Space(), func() (r Result, err error) {
+		begin := time.Now()
+		prove := func() error { return proveStack(r.Programs, v, order) }
+		s := o.newSplitter(v, order, limit)
+		p, err := s.generate(v)
+		switch {
+		case err != nil:
+			return r, err
+		case p != nil:
+			r.Programs = []bpf.Program{p}
+			prove = func() error { return Prove(p, v, order) }
+		default:
+			if r.Programs, err = s.split(v); err != nil {
+				return r, err
+			}
+		}
+		generated := time.Now()
+		err = prove()
+		r.Generate, r.Prove = generated.Sub(begin), time.Since(generated)
+		return r, err
+	})
 }
 
 // proveStack is Prove for several filters on one task, the oldest first.
@@ -218,7 +222,7 @@ func (s *splitter) close() error {
 	s.parts = append(s.parts, s.filter)
 	if s.length > bpf.MaxStacked {
 		return fmt.Errorf("%w: in %d filters it is more than the %d instructions, as the kernel counts, that it takes in all "+
-			"filters of a program: name fewer argument values, or use ranges and masks; or fewer architectures (--arch)",
+			"filters of a program: name fewer argument values, or use ranges and masks; or fewer architectures",
 			ErrTooLong, len(s.parts), bpf.MaxStacked)
 	}
 	s.open, s.filter = s.allow, nil

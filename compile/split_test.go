@@ -83,11 +83,12 @@ func TestSplitPresets(t *testing.T) {
 		for _, archs := range families[:4] {
 			for _, limit := range []int{30, 90} {
 				v, order := presetVerdict(t, name, archs)
-				whole, err := Program(v, order)
+				whole, err := Program(v, order, Options{})
 				if err != nil {
 					t.Fatal(err)
 				}
-				parts, err := (Options{}).programs(v, order, limit)
+				made, err := (Options{}).compile(v, order, limit)
+				parts := made.Programs
 				what := fmt.Sprintf("%s %v in filters of %d", name, archs, limit)
 				if err != nil || len(parts) > 1 != (len(whole) > limit) {
 					t.Errorf("%s: %d parts for %d instructions: %v", what, len(parts), len(whole), err)
@@ -113,7 +114,8 @@ func checkRandomSplit(t *testing.T, seed uint64) int {
 			return end
 		})
 	}
-	parts, err := (Options{}).programs(v, order, limit)
+	made, err := (Options{}).compile(v, order, limit)
+	parts := made.Programs
 	if errors.Is(err, ErrTooLong) || errors.Is(err, verdict.ErrTooComplex) {
 		return 0 // a notify, or a single condition, in so small a filter; TestSplitRandom counts them
 	}
@@ -168,6 +170,20 @@ func requests(n int, answer string) string {
 	return b.String()
 }
 
+// values tests an argument of many calls for many values.
+func values(calls, each int) string {
+	var b strings.Builder
+	for nr, call := range abi.X86_64.Calls() {
+		if nr >= uint32(calls) {
+			break
+		}
+		for i := range uint32(each) {
+			fmt.Fprintf(&b, "errno(%d) %s(u64(arg0) == %d)\n", 1+(7*i+13*nr)%4000, call, 100+7919*i+nr)
+		}
+	}
+	return b.String()
+}
+
 // conditions tests two arguments of many calls in many ways.
 func conditions() string {
 	r := rand.New(rand.NewPCG(1, 1))
@@ -196,13 +212,13 @@ func TestSplitLong(t *testing.T) {
 		{"many conditions", "default errno(EPERM)\n" + conditions() + "allow @system-service\n", family, 3},
 	} {
 		v := gateVerdict(t, c.gate, c.archs...)
-		parts, err := Programs(v, binary.LittleEndian)
+		parts, err := Programs(v, binary.LittleEndian, Options{})
 		if err != nil || len(parts) < 2 || len(parts) > c.most {
 			t.Errorf("%s: %d filters, want 2 to %d: %v", c.what, len(parts), c.most, err)
 			continue
 		}
 		checkStack(t, c.what, parts, v, binary.LittleEndian, append(c.archs, abi.ARM), bpf.MaxInstructions)
-		if _, err := Program(v, binary.LittleEndian); !errors.Is(err, ErrTooLong) {
+		if _, err := Program(v, binary.LittleEndian, Options{}); !errors.Is(err, ErrTooLong) {
 			t.Errorf("%s: as one filter: %v", c.what, err)
 		}
 	}
@@ -210,14 +226,19 @@ func TestSplitLong(t *testing.T) {
 
 func TestSplitRefused(t *testing.T) {
 	for _, c := range []struct{ what, gate, why string }{
-		{"in all", "default allow\n" + requests(14000, "errno(N)"), "more than the 32768 instructions"},
+		{"in all", "default allow\n" + values(300, 50), "more than the 32768 instructions"},
 		{"notify", "default allow\n" + requests(5000, "notify"), "one listener"},
 	} {
 		v := gateVerdict(t, c.gate, abi.X86_64)
-		parts, err := Programs(v, binary.LittleEndian)
+		parts, err := Programs(v, binary.LittleEndian, Options{})
 		if !errors.Is(err, ErrTooLong) || !strings.Contains(err.Error(), c.why) || strings.Contains(err.Error(), "\n") {
 			t.Errorf("%s: %d filters: %v", c.what, len(parts), err)
 		}
+	}
+	// Work that takes seconds ends with the budget, also where it makes no nodes.
+	v := gateVerdict(t, "default allow\n"+requests(14000, "errno(N)"), abi.X86_64)
+	if parts, err := Programs(v, binary.LittleEndian, Options{}); !errors.Is(err, verdict.ErrTooComplex) {
+		t.Errorf("seconds of work: %d filters: %v", len(parts), err)
 	}
 	// A space with hardly more room than the policy itself takes.
 	p, err := lang.Load("long", []byte("default allow\n"+requests(3500, "errno(N)")), lang.Options{Archs: []abi.Arch{abi.X86_64}})
@@ -232,7 +253,7 @@ func TestSplitRefused(t *testing.T) {
 		}
 		if budget == verdict.DefaultBudget {
 			budget = v.Space().Len() + 1000
-		} else if parts, err := Programs(v, binary.LittleEndian); !errors.Is(err, verdict.ErrTooComplex) {
+		} else if parts, err := Programs(v, binary.LittleEndian, Options{}); !errors.Is(err, verdict.ErrTooComplex) {
 			t.Errorf("%d filters without a budget: %v", len(parts), err)
 		}
 	}
@@ -242,7 +263,7 @@ func TestSplitRefused(t *testing.T) {
 func TestSplitNotify(t *testing.T) {
 	v := gateVerdict(t, "default kill_process\n"+requests(1500, "notify")+"notify connect seccomp\n"+
 		strings.ReplaceAll(requests(1500, "errno(N)"), "ioctl(request", "prctl(option"), abi.X86_64)
-	parts, err := Programs(v, binary.LittleEndian)
+	parts, err := Programs(v, binary.LittleEndian, Options{})
 	if err != nil || len(parts) < 2 {
 		t.Fatalf("%d filters: %v", len(parts), err)
 	}
@@ -252,7 +273,8 @@ func TestSplitNotify(t *testing.T) {
 // A filter that is changed, lost or put at another's place doesn't pass for the policy.
 func TestSplitProof(t *testing.T) {
 	v, order := presetVerdict(t, "@container", []abi.Arch{abi.X86_64, abi.X86, abi.X32})
-	parts, err := (Options{}).programs(v, order, 60)
+	made, err := (Options{}).compile(v, order, 60)
+	parts := made.Programs
 	if err != nil || len(parts) < 2 {
 		t.Fatalf("%d filters: %v", len(parts), err)
 	}

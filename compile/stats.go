@@ -26,14 +26,9 @@ type Stats struct {
 	Cacheable     int     // how many of those the kernel's cache answers for every filter
 }
 
-// Measure is Options.Measure with the zero Options.
-func Measure(filters []bpf.Program, v verdict.Verdict, archs []abi.Arch, order binary.ByteOrder) (Stats, error) {
-	return Options{}.Measure(filters, v, archs, order)
-}
-
 // Measure counts what filters, which have the meaning v together, cost on some architectures. A call that the cache does not answer
 // runs all of them. The error is verdict.ErrTooComplex.
-func (o Options) Measure(filters []bpf.Program, v verdict.Verdict, archs []abi.Arch, order binary.ByteOrder) (Stats, error) {
+func Measure(filters []bpf.Program, v verdict.Verdict, archs []abi.Arch, order binary.ByteOrder, o Options) (Stats, error) {
 	return verdict.Exact(v.Space(), func() (Stats, error) { return o.measure(filters, v, archs, order), nil })
 }
 
@@ -47,6 +42,7 @@ func (o Options) measure(filters []bpf.Program, v verdict.Verdict, archs []abi.A
 		for _, p := range filters {
 			n += p.Executed(d, order)
 		}
+		v.Space().Charge(1 + 2*n/perStep) // the cache is asked as well
 		return n
 	}
 	weights := o.weights()

@@ -66,6 +66,7 @@ func (p *pool) hottest(spans []span, n int) (hot, others []span) {
 	}
 	slices.SortStableFunc(hot, func(a, b span) int { return cmp.Compare(b.weight, a.weight) })
 	hot = hot[:min(len(hot), n)]
+	p.space.Charge(len(spans) * (1 + len(hot)) / perStep)
 	for _, s := range spans {
 		n := len(others)
 		switch {
@@ -115,9 +116,10 @@ func (p *pool) groups(spans []span) []group {
 	for end := 1; end <= n; end++ {
 		best[end] = math.MaxInt
 		o.reset()
+		work := 1
 		for start := end - 1; start >= 0 && end-start <= far; start-- {
 			cost, ok := o.add(spans[start])
-			if !ok {
+			if work += 1 + len(o.singles)/(8*perStep); !ok {
 				break
 			}
 			before := best[start] + 1
@@ -125,11 +127,13 @@ func (p *pool) groups(spans []span) []group {
 				best[end], from[end], cubed[end] = before+cost, start, false
 			}
 			if limit := min(cost, best[end]-before, maxTests+1); limit > 1 && p.window.look(spans[start:end]) {
+				work += look
 				if tests, ok := p.window.tests(limit); ok {
 					best[end], from[end], cubed[end] = before+tests, start, true
 				}
 			}
 		}
+		p.space.Charge(work)
 	}
 	var groups []group
 	for end := n; end > 0; end = from[end] {
@@ -259,6 +263,7 @@ func (p *pool) tree(groups []group) (r ref, path float64) {
 	for i, g := range groups {
 		sum[i+1] = sum[i] + g.weight + 1e-6
 	}
+	p.space.Charge(n * n / perStep)
 	cost, root := p.square(n)
 	for width := 1; width < n; width++ {
 		for i := 0; i+width < n; i++ {

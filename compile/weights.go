@@ -1,6 +1,7 @@
 package compile
 
 import (
+	"maps"
 	"monban/abi"
 	"monban/bpf"
 	"monban/verdict"
@@ -12,14 +13,16 @@ type Weights map[string]float64
 
 // ServerMix is what is assumed without a recording: a server opens sockets, starts threads and processes now and then, and hardly
 // anything asks for its personality.
-var ServerMix = Weights{
+func ServerMix() Weights { return maps.Clone(serverMix) }
+
+var serverMix = Weights{
 	"socket": 73, "socketcall": 73, "ioctl": 40, "prctl": 20, "fcntl": 40, "fcntl64": 40, "mmap": 60, "mmap2": 60, "mprotect": 60,
 	"madvise": 40, "futex": 100, "clone": 25, "clone3": 25, "openat": 100, "ipc": 5, "personality": 2, "unshare": 1, "setns": 1,
 }
 
 func (o Options) weights() Weights {
 	if o.Weights == nil {
-		return ServerMix
+		return serverMix
 	}
 	return o.Weights
 }
@@ -38,6 +41,7 @@ func (w Weights) of(token, nr uint32) float64 {
 
 // weigh says how much the path to each span of call numbers matters.
 func (p *pool) weigh(spans []span) {
+	p.space.Charge(lookup * len(spans))
 	for i := range spans {
 		s := &spans[i]
 		calls := float64(min(s.hi-s.lo, 1000) + 1)

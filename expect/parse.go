@@ -144,10 +144,10 @@ func wanted(text string) (Want, error) {
 	}
 	a, err := lang.ParseAction(text)
 	if e, ok := errors.AsType[*policy.Error](err); ok {
-		if strings.HasPrefix(e.Msg, "unknown action") {
+		if _, ok := errors.AsType[*lang.WordError](e); ok {
 			return w, fmt.Errorf("%s is no expectation: write allow, deny (refused in whatever way), pass (allow or log) or an action such as errno(EPERM)", text)
 		}
-		return w, errors.New(e.Msg)
+		return w, errors.New(e.Reason())
 	}
 	w.Action = &a
 	return w, err
@@ -164,7 +164,7 @@ func check(text string, archs []abi.Arch) error {
 		if err == nil {
 			return nil
 		}
-		if first == nil || strings.Contains(first.Error(), "has no system call") {
+		if _, elsewhere := errors.AsType[*policy.NoCallError](first); first == nil || elsewhere {
 			first = err
 		}
 	}
@@ -178,7 +178,7 @@ func placed(err error, at policy.Pos) error {
 		return &policy.Error{Pos: at, Msg: err.Error()}
 	}
 	at.Col += max(e.Pos.Col-1, 0)
-	return &policy.Error{Pos: at, Msg: e.Msg}
+	return &policy.Error{Pos: at, Msg: e.Msg, Near: e.Near, Err: e.Err}
 }
 
 // A wordAt is a word of a line and its column, from 0, in runes.

@@ -20,7 +20,7 @@ func TestWriteHostileNames(t *testing.T) {
 	const text = "arch x86_64\ndefault kill_process\nunknown kill_process\nallow read write\n"
 	shape := regexp.MustCompile(`[\w@./-]+`) // of words, which names are made of
 	for _, f := range Formats {
-		if f.Write == nil || f.Binary {
+		if !f.Writes() || f.Binary {
 			continue
 		}
 		want := ""

@@ -6,7 +6,6 @@ import (
 	"fmt"
 
 	"monban/bpf"
-	"monban/compile"
 	"monban/format/codec"
 	"monban/gate"
 	"monban/policy/lang"
@@ -33,8 +32,8 @@ var language = codec.Format{
 	},
 }
 
-// program is raw BPF. Without a byte order in its name, the bytes say it.
-var program = bpfFormat("bpf", "a BPF program", nil)
+// rawProgram is BPF. Without a byte order in its name, the bytes say it.
+var rawProgram = bpfFormat("bpf", "a BPF program", nil)
 
 func bpfFormat(name, title string, order binary.ByteOrder) codec.Format {
 	f := codec.Format{
@@ -65,17 +64,7 @@ func bpfFormat(name, title string, order binary.ByteOrder) codec.Format {
 		return f
 	}
 	f.Sniff = func(src []byte) bool { return 4*bytes.Count(src, []byte{0}) > len(src) }
-	f.Write = func(m *codec.Meaning) (*codec.Text, error) {
-		order, err := m.Policy.ByteOrder()
-		if err != nil {
-			return nil, err
-		}
-		p, err := compile.Program(m.Verdict, order)
-		if err != nil {
-			return nil, err
-		}
-		return &codec.Text{Bytes: p.Encode(order)}, nil
-	}
+	f.WriteProgram = func(p *codec.Program) (*codec.Text, error) { return &codec.Text{Bytes: p.Code.Encode(p.Order)}, nil }
 	return f
 }
 

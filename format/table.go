@@ -17,7 +17,7 @@ import (
 
 // Formats is the table of all formats; the first that recognises a text reads it. A new format is one package and one line here.
 var Formats = []codec.Format{
-	program,
+	rawProgram,
 	bpfFormat("bpf-le", "a little-endian BPF program", binary.LittleEndian),
 	bpfFormat("bpf-be", "a big-endian BPF program", binary.BigEndian),
 	minijail.Format,

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 
 	"monban/abi"
 	"monban/bpf"
@@ -17,19 +16,18 @@ import (
 )
 
 // Write turns a gate into a text of another format. What it writes is read back and proven to mean the same; target is one of the
-// format's For, or "". The options are those that the gate was read with. What does not fit the default budget is
-// verdict.ErrTooComplex.
+// format's For, or "". The options are those that the gate was read with. The error is a *TargetError, *ReadOnlyError or
+// *RulesError, or wraps decompile.ErrNotPolicy, compile.ErrTooLong or verdict.ErrTooComplex (the default budget's).
 func Write(g *gate.Gate, to codec.Format, target string, o Options) (*codec.Text, error) {
 	switch {
-	case to.Write == nil:
-		return nil, fmt.Errorf("%s can only be read, not written (monban convert --help lists those that can)", to.Title)
+	case !to.Writes():
+		return nil, &ReadOnlyError{to.Title}
 	case target == "" && len(to.For) > 0:
 		target = to.For[0]
 	case target != "" && !slices.Contains(to.For, target):
-		if len(to.For) == 0 {
-			return nil, fmt.Errorf("--for %s: %s is the same for all", target, to.Title)
-		}
-		return nil, fmt.Errorf("--for %s: %s is written for %s", target, to.Title, strings.Join(to.For, ", "))
+		return nil, &TargetError{target, to.Title, to.For}
+	case to.WriteProgram != nil:
+		return writeProgram(g, to, o)
 	}
 	space := verdict.NewSpace(verdict.DefaultBudget)
 	text, err := verdict.Exact(space, func() (*codec.Text, error) {
@@ -41,15 +39,9 @@ func Write(g *gate.Gate, to codec.Format, target string, o Options) (*codec.Text
 		if err != nil {
 			return nil, fmt.Errorf("%s as %s: %w", g.Name, to.Title, err)
 		}
-		if to.Read == nil {
-			return nil, fmt.Errorf("%s cannot be read back, so nothing proves it", to.Title)
-		}
 		return text, prove(m, to, text)
 	})
-	if _, named := errors.AsType[*gate.ComplexError](err); !named && errors.Is(err, verdict.ErrTooComplex) {
-		err = fmt.Errorf("%s as %s: %w", g.Name, to.Title, err)
-	}
-	return text, err
+	return text, g.Named(err)
 }
 
 func meaning(g *gate.Gate, target string, o Options, space *verdict.Space) (*codec.Meaning, error) {
@@ -66,7 +58,7 @@ func meaning(g *gate.Gate, target string, o Options, space *verdict.Space) (*cod
 		return nil, err
 	}
 	if len(notes) > 0 {
-		return nil, fmt.Errorf("%s: %s: no other format says that", g.Name, notes[0])
+		return nil, &RulesError{g.Name, notes[0]}
 	}
 	m.Policy = p
 	return m, nil

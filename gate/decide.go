@@ -27,10 +27,7 @@ func (g *Gate) Decide(call *bpf.Data) (*Decision, error) {
 	if g.Policy == nil {
 		return nil, nil
 	}
-	if g.decider == nil {
-		g.decider = g.Policy.Decider()
-	}
-	d, err := g.decider.Decide(call)
+	d, err := g.decides().Decide(call)
 	if err != nil {
 		return nil, err
 	}
@@ -46,8 +43,13 @@ func (g *Gate) Fixed(a abi.Arch, nr uint32) bool {
 	if g.Policy == nil {
 		return true
 	}
+	return g.decides().Fixed(a, nr)
+}
+
+// decides is the decider of the gate's policy.
+func (g *Gate) decides() *policy.Decider {
 	if g.decider == nil {
 		g.decider = g.Policy.Decider()
 	}
-	return g.decider.Fixed(a, nr)
+	return g.decider
 }

@@ -46,8 +46,11 @@ func OfPolicy(name string, p *policy.Policy) *Gate {
 	return &Gate{Name: name, Kind: "policy", Format: "gate", Policy: p}
 }
 
-// OfPrograms is the gate of programs that are installed together, the oldest first.
+// OfPrograms is the gate of programs that are installed together, the oldest first. None at all allow everything.
 func OfPrograms(name string, order binary.ByteOrder, programs ...bpf.Program) *Gate {
+	if programs == nil {
+		programs = []bpf.Program{} // nil is a policy's
+	}
 	return &Gate{Name: name, Kind: "BPF program", Format: "bpf", Programs: programs, Order: order}
 }
 
@@ -79,7 +82,7 @@ func (g *Gate) Verdict() (verdict.Verdict, error) {
 		}
 	}
 	if err != nil {
-		return verdict.Verdict{}, g.named(err)
+		return verdict.Verdict{}, g.Named(err)
 	}
 	g.verdict = &v
 	return v, nil
@@ -93,7 +96,7 @@ func Exact[T any](g *Gate, f func(v verdict.Verdict) (T, error)) (T, error) {
 		return none, err
 	}
 	r, err := verdict.Exact(v.Space(), func() (T, error) { return f(v) })
-	return r, g.named(err)
+	return r, g.Named(err)
 }
 
 // A ComplexError says that what a gate means, or what was asked about it, does not fit the budget.
@@ -111,8 +114,8 @@ func (e *ComplexError) Error() string {
 }
 func (e *ComplexError) Unwrap() error { return e.Err }
 
-// named gives verdict.ErrTooComplex the gate's name.
-func (g *Gate) named(err error) error {
+// Named gives verdict.ErrTooComplex the gate's name: a [*ComplexError]. Other errors stay as they are.
+func (g *Gate) Named(err error) error {
 	if _, ok := errors.AsType[*ComplexError](err); ok || !errors.Is(err, verdict.ErrTooComplex) {
 		return err
 	}
@@ -193,7 +196,7 @@ func (g *Gate) Compile(o compile.Options) ([]bpf.Program, error) {
 	if err != nil {
 		return nil, err
 	}
-	p, err := o.Programs(v, order)
+	p, err := compile.Programs(v, order, o)
 	if err != nil {
 		err = fmt.Errorf("%s: %w", g.Name, err)
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"monban/verdict"
 )
@@ -39,6 +40,9 @@ func Stack(name string, gates ...*Gate) (*Gate, error) {
 
 // composed is a stack's verdict.
 func (g *Gate) composed() (verdict.Verdict, error) {
+	if len(g.Members) == 0 {
+		return verdict.Verdict{}, fmt.Errorf("%s: a gate has a policy, programs or members, and this one has none of them", g.Name)
+	}
 	return verdict.Exact(g.space, func() (verdict.Verdict, error) {
 		var all verdict.Verdict
 		for i, m := range g.Members {
@@ -92,6 +96,18 @@ func Share(gates ...*Gate) ([]*Gate, error) {
 		out = append(out, in)
 	}
 	return out, nil
+}
+
+// Together gives verdict.ErrTooComplex the names of the gates that were worked with: a [*TogetherError]. Other errors stay as they are.
+func Together(err error, gates ...*Gate) error {
+	if _, named := errors.AsType[*TogetherError](err); named || !errors.Is(err, verdict.ErrTooComplex) {
+		return err
+	}
+	var names []string
+	for _, g := range gates {
+		names = append(names, g.Name)
+	}
+	return &TogetherError{strings.Join(names, " and "), err}
 }
 
 // A TogetherError says that gates do not fit one budget, each of which may.

@@ -2,6 +2,7 @@ package inspect
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -33,9 +34,20 @@ type UpperHalf struct {
 	Actions []bpf.Action
 }
 
-// Ask says what a gate does with a call. Errors are the gate's, or of type *policy.Error.
+// Ask says what a gate does with a call; where the whole gate is too complex, or leaves no room for the question, from what it says of that
+// call alone. Errors are the gate's, or of type *policy.Error.
 func Ask(g *gate.Gate, call *policy.Call) (*Answer, error) {
-	return gate.Exact(g, func(v verdict.Verdict) (*Answer, error) { return ask(g, v, call) })
+	a, err := gate.Exact(g, func(v verdict.Verdict) (*Answer, error) { return ask(g, v, call) })
+	if !errors.Is(err, verdict.ErrTooComplex) {
+		return a, err
+	}
+	s := verdict.NewSpace(verdict.DefaultBudget)
+	v, err := g.Slice(s, call.Arch, call.Data.Nr)
+	if err != nil {
+		return nil, err
+	}
+	a, err = verdict.Exact(s, func() (*Answer, error) { return ask(g, v, call) })
+	return a, g.Named(err)
 }
 
 func ask(g *gate.Gate, v verdict.Verdict, call *policy.Call) (*Answer, error) {

@@ -25,7 +25,8 @@ func Compare(g, h *gate.Gate, a abi.Arch) (*Comparison, error) {
 	if err != nil {
 		return nil, err
 	}
-	return verdict.Exact(v[0].Space(), func() (*Comparison, error) { return compare(v[0], v[1], a), nil })
+	c, err := verdict.Exact(v[0].Space(), func() (*Comparison, error) { return compare(v[0], v[1], a), nil })
+	return c, gate.Together(err, g, h)
 }
 
 func compare(v, w verdict.Verdict, a abi.Arch) *Comparison {

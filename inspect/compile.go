@@ -18,7 +18,8 @@ type Compilation struct {
 	Filters    []bpf.Program    // the oldest first
 	Order      binary.ByteOrder // of the filters
 	Understood time.Duration    // from the gate to its meaning
-	Timing     compile.Timing   // from there on
+	Generate   time.Duration    // from there to the filters
+	Prove      time.Duration    // and for their proof
 	options    compile.Options
 }
 
@@ -30,18 +31,20 @@ func Compile(g *gate.Gate, o compile.Options) (*Compilation, error) {
 		return nil, err
 	}
 	c := &Compilation{Gate: g, Order: order, options: o}
-	c.options.Timing = &c.Timing
 	begin := time.Now()
 	v, err := g.Verdict()
 	if err != nil {
 		return nil, err
 	}
 	c.Understood = time.Since(begin)
-	c.Filters, err = c.options.Programs(v, order)
+	made, err := compile.Compile(v, order, o)
+	c.Filters, c.Generate, c.Prove = made.Programs, made.Generate, made.Prove
 	switch {
 	case g.Programs != nil && (errors.Is(err, compile.ErrTooLong) || errors.Is(err, verdict.ErrTooComplex) ||
 		err == nil && longer(c.Filters, g.Programs, o.Goal)):
 		c.Filters = g.Programs // they are what v was made from
+	case errors.Is(err, verdict.ErrTooComplex):
+		return nil, g.Named(err)
 	case err != nil:
 		return nil, fmt.Errorf("%s: %w", g.Name, err)
 	}
@@ -68,6 +71,6 @@ func (c *Compilation) Measure() (compile.Stats, error) {
 		return compile.Stats{}, err
 	}
 	return gate.Exact(c.Gate, func(v verdict.Verdict) (compile.Stats, error) {
-		return c.options.Measure(c.Filters, v, archs, c.Order)
+		return compile.Measure(c.Filters, v, archs, c.Order, c.options)
 	})
 }

@@ -1,12 +1,14 @@
 package inspect
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
 
 	"monban/abi"
 	"monban/gate"
+	"monban/policy"
 	"monban/policy/lang"
 )
 
@@ -40,7 +42,7 @@ func (e *NoCallError) Error() string {
 	return fmt.Sprintf("none of %s has this call", strings.Join(names, ", "))
 }
 
-// Gate is the gate as the machine has it that runs an architecture. An error is Read's, the gate's or an *[OrderError].
+// Gate is the gate as the machine has it that runs an architecture. An error is Read's or an *[OrderError].
 func (d *Desk) Gate(a abi.Arch) (*gate.Gate, error) {
 	native := d.Native
 	for _, n := range append([]abi.Arch{d.Native}, d.Archs...) {
@@ -63,8 +65,7 @@ func (d *Desk) Gate(a abi.Arch) (*gate.Gate, error) {
 	if g.Policy == nil && g.Order != a.ByteOrder() {
 		return nil, &OrderError{g.Name, a}
 	}
-	_, err := g.Verdict()
-	return g, err
+	return g, nil
 }
 
 // Ask answers a question, a call as lang.ParseCall reads it, for each architecture that has the call. With trace, each answer has the
@@ -72,10 +73,10 @@ func (d *Desk) Gate(a abi.Arch) (*gate.Gate, error) {
 func (d *Desk) Ask(question string, trace bool) ([]*Answer, error) {
 	var answers []*Answer
 	for _, a := range d.Archs {
-		if len(d.Archs) > 1 && lacks(a, question) {
+		call, err := lang.ParseCall(a, question)
+		if _, elsewhere := errors.AsType[*policy.NoCallError](err); elsewhere && len(d.Archs) > 1 {
 			continue // not every architecture that was asked about need have it
 		}
-		call, err := lang.ParseCall(a, question)
 		if err != nil {
 			return nil, err
 		}
@@ -99,13 +100,4 @@ func (d *Desk) Ask(question string, trace bool) ([]*Answer, error) {
 		return nil, &NoCallError{d.Archs}
 	}
 	return answers, nil
-}
-
-// lacks says that a question is about a call that other architectures have.
-func lacks(a abi.Arch, question string) bool {
-	name, _, _ := strings.Cut(question, "(")
-	name = strings.TrimSpace(name)
-	_, direct := a.Number(name)
-	_, muxed := a.Mux(name)
-	return abi.Known(name) && !direct && !muxed
 }

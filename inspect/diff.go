@@ -74,7 +74,7 @@ type Difference struct {
 func (d *Difference) Holds() bool { return len(d.Classes) == 0 }
 
 // Diff sorts all calls on which a and b disagree into classes, for somebody who replaces a by b. The error is a gate's, a
-// *gate.TogetherError, or that the difference is verdict.ErrTooComplex.
+// *gate.TogetherError.
 func Diff(a, b *gate.Gate) (*Difference, error) {
 	classes, err := classesOf(a, b, false)
 	if err != nil {
@@ -110,10 +110,7 @@ func classesOf(a, b *gate.Gate, back bool) ([]Class, error) {
 	}
 	first := slices.Concat(a.Native().Family(), b.Native().Family())
 	classes, err := verdict.Exact(v[0].Space(), func() ([]Class, error) { return diff(v[0], v[1], first), nil })
-	if err != nil {
-		return nil, fmt.Errorf("the difference of %s and %s is %w", a.Name, b.Name, err)
-	}
-	return classes, nil
+	return classes, gate.Together(err, a, b)
 }
 
 // diff is what changes from a to b. first are the architectures to name first.

@@ -100,18 +100,6 @@ func Words(g *gate.Gate) (p *policy.Policy, notes []string, err error) {
 	return p, notes, nil
 }
 
-// Archs are the architectures to speak of, the most important first: those that a gate tells apart. The error is the gate's.
-func Archs(g *gate.Gate) ([]abi.Arch, error) {
-	p, _, err := Words(g)
-	switch {
-	case errors.Is(err, decompile.ErrNotPolicy):
-		return g.Archs()
-	case err != nil:
-		return nil, err
-	}
-	return p.Archs, nil
-}
-
 // compareKnown compares with WellKnown; nil where there is none for the architecture.
 func compareKnown(g *gate.Gate, a abi.Arch) (*Comparison, error) {
 	p, err := lang.LoadPreset(WellKnown, lang.Options{Archs: []abi.Arch{a}, Native: a})

@@ -75,14 +75,14 @@ func Merge(op Operation, gates ...*gate.Gate) (*gate.Gate, error) {
 		return v, nil
 	})
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
+		return nil, gate.Together(err, gates...)
 	}
 	p, notes, err := decompile.Policy(name, v, archs[0], nil)
 	if err == nil && len(notes) > 0 {
 		err = &NoPolicyError{name, notes[0]}
 	}
 	if err != nil {
-		return nil, err
+		return nil, gate.Together(err, gates...)
 	}
 	return gate.OfPolicy(name, p), nil
 }
@@ -120,7 +120,7 @@ func Origins(archs []abi.Arch, gates ...*gate.Gate) ([]Origin, error) {
 	if err != nil {
 		return nil, err
 	}
-	return verdict.Exact(verdicts[0].Space(), func() (out []Origin, err error) {
+	out, err := verdict.Exact(verdicts[0].Space(), func() (out []Origin, err error) {
 		for _, a := range archs {
 			some, err := originsOn(a, gates, verdicts)
 			if err != nil {
@@ -130,6 +130,7 @@ func Origins(archs []abi.Arch, gates ...*gate.Gate) ([]Origin, error) {
 		}
 		return out, nil
 	})
+	return out, gate.Together(err, gates...)
 }
 
 func originsOn(a abi.Arch, gates []*gate.Gate, verdicts []verdict.Verdict) (out []Origin, err error) {

@@ -20,25 +20,36 @@ type Story struct {
 	Rules  []*policy.Rule // of the gate's text, that speak of it or of its multiplexer, in order
 }
 
-// Tell tells a call's story on those of the architectures that have it. The error is the gate's.
+// Tell tells a call's story on those of the architectures that have it, from what the gate says of that call alone; the work is done in a
+// space of its own. Errors name the gate; what is too complex is a *gate.ComplexError.
 func Tell(g *gate.Gate, call string, archs []abi.Arch) ([]Story, error) {
-	return gate.Exact(g, func(v verdict.Verdict) ([]Story, error) { return tell(v, call, archs, g.Policy) })
+	s := verdict.NewSpace(verdict.DefaultBudget)
+	out, err := verdict.Exact(s, func() ([]Story, error) { return tell(g, s, call, archs) })
+	return out, g.Named(err)
 }
 
-func tell(v verdict.Verdict, call string, archs []abi.Arch, p *policy.Policy) (out []Story, err error) {
+func tell(g *gate.Gate, s *verdict.Space, call string, archs []abi.Arch) ([]Story, error) {
+	p := g.Policy
+	var out []Story
 	for _, a := range archs {
 		st := Story{Arch: a}
-		own := v.Restrict(verdict.Arch, a.Token())
 		if st.Number, st.Direct = a.Number(call); st.Direct {
-			if st.Cases, err = casesOf(a, call, own.Restrict(verdict.Nr, st.Number)); err != nil {
+			own, err := g.Slice(s, a, st.Number)
+			if err == nil {
+				st.Cases, err = casesOf(a, call, own)
+			}
+			if err != nil {
 				return nil, err
 			}
 		}
 		if m, ok := a.Mux(call); ok {
 			nr, _ := a.Number(m.Call)
-			st.Mux = &m
-			behind := own.Restrict(verdict.Nr, nr).Restrict(verdict.ArgHi(0), 0).Restrict(verdict.ArgLo(0), m.Sub)
-			if st.Behind, err = casesOf(a, m.Call, behind); err != nil {
+			own, err := g.Slice(s, a, nr)
+			if err == nil {
+				st.Mux = &m
+				st.Behind, err = casesOf(a, m.Call, own.Restrict(verdict.ArgHi(0), 0).Restrict(verdict.ArgLo(0), m.Sub))
+			}
+			if err != nil {
 				return nil, err
 			}
 		}

@@ -1,9 +1,6 @@
 package lint
 
 import (
-	"bufio"
-	"bytes"
-	"fmt"
 	"strings"
 
 	"monban/policy"
@@ -22,33 +19,39 @@ type Ignore struct {
 
 const ignoreMark = "monban:ignore"
 
-// Ignores reads the comments of a policy's text. Errors are of type *policy.Error: an unknown ID, or no reason.
+// Ignores reads the comments of a policy's text. Errors are of type *policy.Error: an unknown ID, or no reason; or of those of lang.Parse.
 func Ignores(name string, src []byte) ([]Ignore, error) {
+	f, err := lang.Parse(name, src)
+	if err != nil {
+		return nil, err
+	}
 	var out []Ignore
-	lines := bufio.NewScanner(bytes.NewReader(src))
-	lines.Buffer(nil, lang.MaxSize+1)
-	for n := 1; lines.Scan(); n++ {
-		before, rest, ok := strings.Cut(lines.Text(), "#")
-		col := len(before) + 1
-		rest, marked := strings.CutPrefix(strings.TrimSpace(rest), ignoreMark)
-		if !ok || !marked {
+	for c := range f.Notes {
+		rest, marked := strings.CutPrefix(strings.TrimSpace(c.Text[1:]), ignoreMark)
+		if !marked {
 			continue
 		}
-		at := policy.Pos{File: name, Line: n, Col: col}
 		words := strings.Fields(rest)
+		wrong := func(msg string) error { return &policy.Error{Pos: c.Pos, Msg: msg} }
 		if len(words) == 0 {
-			return nil, &policy.Error{Pos: at, Msg: ignoreMark + " names no pitfall: # " + ignoreMark + " MB013 the reason"}
+			return nil, wrong(ignoreMark + " names no pitfall: # " + ignoreMark + " MB013 the reason")
 		}
 		if _, ok := ByID(words[0]); !ok {
-			return nil, &policy.Error{Pos: at, Msg: fmt.Sprintf("%s is no pitfall of the catalogue (monban lint --list)", words[0])}
+			err := &IDError{words[0]}
+			return nil, &policy.Error{Pos: c.Pos, Msg: err.Error(), Err: err}
 		}
 		if len(words) == 1 {
-			return nil, &policy.Error{Pos: at, Msg: "say why " + words[0] + " is ignored: # " + ignoreMark + " " + words[0] + " the reason"}
+			return nil, wrong("say why " + words[0] + " is ignored: # " + ignoreMark + " " + words[0] + " the reason")
 		}
-		out = append(out, Ignore{Pos: at, ID: words[0], Reason: strings.Join(words[1:], " "), Whole: strings.TrimSpace(before) == ""})
+		out = append(out, Ignore{Pos: c.Pos, ID: words[0], Reason: strings.Join(words[1:], " "), Whole: c.Alone})
 	}
-	return out, lines.Err()
+	return out, nil
 }
+
+// An IDError says that no pitfall has an ID.
+type IDError struct{ ID string }
+
+func (e *IDError) Error() string { return e.ID + " is not a pitfall of the catalogue" }
 
 // Apply takes the ignored findings out, and marks the comments that did so.
 func Apply(findings []Finding, ignores []Ignore) (left []Finding, ignored []Ignored) {

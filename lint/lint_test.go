@@ -122,7 +122,7 @@ func TestPitfalls(t *testing.T) {
 					t.Errorf("%s is not complete: %+v", f.ID, f)
 				}
 			}
-			programs, err := compile.Programs(v, binary.LittleEndian)
+			programs, err := compile.Programs(v, binary.LittleEndian, compile.Options{})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -209,9 +209,14 @@ func TestIgnores(t *testing.T) {
 	if err != nil || len(got) != 2 || !got[0].Whole || got[1].Whole || got[1].Pos.Line != 2 || got[1].Pos.Col != 13 || got[1].Reason != "why not" {
 		t.Errorf("%+v, %v", got, err)
 	}
+	// What is between quotes is not a comment, and what is inside brackets is one.
+	got, err = lint.Ignores("t.gate", []byte("include \"a # monban:ignore MB013 x\"\nallow read(fd == 1 # monban:ignore MB003 y\n# monban:ignore MB004 z\n)\n"))
+	if err != nil || len(got) != 2 || got[0].ID != "MB003" || got[0].Whole || got[0].Pos.Col != 20 || got[1].ID != "MB004" || !got[1].Whole || got[1].Pos.Line != 3 {
+		t.Errorf("%+v, %v", got, err)
+	}
 	for src, want := range map[string]string{
 		"# monban:ignore":                    "t.gate:1:1: monban:ignore names no pitfall",
-		"allow read # monban:ignore MB999 x": "t.gate:1:12: MB999 is no pitfall",
+		"allow read # monban:ignore MB999 x": "t.gate:1:12: MB999 is not a pitfall",
 		"# monban:ignore MB013":              "t.gate:1:1: say why MB013 is ignored",
 	} {
 		if _, err := lint.Ignores("t.gate", []byte(src)); err == nil || !strings.HasPrefix(err.Error(), want) {

@@ -175,11 +175,11 @@ func (b *binder) argument(x Operand) (abi.Arg, error) {
 	if !known {
 		return abi.Arg{}, errorf(x.Pos, "the arguments of %s have no known names on %s: write arg0 to arg5", b.call, b.arch)
 	}
-	hint := nearest.Hint(x.Name, names)
-	if hint == "" && len(names) > 0 {
-		hint = " (it has " + strings.Join(names, ", ") + ")"
+	near, has := nearest.Word(x.Name, names), ""
+	if near == "" && len(names) > 0 {
+		has = " (it has " + strings.Join(names, ", ") + ")"
 	}
-	return abi.Arg{}, errorf(x.Pos, "%s has no argument %s%s", b.call, x.Name, hint)
+	return abi.Arg{}, &Error{Pos: x.Pos, Msg: b.call + " has no argument " + x.Name + has, Near: near}
 }
 
 // fit is a constant's value at the field's width; one that cannot be equal to any value of the field is an error, and so is an
@@ -234,7 +234,9 @@ func (b *binder) value(c Const, pos Pos) (uint64, error) {
 				return 0, errorf(c.Pos, "the value of %s is not known on %s: write the number, or limit the line with on %s: …", c.Name, b.arch, a)
 			}
 		}
-		return 0, errorf(c.Pos, "unknown constant %s%s", c.Name, nearest.Hint(c.Name, slices.Collect(abi.Constants())))
+		end := c.Pos
+		end.Col += len(c.Name)
+		return 0, &Error{Pos: c.Pos, End: end, Msg: "unknown constant " + c.Name, Near: nearest.Word(c.Name, slices.Collect(abi.Constants()))}
 	case Unary:
 		v, err := b.value(c.X, pos)
 		if c.Op == '-' {

@@ -3,17 +3,49 @@ package policy
 import (
 	"fmt"
 
+	"monban/abi"
 	"monban/internal/plain"
 )
 
-// An Error is one thing wrong with a policy's text: where, what, and the mend.
+// An Error is one thing wrong with a policy's text: where, what, and how to fix it.
 type Error struct {
-	Pos Pos
-	Msg string
+	Pos  Pos
+	End  Pos    // of the part of the text that is wrong; its line is 0 where that is not known
+	Msg  string // what is wrong
+	Near string // what was probably meant from Pos to End; "" where nothing is near
+	Err  error  // Msg as a value of its own type, such as *NoCallError; nil where it has none
 }
 
 // Error is one line of a bearable length, whatever the text has in it.
-func (e *Error) Error() string { return plain.Text(e.Pos.String() + ": " + plain.Message(e.Msg)) }
+func (e *Error) Error() string { return plain.Text(e.Pos.String() + ": " + plain.Message(e.Reason())) }
+
+// Reason is what is wrong, without the place.
+func (e *Error) Reason() string {
+	if e.Near == "" {
+		return e.Msg
+	}
+	return e.Msg + " (did you mean " + e.Near + "?)"
+}
+
+func (e *Error) Unwrap() error { return e.Err }
+
+// A NoCallError says that an architecture does not have a system call, which others have.
+type NoCallError struct {
+	Call string
+	Arch abi.Arch
+}
+
+func (e *NoCallError) Error() string { return fmt.Sprintf("%s has no system call %s", e.Arch, e.Call) }
+
+// An OrderError says that a policy's architectures differ in byte order: no program is for both.
+type OrderError struct{ A, B abi.Arch }
+
+func (e *OrderError) Error() string {
+	return fmt.Sprintf("%s and %s differ in byte order: one program cannot serve both", e.A, e.B)
+}
+
+// typed is an error that has a type of its own, at a place.
+func typed(pos Pos, err error) error { return &Error{Pos: pos, Msg: err.Error(), Err: err} }
 
 // String is file:line:column, or what of it is known.
 func (p Pos) String() string {
@@ -27,5 +59,5 @@ func (p Pos) String() string {
 }
 
 func errorf(pos Pos, format string, args ...any) error {
-	return &Error{pos, fmt.Sprintf(format, args...)}
+	return &Error{Pos: pos, Msg: fmt.Sprintf(format, args...)}
 }

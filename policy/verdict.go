@@ -54,7 +54,7 @@ func (p *Policy) ByteOrder() (binary.ByteOrder, error) {
 	order := p.Archs[0].ByteOrder()
 	for _, a := range p.Archs[1:] {
 		if a.ByteOrder() != order {
-			return nil, errorf(Pos{File: p.Name}, "%s and %s differ in byte order: one program cannot serve both, compile one file for each (--arch)", p.Archs[0], a)
+			return nil, typed(Pos{File: p.Name}, &OrderError{p.Archs[0], a})
 		}
 	}
 	return order, nil

@@ -2,6 +2,7 @@ package record
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -12,6 +13,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"monban/internal/sys"
 )
 
 // again is how often Attach asks for processes that have come since. What its own processes start is followed at once.
@@ -72,27 +75,19 @@ func (r *recorder) take(pids func() ([]int, error)) error {
 
 // Tree lists a process and all of its descendants.
 func Tree(pid int) ([]int, error) {
-	if _, err := os.Stat(fmt.Sprintf("/proc/%d", pid)); err != nil {
+	if _, err := sys.ReadStat(pid); errors.Is(err, unix.ESRCH) {
 		return nil, fmt.Errorf("process %d: %w", pid, unix.ESRCH)
+	} else if err != nil {
+		return nil, err
 	}
-	entries, err := os.ReadDir("/proc")
+	all, err := sys.Processes()
 	if err != nil {
 		return nil, err
 	}
 	children := map[int][]int{}
-	for _, e := range entries {
-		child, err := strconv.Atoi(e.Name())
-		if err != nil {
-			continue
-		}
-		stat, err := os.ReadFile("/proc/" + e.Name() + "/stat")
-		if err != nil {
-			continue // it has ended
-		}
-		_, rest, _ := strings.Cut(string(stat), ") ")
-		if f := strings.Fields(rest); len(f) > 1 {
-			parent, _ := strconv.Atoi(f[1])
-			children[parent] = append(children[parent], child)
+	for _, child := range all {
+		if stat, err := sys.ReadStat(child); err == nil { // else it has ended
+			children[stat.Parent] = append(children[stat.Parent], child)
 		}
 	}
 	out := []int{pid}
@@ -163,7 +158,7 @@ func Container(id string) (cgroup string, err error) {
 	case len(found) == 0:
 		return "", fmt.Errorf("no control group below %s belongs to a container %s (docker ps shows the IDs)", cgroups, id)
 	case len(found) > 1:
-		return "", fmt.Errorf("several control groups belong to %s: %s; give more of the ID, or --cgroup", id, strings.Join(found, " "))
+		return "", &GroupsError{id, found}
 	}
 	return found[0], nil
 }

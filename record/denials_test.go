@@ -10,6 +10,7 @@ import (
 
 	"monban/abi"
 	"monban/bpf"
+	"monban/learn"
 	"monban/policy/lang"
 	"monban/record"
 )
@@ -173,7 +174,7 @@ func TestDenialsFile(t *testing.T) {
 	if info, err := os.Stat(name); err != nil || info.Mode() != 0o600 {
 		t.Errorf("%v, %v", info, err)
 	}
-	if text := r.Rules(record.Options{Native: abi.X86_64, Args: record.Safe}, "Denied"); !strings.Contains(text, "socket(family == AF_NETLINK") {
+	if text := learn.Recording(r, learn.Options{Native: abi.X86_64, Args: record.Safe}).String(); !strings.Contains(text, "socket(family == AF_NETLINK") {
 		t.Error(text)
 	}
 	// What others may have written is not read.
@@ -251,10 +252,10 @@ func TestManyDenials(t *testing.T) {
 	}
 }
 
-// loads checks that a recording's rules are a policy, whatever names and numbers it has.
+// loads checks that a recording is a policy, whatever names and numbers it has.
 func loads(t *testing.T, r *record.Recording) {
-	text := r.Rules(record.Options{Native: abi.X86_64}, "denied")
-	if _, err := lang.Load("denied.gate", []byte("arch x86_64\n"+text), lang.Options{}); err != nil && !strings.Contains(err.Error(), "arch") {
+	text := learn.Recording(r, learn.Options{Native: abi.X86_64}).String()
+	if _, err := lang.Load("denied.gate", []byte(text), lang.Options{}); err != nil {
 		t.Errorf("%v in\n%s", err, text)
 	}
 }

@@ -17,6 +17,7 @@ import (
 
 	"monban/abi"
 	"monban/internal/ptrace"
+	"monban/internal/sys"
 )
 
 // The kernel counts: a program at the raw tracepoint sys_enter adds to cells, those at sched_process_fork and sched_process_exit keep
@@ -85,9 +86,7 @@ func (r *recorder) close() {
 
 func newRecorder() (*recorder, error) {
 	// The programs know processes by the numbers that they have outside of all namespaces.
-	const outermost = 0xeffffffc // PROC_PID_INIT_INO (linux/proc_ns.h)
-	var ns unix.Stat_t
-	if err := unix.Stat("/proc/self/ns/pid", &ns); err != nil || ns.Ino != outermost {
+	if outermost, err := sys.InNamespace("pid", sys.FirstPIDNamespace); err != nil || !outermost {
 		return nil, errors.Join(errors.New("in a PID namespace, such as a container's, processes have other numbers than the kernel's"), err)
 	}
 	// Reading the kernel's types takes longest: the maps are made meanwhile.
@@ -181,7 +180,7 @@ func EBPF(ctx context.Context, run Run) (*Recording, Result, error) {
 }
 
 func (r *recorder) run(ctx context.Context, run Run) (rec *Recording, result Result, err error) {
-	ptrace.OwnThread(func() {
+	lost := ptrace.OwnThread(func() {
 		var p *ptrace.Process
 		if p, err = ptrace.Start(run.Path, run.Args, &syscall.ProcAttr{Env: run.Env, Files: []uintptr{0, 1, 2}}); err != nil {
 			return
@@ -204,6 +203,9 @@ func (r *recorder) run(ctx context.Context, run Run) (rec *Recording, result Res
 			rec, err = r.recording(run.Args)
 		}
 	})
+	if lost != nil {
+		return nil, Result{}, lost
+	}
 	if err != nil {
 		return nil, result, err
 	}

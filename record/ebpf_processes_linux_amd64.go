@@ -3,11 +3,13 @@ package record
 import (
 	"errors"
 	"fmt"
-	"os"
+	"strconv"
 	"sync/atomic"
 
 	"github.com/cilium/ebpf/asm"
 	"golang.org/x/sys/unix"
+
+	"monban/internal/sys"
 )
 
 // For each number that a process can have there is a word that says when the recorded process began that has it, in nanoseconds since
@@ -24,15 +26,12 @@ const (
 // highestNumber is what a process's number can be at most.
 func highestNumber() uint32 {
 	const limit = 1 << 22 // PID_MAX_LIMIT (linux/threads.h)
-	var n uint32
-	text, err := os.ReadFile("/proc/sys/kernel/pid_max")
-	if err != nil {
+	text, err := sys.Setting("kernel.pid_max")
+	n, err2 := strconv.ParseUint(text, 10, 32)
+	if err != nil || err2 != nil || n == 0 {
 		return limit
 	}
-	if _, err := fmt.Sscan(string(text), &n); err != nil || n == 0 {
-		return limit
-	}
-	return min(n, limit)
+	return min(uint32(n), limit)
 }
 
 // choose has a process recorded from its next call on, with its children, unless it is already or has ended.

@@ -10,6 +10,22 @@ import (
 	"monban/policy"
 )
 
+// always are calls that any run may make without the program's doing, or that only tell a program about itself: how it ends, how a
+// signal handler returns, what is resumed after a stop, what libc and language runtimes do when memory, time or other threads want it,
+// and what the vDSO falls back to. A recording that happens to lack one would break the next run now and then.
+var always = []string{
+	"exit", "exit_group", "rt_sigreturn", "sigreturn", "restart_syscall", "rt_sigprocmask", "rt_sigaction", "sigaltstack",
+	"futex", "futex_time64", "sched_yield", "nanosleep", "clock_nanosleep", "clock_nanosleep_time64", "clock_gettime", "clock_gettime64",
+	"gettimeofday", "time", "getcpu", "brk", "munmap", "mremap", "madvise", "getpid", "gettid", "getrandom", "rseq", "set_robust_list",
+	"sched_getaffinity", "membarrier",
+}
+
+// Always are the calls that any run may make.
+func Always() []string { return slices.Clone(always) }
+
+// AnyRun says that any run may make a call.
+func AnyRun(call string) bool { return slices.Contains(always, call) }
+
 // Generalise is the condition on a call's arguments that a recording's policy makes of what was seen; nil for the whole call.
 //
 // The rules: an argument that chooses (a socket's family, an ioctl's request) may have the values that it had. Flags (clone's,

@@ -9,6 +9,7 @@ import (
 	"monban/abi"
 	"monban/bpf"
 	"monban/compile"
+	"monban/learn"
 	"monban/policy/lang"
 	"monban/record"
 	"monban/verdict"
@@ -36,7 +37,7 @@ func TestDenialsOfNumbers(t *testing.T) {
 		}
 		for log, rec := range map[string]*record.Recording{"audit": audit, "run": run} {
 			log += fmt.Sprintf(", %#x", nr)
-			text := rec.Text(record.Options{Native: abi.X86_64})
+			text := learn.Recording(rec, learn.Options{Native: abi.X86_64}).String()
 			p, err := lang.Load("denied.gate", []byte(text), lang.Options{})
 			if err != nil {
 				t.Errorf("%s: %v in\n%s", log, err, text)
@@ -50,7 +51,7 @@ func TestDenialsOfNumbers(t *testing.T) {
 				t.Fatal(err)
 			}
 			order := abi.X86_64.ByteOrder()
-			program, err := compile.Program(v, order)
+			program, err := compile.Program(v, order, compile.Options{})
 			if err != nil {
 				t.Fatal(err)
 			}

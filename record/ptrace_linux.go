@@ -4,10 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
-	"strconv"
 	"sync"
 	"syscall"
 	"time"
@@ -30,7 +27,7 @@ func Ptrace(ctx context.Context, run Run) (*Recording, Result, error) {
 	var t *tracer
 	var result Result
 	var err error
-	ptrace.OwnThread(func() {
+	lost := ptrace.OwnThread(func() {
 		var p *ptrace.Process
 		p, err = ptrace.Start(run.Path, run.Args, &syscall.ProcAttr{Env: run.Env, Files: []uintptr{0, 1, 2}})
 		if err != nil {
@@ -44,6 +41,9 @@ func Ptrace(ctx context.Context, run Run) (*Recording, Result, error) {
 		}
 		result, err = t.follow(ctx)
 	})
+	if lost != nil {
+		return nil, Result{}, lost
+	}
 	if err != nil {
 		return nil, result, err
 	}
@@ -80,7 +80,7 @@ func (t *tracer) begin(p *ptrace.Process) error {
 	if t.run.Started != nil {
 		t.run.Started(p.PID)
 	}
-	t.threads[p.PID] = &thread{program: t.rec.programOf(p.PID), known: true}
+	t.threads[p.PID] = &thread{program: t.rec.runs(executableOf(p.PID)), known: true}
 	return ptrace.ToSyscall(p.PID, 0)
 }
 
@@ -152,7 +152,7 @@ func (t *tracer) watch(ctx context.Context, over <-chan struct{}) {
 func (t *tracer) handle(ev ptrace.Event) error {
 	th := t.threads[ev.TID]
 	if th == nil { // a new thread's first stop may come before its parent's event
-		th = &thread{program: t.rec.programOf(ev.TID)}
+		th = &thread{program: t.rec.runs(executableOf(ev.TID))}
 		t.threads[ev.TID] = th
 	}
 	if ev.Syscall() {
@@ -174,7 +174,7 @@ func (t *tracer) handle(ev ptrace.Event) error {
 		return ptrace.ToSyscall(ev.TID, 0)
 	case unix.PTRACE_EVENT_EXEC:
 		th.forking = false
-		th.program = t.rec.programOf(ev.TID)
+		th.program = t.rec.runs(executableOf(ev.TID))
 		th.inside = true // the return from execve is still to come
 		return ptrace.ToSyscall(ev.TID, 0)
 	case 0:
@@ -212,7 +212,9 @@ func (t *tracer) entry(tid int, th *thread) error {
 	name, _ := a.Name(d.Nr)
 	th.forking = slices.Contains(forks, name)
 	if t.run.Files {
-		t.rec.maps(tid, a, name, &d)
+		if program, file, ok := mapped(tid, a, name, &d); ok {
+			t.rec.takes(program.name, program.id, file.name, file.id)
+		}
 	}
 	if name == "clone3" {
 		asClone(a, &d, t.rec, func(addr uint64, buf []byte) error { return ptrace.Read(tid, addr, buf) })
@@ -265,15 +267,4 @@ func asClone(a abi.Arch, d *bpf.Data, rec *Recording, read func(addr uint64, buf
 			d.Args[arg.Index] = order.Uint64(args[:])&inClone | order.Uint64(args[32:])&0xff
 		}
 	}
-}
-
-// programOf is the name of a thread's executable; its path is noted.
-func (r *Recording) programOf(tid int) string {
-	link := "/proc/" + strconv.Itoa(tid) + "/exe"
-	exe, err := os.Readlink(link)
-	if err != nil {
-		return "?"
-	}
-	r.takes(exe, statID(link), "", FileID{})
-	return filepath.Base(exe)
 }

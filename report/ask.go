@@ -113,7 +113,7 @@ func (p *printer) trace(a *inspect.Answer, i int) {
 	if len(a.Trace) > 1 {
 		what = fmt.Sprintf("filter %d of %d", len(a.Trace)-i, len(a.Trace))
 	}
-	p.Printf("\n  %s executes %d of %s for\n", what, len(t.Executed), Plural(len(t.Filter), "instruction"))
+	p.Printf("\n  %s executes %d of %s for\n", what, len(t.Executed), plain.Count(len(t.Filter), "instruction"))
 	p.Paragraph("    ", "  %s", policy.FormatCall(a.Call.Arch, &a.Example))
 	for _, line := range executed(a.Call.Arch, t) {
 		p.Printf("  %s\n", line)

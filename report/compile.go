@@ -8,6 +8,7 @@ import (
 	"monban/bpf"
 	"monban/compile"
 	"monban/inspect"
+	"monban/internal/plain"
 )
 
 // CompilationText says how long filters are and what they cost.
@@ -19,7 +20,7 @@ func CompilationText(w io.Writer, c *inspect.Compilation, s compile.Stats, o Opt
 		limit = "in all"
 	}
 	if before := inspect.Instructions(c.Gate.Programs); before > 0 {
-		p.Printf("before            %d instructions: now %.0f %% of it\n", before, 100*float64(s.Length)/float64(before))
+		p.Printf("before            %s: now %.0f %% of it\n", instructions(before), 100*float64(s.Length)/float64(before))
 	}
 	distance := "this is as many"
 	switch d := s.Length - s.Estimate; {
@@ -33,16 +34,16 @@ func CompilationText(w io.Writer, c *inspect.Compilation, s compile.Stats, o Opt
 		weighted = fmt.Sprintf("%.1f", s.MeanUncached)
 	}
 	rounded := func(d time.Duration) time.Duration { return d.Round(time.Microsecond) }
-	p.Printf(`length            %d instructions %s
-estimate          %d instructions at least if a program only compares; %s
-longest path      %d instructions
+	p.Printf(`length            %s %s
+estimate          %s at least if a program only compares; %s
+longest path      %s
 mean executed     %.1f instructions over known calls, %.1f with the kernel's cache
 uncached allowed  %s instructions weighted, %.1f alike: %s whose arguments decide
 cacheable         %d of %d plainly allowed calls
-proof             equal to the gate: one verdict of %d nodes
+proof             equal to the gate: one verdict of %s
 time              %v to the verdict, %v to the program, %v for the proof
-`, s.Length, limit, s.Estimate, distance, s.Longest, s.Mean, s.MeanCached, weighted, s.PlainUncached, Plural(s.Uncached, "call"),
-		s.Cacheable, s.Allowed, s.Nodes, rounded(c.Understood), rounded(c.Timing.Generate), rounded(c.Timing.Prove))
+`, instructions(s.Length), limit, instructions(s.Estimate), distance, instructions(s.Longest), s.Mean, s.MeanCached, weighted, s.PlainUncached, plain.Count(s.Uncached, "call"),
+		s.Cacheable, s.Allowed, plain.Count(s.Nodes, "node"), rounded(c.Understood), rounded(c.Generate), rounded(c.Prove))
 	return p.Err()
 }
 
@@ -50,7 +51,7 @@ time              %v to the verdict, %v to the program, %v for the proof
 func (p *printer) filters(programs []bpf.Program) {
 	total := 0
 	for i, program := range programs {
-		p.Printf("filter %-10d %d instructions (the kernel takes 4096)\n", i+1, len(program))
+		p.Printf("filter %-10d %s (the kernel takes 4096)\n", i+1, instructions(len(program)))
 		total += program.KernelLen() + bpf.StackedExtra
 	}
 	p.Printf("in the kernel     %d instructions (it takes %d in all filters of a program)\n", total, bpf.MaxStacked)
@@ -75,10 +76,12 @@ func CompilationJSON(w io.Writer, c *inspect.Compilation, s compile.Stats) error
 		Filters      []int   `json:"filters"`          // the length of each; all else is about all of them together
 		Before       []int   `json:"before,omitempty"` // the lengths of the filters that the gate was read from
 	}{s.Length, s.Longest, s.Mean, s.MeanCached, s.MeanUncached, s.Uncached, s.Allowed, s.Cacheable,
-		s.Estimate, s.Nodes, c.Understood.Nanoseconds(), c.Timing.Generate.Nanoseconds(), c.Timing.Prove.Nanoseconds(),
+		s.Estimate, s.Nodes, c.Understood.Nanoseconds(), c.Generate.Nanoseconds(), c.Prove.Nanoseconds(),
 		lengths(c.Filters), lengths(c.Gate.Programs)}
 	return JSON(w, "compile/1", out)
 }
+
+func instructions(n int) string { return plain.Count(n, "instruction") }
 
 func lengths(programs []bpf.Program) (out []int) {
 	for _, p := range programs {

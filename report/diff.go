@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"monban/inspect"
+	"monban/internal/plain"
 	"monban/policy"
 )
 
@@ -63,7 +64,7 @@ func (p *printer) subsets(calls []inspect.Subset) {
 		}
 	}
 	if n := len(always) - most; n > 0 {
-		always = append(always[:most:most], fmt.Sprintf("… and %d more%s", n, p.hint("--json has all")))
+		always = append(always[:most:most], fmt.Sprintf("… and %d more%s", n, p.hint(" (", HintClasses, "", ")")))
 	}
 	if always != nil {
 		p.Paragraph("  ", "  %s", strings.Join(always, " "))
@@ -78,7 +79,7 @@ func (p *printer) subsets(calls []inspect.Subset) {
 		}
 	}
 	if n := listed - most; n > 0 {
-		p.Printf("  … and %d more with conditions%s\n", n, p.hint("--json has all"))
+		p.Printf("  … and %d more with conditions%s\n", n, p.hint(" (", HintClasses, "", ")"))
 	}
 }
 
@@ -110,11 +111,11 @@ func extent(c *inspect.Class) string {
 	case numbers > 0 && numbers%(1<<32) == 0:
 		return "any call"
 	case numbers == 0:
-		return Plural(calls, "call")
+		return plain.Count(calls, "call")
 	case calls == 0:
-		return Plural(numbers, "number") + " that no call has"
+		return plain.Count(numbers, "number") + " that no call has"
 	}
-	return fmt.Sprintf("%s and %s that no call has", Plural(calls, "call"), Plural(numbers, "number"))
+	return fmt.Sprintf("%s and %s that no call has", plain.Count(calls, "call"), plain.Count(numbers, "number"))
 }
 
 // DifferenceJSON writes monban/diff/2.

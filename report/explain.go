@@ -9,6 +9,7 @@ import (
 	"monban/abi"
 	"monban/bpf"
 	"monban/inspect"
+	"monban/internal/plain"
 	"monban/policy"
 	"monban/policy/lang"
 )
@@ -29,8 +30,8 @@ func ExplanationText(w io.Writer, e *inspect.Explanation, o Options) error {
 		p.other(first.Summary, other.Summary)
 	}
 	p.known(first)
-	if p.hints {
-		p.Printf("\n%s\n", p.Styled(faint, "more: --full (all of it, as a gate), --syscall NAME (one call), --html FILE (a page)"))
+	if more := p.hint("more: ", HintMore, e.Gate.Name, ""); more != "" {
+		p.Printf("\n%s\n", p.Styled(faint, more))
 	}
 	return p.Err()
 }
@@ -43,14 +44,14 @@ func title(e *inspect.Explanation) string {
 		for _, m := range g.Members {
 			names = append(names, m.Kind+" "+m.Name)
 		}
-		return fmt.Sprintf("%s: %s, stacked (the oldest first): %s", g.Name, Plural(len(names), "gate"), strings.Join(names, ", "))
+		return fmt.Sprintf("%s: %s, stacked (the oldest first): %s", g.Name, plain.Count(len(names), "gate"), strings.Join(names, ", "))
 	}
 	if n := len(e.Gate.Programs); n > 0 {
 		var sizes []string
 		for _, q := range e.Gate.Programs {
 			sizes = append(sizes, fmt.Sprint(len(q)))
 		}
-		what = fmt.Sprintf("%s of %s instructions", Plural(n, "BPF program"), strings.Join(sizes, " and "))
+		what = fmt.Sprintf("%s of %s instructions", plain.Count(n, "BPF program"), strings.Join(sizes, " and "))
 		if n > 1 {
 			what += ", stacked (the oldest first)"
 		}
@@ -61,7 +62,7 @@ func title(e *inspect.Explanation) string {
 // counted says how much of an architecture's calls passes.
 func counted(s *inspect.Summary) string {
 	always, sometimes := s.Passing()
-	text := fmt.Sprintf("%d of %d calls pass", always, len(s.Calls))
+	text := fmt.Sprintf("%d of %s pass", always, plain.Count(len(s.Calls), "call"))
 	if sometimes > 0 {
 		text += fmt.Sprintf(", %d for some arguments", sometimes)
 	}
@@ -77,7 +78,7 @@ func (p *printer) totals(e *inspect.Explanation) {
 	const most = 6
 	for i, v := range e.Views {
 		if i == most {
-			p.Printf("  … and %s\n", Plural(len(e.Views)-most, "more architecture"))
+			p.Printf("  … and %s\n", plain.Count(len(e.Views)-most, "more architecture"))
 			break
 		}
 		p.Printf("  %-*s  %s\n", column, v.Arch, counted(v.Summary))
@@ -120,8 +121,8 @@ func (p *printer) dangers(e *inspect.Explanation) {
 		p.Paragraph("  ", "%s %s: %s", p.Styled(red, "!"), f.Title, f.Why)
 		p.Paragraph("    ", "  witness: %s", Witness(f))
 	}
-	if len(e.Findings) > 0 && p.hints {
-		p.Printf("%s\n", p.Styled(faint, "  (monban lint says more of each)"))
+	if more := p.hint("  (", HintFindings, e.Gate.Name, ")"); more != "" && len(e.Findings) > 0 {
+		p.Printf("%s\n", p.Styled(faint, more))
 	}
 }
 
@@ -136,11 +137,11 @@ func (p *printer) conditions(s *inspect.Summary) {
 	if depend == nil {
 		return
 	}
-	p.heading("%s for which the arguments decide", Plural(len(depend), "call"))
+	p.heading("%s for which the arguments decide", plain.Count(len(depend), "call"))
 	const most = 12
 	for i, c := range depend {
 		if i == most {
-			p.Printf("  … and %d more%s\n", len(depend)-most, p.hint("--full lists them"))
+			p.Printf("  … and %d more%s\n", len(depend)-most, p.hint(" (", HintConditions, "", ")"))
 			break
 		}
 		for j, line := range caseLines(s.Arch, c.Cases) {
@@ -179,7 +180,7 @@ func condition(c inspect.Condition) string {
 
 // group lists the calls that get one answer, a line a purpose.
 func (p *printer) group(s *inspect.Summary, g inspect.Group) {
-	p.heading("%s: %s", p.Styled(actionStyle(g.Action), action(s.Arch, g.Action)), Plural(g.Total, "call"))
+	p.heading("%s: %s", p.Styled(actionStyle(g.Action), action(s.Arch, g.Action)), plain.Count(g.Total, "call"))
 	if !g.Action.Passes() && 2*g.Total > len(s.Calls) {
 		// Of a short list of what is allowed, nobody reads what is left.
 		var counts []string
@@ -220,7 +221,7 @@ func (p *printer) other(first, s *inspect.Summary) {
 		p.heading("%scalls that %s has too are answered alike", start, first.Arch)
 		return
 	}
-	are := Plural(len(other), "call") + " are"
+	are := plain.Count(len(other), "call") + " are"
 	if len(other) == 1 {
 		are = "1 call is"
 	}
@@ -264,11 +265,7 @@ func (p *printer) known(v inspect.View) {
 		p.Printf("%s%s\n", line, fitting(names, p.Columns()-len(line)))
 	}
 	if slices.ContainsFunc(slices.Concat(c.More, c.Fewer), func(s inspect.Subset) bool { return !s.When.Always() }) {
-		more := ""
-		if p.hints {
-			more = fmt.Sprintf(": monban diff %s GATE tells which", inspect.WellKnown)
-		}
-		p.Printf("  * for some arguments%s\n", more)
+		p.Printf("  * for some arguments%s\n", p.hint(": ", HintArguments, inspect.WellKnown, ""))
 	}
 }
 

@@ -85,7 +85,7 @@ func (p *printer) findings(l *Findings) {
 		said = []string{"nothing found"}
 	}
 	if below > 0 {
-		said = append(said, fmt.Sprintf("%d less severe%s", below, p.hint("--min-severity advice shows them")))
+		said = append(said, fmt.Sprintf("%d less severe%s", below, p.hint(" (", HintLessSevere, "", ")")))
 	}
 	if n := len(l.Ignored); n > 0 {
 		said = append(said, fmt.Sprintf("%d ignored", n))

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"monban/bpf"
+	"monban/internal/plain"
 )
 
 // ListingText writes programs that are installed together, the oldest first, instruction by instruction, as bpf.Assemble reads them.
@@ -17,9 +18,9 @@ func ListingText(w io.Writer, name string, programs []bpf.Program, order binary.
 			p.Printf("\n")
 		}
 		if len(programs) > 1 {
-			p.Printf("; filter %d of %d, the oldest first: %s\n", i+1, len(programs), Plural(len(program), "instruction"))
+			p.Printf("; filter %d of %d, the oldest first: %s\n", i+1, len(programs), plain.Count(len(program), "instruction"))
 		} else {
-			p.Printf("; %s: %s\n", name, Plural(len(program), "instruction"))
+			p.Printf("; %s: %s\n", name, plain.Count(len(program), "instruction"))
 		}
 		// The listing itself says its byte order only where it loads halves of arguments; whoever reads it wants to know it in any case.
 		if order == binary.ByteOrder(binary.BigEndian) && !slices.ContainsFunc(program, loadsHalf) {

@@ -15,17 +15,33 @@ import (
 type Options struct {
 	Colour bool // with the escape sequences of a terminal
 	Width  int  // how many columns a line takes at most, where its words allow that; 0: 100
-	Hints  bool // say which flags and verbs of the command monban show more
+	// Hint says, in words of whoever writes the report, how a reader sees or does more, "" for nothing to say. Nil: nothing.
+	Hint func(h Hint, about string) string
 }
 
-// A printer writes lines, and may give hints.
+// A Hint is what a reader may want next.
+type Hint int
+
+// The hints, and what they are about.
+const (
+	HintMore       Hint = iota // more about a gate than fits a screen
+	HintFindings               // more about its findings
+	HintConditions             // all calls whose arguments decide
+	HintArguments              // for which arguments a gate differs from the one named
+	HintClasses                // all calls of a difference
+	HintLessSevere             // less severe findings
+	HintWords                  // how to write the gate named as a policy
+	HintArchs                  // how to read a gate for the architectures named
+)
+
+// A printer writes lines, with hints.
 type printer struct {
 	plain.Printer
-	hints bool
+	Options
 }
 
 func (o Options) printer(w io.Writer) *printer {
-	return &printer{plain.Printer{To: w, Width: o.Width, Styles: o.Colour}, o.Hints}
+	return &printer{plain.Printer{To: w, Width: o.Width, Styles: o.Colour}, o}
 }
 
 // The styles, by what they are for.
@@ -37,12 +53,16 @@ const (
 	yellow = plain.Yellow
 )
 
-// hint adds what to type to see more, where that is wanted.
-func (p *printer) hint(text string) string {
-	if !p.hints {
+// hint is a hint behind what stands before it, "" where there is none.
+func (o *Options) hint(before string, h Hint, about, after string) string {
+	if o.Hint == nil {
 		return ""
 	}
-	return " (" + text + ")"
+	text := o.Hint(h, about)
+	if text == "" {
+		return ""
+	}
+	return before + text + after
 }
 
 // heading begins a part.
@@ -65,17 +85,6 @@ func actionStyle(a bpf.Action) plain.Style {
 
 // action is an action in the policy language.
 func action(a abi.Arch, do bpf.Action) string { return policy.ActionOn(a, do).String() }
-
-// Plural is "1 call", "2 calls".
-func Plural[N int | uint64](n N, what string) string {
-	if n == 1 {
-		return fmt.Sprintf("%d %s", n, what)
-	}
-	if strings.HasSuffix(what, "s") {
-		what += "e" // processes
-	}
-	return fmt.Sprintf("%d %ss", n, what)
-}
 
 // archNames are names of architectures.
 func archNames(archs []abi.Arch) (names []string) {

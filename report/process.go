@@ -3,11 +3,13 @@ package report
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 
 	"monban/gate"
 	"monban/inspect"
+	"monban/internal/plain"
 	"monban/policy/decompile"
 	"monban/policy/lang"
 )
@@ -32,9 +34,9 @@ func ThreadsText(w io.Writer, process *inspect.Process, mark string, o Options) 
 		tids[kind] = append(tids[kind], strconv.Itoa(t.TID))
 	}
 	for _, k := range kinds {
-		text := fmt.Sprintf("process %d (%s): %s in mode %s", process.PID, process.Threads[0].Name, Plural(len(tids[k]), "thread"), k.Mode)
+		text := fmt.Sprintf("process %d (%s): %s in mode %s", process.PID, process.Threads[0].Name, plain.Count(len(tids[k]), "thread"), k.Mode)
 		if k.Mode == "filter" && k.Filters >= 0 {
-			text += ", " + Plural(k.Filters, "filter")
+			text += ", " + plain.Count(k.Filters, "filter")
 		}
 		if k.NoNewPrivs {
 			text += ", no_new_privs"
@@ -94,7 +96,7 @@ func FiltersGate(w io.Writer, process *inspect.Process, each bool) error {
 			}
 		}
 		if n := len(g.Programs); n > 1 {
-			g = gate.OfPrograms(g.Name+", its "+Plural(n, "filter")+" together", g.Order, g.Programs...)
+			g = gate.OfPrograms(g.Name+", its "+plain.Count(n, "filter")+" together", g.Order, g.Programs...)
 		}
 		for _, part := range append(parts, g) {
 			text, err := decompiled(part)
@@ -118,13 +120,13 @@ func decompiled(g *gate.Gate) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	var b strings.Builder
-	p := Options{}.printer(&b)
+	head := &lang.File{}
 	for _, n := range notes {
-		p.Paragraph("#   ", "# note: %s", n)
+		head.Paragraph("note: %s", n)
 	}
-	p.Text(lang.Print(policy))
-	return b.String(), nil
+	f := lang.New(policy)
+	f.Lines = slices.Concat(head.Lines, f.Lines)
+	return f.String(), nil
 }
 
 // FiltersJSON writes monban/dump/1.

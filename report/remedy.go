@@ -20,11 +20,7 @@ func RemedyLines(c *inspect.Culprit, o Options) []string {
 		allow = fmt.Sprintf("allow any(nr == %d)", c.Call.Nr)
 	}
 	if c.Decision == nil {
-		how := ""
-		if o.Hints {
-			how = fmt.Sprintf(": monban explain %s >my.gate", g.Name)
-		}
-		return []string{"to allow it, write the program down as a policy" + how, "and put before its rules the line:  " + allow}
+		return []string{"to allow it, write the program down as a policy" + o.hint(": ", HintWords, g.Name, ""), "and put before its rules the line:  " + allow}
 	}
 	if c.NeedsArch() {
 		return []string{ArchRemedy(g, c.Arch, o)}
@@ -57,11 +53,8 @@ func ArchRemedy(g *gate.Gate, a abi.Arch, o Options) string {
 	archs := append(slices.Clone(g.Policy.Archs), a)
 	switch {
 	case g.Format == oci.Format.Name:
-		or := ""
-		if o.Hints {
-			or = ", or try --arch " + abi.Join(archs, ",")
-		}
-		return fmt.Sprintf("%s does not speak for %s: add SCMP_ARCH_%s to its architectures%s", g.Name, a, strings.ToUpper(a.String()), or)
+		return fmt.Sprintf("%s does not speak for %s: add SCMP_ARCH_%s to its architectures%s", g.Name, a, strings.ToUpper(a.String()),
+			o.hint(", or ", HintArchs, abi.Join(archs, ","), ""))
 	}
 	return fmt.Sprintf("%s does not speak for %s: give it the header  arch %s", g.Name, a, abi.Join(archs, " "))
 }

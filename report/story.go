@@ -8,6 +8,7 @@ import (
 
 	"monban/abi"
 	"monban/inspect"
+	"monban/internal/plain"
 )
 
 // multiplexed is how a multiplexer makes a call: "socketcall(1)".
@@ -63,7 +64,7 @@ func (p *printer) story(st, first *inspect.Story) {
 		case n < most:
 			p.Paragraph("    ", "%s", p.Styled(faint, fmt.Sprintf("  %s: %s", r.Pos, r)))
 		case n == most:
-			p.Printf("  … and %s\n", Plural(len(st.Rules)-most, "more rule"))
+			p.Printf("  … and %s\n", plain.Count(len(st.Rules)-most, "more rule"))
 		}
 	}
 }

@@ -25,23 +25,30 @@ type Command struct {
 	Flags  seccomp.Flags // for each of Gates; NewListener is refused
 	Strict bool          // instead of Gates: the kernel's strict mode, from main on (see Run)
 
-	// Loader are gates that bind from the first instruction on, where Gates are put on at main only, as Strict is: what the
-	// dynamic loader and constructors need and the program does not. They stay, under Gates, and must let
-	// seccomp(SECCOMP_SET_MODE_FILTER) through, which puts those on. The kernel lets nobody behind a filter enter strict mode:
-	// Gates that mean the same do instead of Strict.
+	// Loader are gates that bind from the first instruction on, where Gates are put on at main only, as Strict is: what
+	// the dynamic loader and constructors need and the program does not. They stay, under Gates, and must let
+	// seccomp(SECCOMP_SET_MODE_FILTER) through, which puts those on. The kernel lets nobody behind a filter enter
+	// strict mode: Gates that mean the same do instead of Strict.
 	Loader []bpf.Program
 
-	// Prepare, if set, fills in Gates and Watch while the program is being loaded, and touches nothing else. Its error is
-	// Run's, before any other that the program's start may have; the program has then not run.
-	Prepare func(*Command) error `json:"-"`
+	// Prepare, if set, makes what has not been made yet while the program is being loaded; it takes the place of Gates,
+	// Loader and Watch. Its error is Run's, before any other that the program's start may have; the program has then
+	// not run.
+	Prepare func() (Prepared, error) `json:"-"`
 
 	AllowExec bool // install the gates before the exec, which they must then allow. Needs no ptrace; Watch has no effect
 	Detach    bool // let go once the gate is on: a killed call will not be named
 	Watch     bool // stay attached to name a killed call. It forbids debuggers inside
 
-	// KeepSignals leaves this process's signals to its own handlers: nothing is passed on to the program, and the process
-	// doesn't stop when the program does. It is for programs that are more than a launcher.
+	// KeepSignals leaves this process's signals to its own handlers: nothing is passed on to the program, and the
+	// process doesn't stop when the program does. It is for programs that are more than a launcher.
 	KeepSignals bool
+}
+
+// Prepared are the fields of a Command that it may be worth to make while the program is being loaded.
+type Prepared struct {
+	Gates, Loader []bpf.Program
+	Watch         bool
 }
 
 // A Result is how a program ended.
@@ -54,6 +61,9 @@ type Result struct {
 	// BeforeMain says what the program did on its way to main instead of coming there: it ended, or it was killed for
 	// leaving that way. With Strict or Loader only. Strict mode, or Gates, never began; it has run all the same.
 	BeforeMain string
+	// AtStart says that Strict, or Gates behind Loader, began at the program's first instruction and not at main: it is
+	// static.
+	AtStart bool
 }
 
 // ExitStatus is the status that a launcher passes on: the program's, or 128+n if signal n ended it.
@@ -74,7 +84,7 @@ type Killed struct {
 	Trap     bool     // by SIGSYS of a trap action, which the program did not catch
 }
 
-// Kinds of errors from Run. Any of them means that the program was not run; see Run for the others.
+// Kinds of a [StartError].
 var (
 	// ErrNotFound means that there is no such program.
 	ErrNotFound = errors.New("command not found")
@@ -82,18 +92,68 @@ var (
 	ErrNotExecutable = errors.New("command cannot be executed")
 	// ErrPtraceRefused means that the system doesn't let Monban trace the program, and so can't gate it after the exec.
 	ErrPtraceRefused = errors.New("tracing the program is refused")
+	// ErrExecRefused means that the gates, installed before the exec (AllowExec), don't let it through.
+	ErrExecRefused = errors.New("the gates do not allow execve")
 	// ErrUnsupported means that gating after the exec isn't possible on this system.
 	ErrUnsupported = fmt.Errorf("gating a program needs Linux on amd64 or arm64: %w", errors.ErrUnsupported)
 )
 
+// A StartError says why a program was not started: nothing of it has run.
+type StartError struct {
+	Path string
+	Kind error  // ErrNotFound and the like, nil for any other
+	Why  string // in words, "" for those of Err
+	Err  error  // what the system said; may be nil
+}
+
+func (e *StartError) Error() string {
+	why := e.Why
+	if why == "" && e.Err != nil {
+		why = e.Err.Error()
+	}
+	switch {
+	case e.Path == "":
+		return why
+	case e.Kind == ErrNotFound, e.Kind == ErrNotExecutable:
+		return e.Path + ": " + why
+	}
+	return e.Path + " was not started: " + why
+}
+
+// Unwrap gives the kind and the system's error.
+func (e *StartError) Unwrap() []error {
+	var errs []error
+	for _, err := range []error{e.Kind, e.Err} {
+		if err != nil {
+			errs = append(errs, err)
+		}
+	}
+	return errs
+}
+
+// A LostError says that a program was killed behind its gate, and may have run till then, because this process could
+// not follow it to its end: a filter around this process answers wait4(2) or ptrace(2) in the kernel's place, or killed
+// the thread that makes those calls.
+type LostError struct {
+	Path string
+	Err  error
+}
+
+func (e *LostError) Error() string { return e.Path + " was killed behind its gate: " + e.Err.Error() }
+
+func (e *LostError) Unwrap() error { return e.Err }
+
 // ExitStatus is the status with which a launcher reports an error of Run: 127 if the program was not found, 126 if it
-// can't be executed, else 125.
+// can't be executed, 137 if it ran and had to be killed (LostError), else 125.
 func ExitStatus(err error) int {
+	lost := (*LostError)(nil)
 	switch {
 	case errors.Is(err, ErrNotFound):
 		return 127
 	case errors.Is(err, ErrNotExecutable):
 		return 126
+	case errors.As(err, &lost):
+		return 128 + int(syscall.SIGKILL)
 	}
 	return 125
 }

@@ -76,8 +76,8 @@ func TestFakedByOuterFilter(t *testing.T) {
 	}
 }
 
-// A program that never comes to its main never comes to strict mode, and must not do anything else instead. It has run: its
-// end is the result.
+// A program that never comes to its main never comes to strict mode, and must not do anything else instead. It has run:
+// its end is the result.
 func TestStrictWithoutMain(t *testing.T) {
 	for _, tt := range []struct {
 		how, what string
@@ -156,8 +156,8 @@ func TestLoaderGate(t *testing.T) {
 	}
 }
 
-// With AllowExec, whatever the program does first and whatever an outer filter says about process groups and descriptors, its
-// exec is seen, and so is that it failed.
+// With AllowExec, whatever the program does first and whatever an outer filter says about process groups and
+// descriptors, its exec is seen, and so is that it failed.
 func TestSeesExec(t *testing.T) {
 	path := build(t, "gcc", "session", "-static")
 	outer := map[string][]bpf.Program{"nothing": nil}
@@ -180,6 +180,51 @@ func TestSeesExec(t *testing.T) {
 				t.Errorf("%v, %q", o, out)
 			}
 		})
+	}
+}
+
+// Where a filter pretends that every thread of this process has children none is taken.
+func TestNoThreadWillDo(t *testing.T) {
+	p := plan{Command: Command{Path: "true", Gates: []bpf.Program{gate()}}, Outer: []bpf.Program{gate(answer{nativeArch, unix.SYS_WAITID, bpf.Errno})}}
+	if o, _ := p.run(t); o.Status != 125 || !strings.Contains(o.Err, "waitid(2)") {
+		t.Errorf("%v", o)
+	}
+}
+
+// With AllowExec a gate that kills execve is named, and a program that runs to its end is not said not to have been
+// started, also where a filter answers what a parent could ask.
+func TestMisreported(t *testing.T) {
+	path := build(t, "gcc", "gated", "-static")
+	deny := gate(answer{nativeArch, unix.SYS_GETPRIORITY, bpf.Errno | 42})
+	for _, outer := range []answer{
+		{nativeArch, unix.SYS_SETPGID, bpf.Errno}, {nativeArch, unix.SYS_SETPGID, bpf.Errno | bpf.Action(unix.EACCES)},
+		{nativeArch, unix.SYS_WAIT4, bpf.Errno}, {nativeArch, unix.SYS_WAIT4, bpf.Errno | bpf.Action(unix.ECHILD)},
+	} {
+		marker := filepath.Join(t.TempDir(), "word")
+		c := Command{Path: path, Args: []string{"gated", marker}, AllowExec: true, Gates: []bpf.Program{deny}}
+		p := plan{Command: c, Outer: []bpf.Program{gate(outer)}}
+		o, _ := p.run(t)
+		if word, err := os.ReadFile(marker); err == nil && (o.Status == 125 || string(word) != "gated" && o.Status != 137) {
+			t.Errorf("call %d: %v, and the program ran and wrote %q", outer.nr, o, word)
+		}
+		p.Gates = []bpf.Program{gate(answer{nativeArch, unix.SYS_EXECVE, bpf.KillProcess})}
+		if o, _ := p.run(t); o.Status != 125 || outer.nr == unix.SYS_SETPGID && !strings.Contains(o.Err, "must allow execve") {
+			t.Errorf("call %d, execve killed: %v", outer.nr, o)
+		}
+	}
+}
+
+// A call that a gate for the loader kills before main is named.
+func TestKilledBeforeMain(t *testing.T) {
+	path := build(t, "gcc", "ctor")
+	for action, trap := range map[bpf.Action]bool{bpf.KillProcess: false, bpf.KillThread: false, bpf.Trap: true} {
+		c := Command{Path: path, Loader: []bpf.Program{gate(answer{nativeArch, unix.SYS_GETPPID, action})}, Gates: []bpf.Program{gate()}, Watch: true}
+		p := plan{Command: c}
+		o, out := p.run(t)
+		if o.Err != "" || o.Result.BeforeMain != "ended" || o.Result.Signal != unix.SIGSYS || out != "" ||
+			len(o.Result.Killed) != 1 || o.Result.Killed[0].Data.Nr != unix.SYS_GETPPID || o.Result.Killed[0].Trap != trap {
+			t.Errorf("%v: %v, %q", action, o, out)
+		}
 	}
 }
 

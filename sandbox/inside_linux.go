@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"encoding/binary"
 	"fmt"
 	"syscall"
 	"time"
@@ -11,10 +12,11 @@ import (
 	"monban/bpf"
 	"monban/internal/child"
 	"monban/internal/ptrace"
+	"monban/internal/sys"
 )
 
-// With AllowExec nobody stops the program after its exec, so its process installs the gates before it. From the first gate
-// on it makes the calls seccomp (for further gates) and execve only.
+// With AllowExec nobody stops the program after its exec, so its process installs the gates before it. From the first
+// gate on it makes the calls seccomp (for further gates) and execve only.
 
 // An inside is the script of such a start.
 type inside struct {
@@ -35,18 +37,25 @@ func (r *run) doInside() error {
 	}
 	c, err := s.Start()
 	if err != nil {
-		return fmt.Errorf("%s was not started: %w", r.path, err)
+		return r.notStarted(err)
 	}
 	p := &ptrace.Process{PID: c.PID, PIDFD: c.PIDFD}
 	defer p.Close()
 	r.pid = c.PID
 	r.jobs.child(c.PID, c.PIDFD)
 	r.did("started")
-	if !s.executed(c) {
+	// Nobody lets it run: it may, from here on.
+	r.ran.Store(true)
+	switch executed, err := s.executed(c, r.jobs.lost); {
+	case err != nil:
+		p.Kill()
+		return &LostError{r.path, err}
+	case !executed:
+		r.ran.Store(false)
 		ev, err := ptrace.Wait(c.PID, 0)
 		if err != nil {
 			p.Kill()
-			return fmt.Errorf("waiting for the program: %w", err)
+			return r.failed(err, "waiting for it: %v", err)
 		}
 		c.Release()
 		return r.insideError(&s, c, ev)
@@ -57,50 +66,43 @@ func (r *run) doInside() error {
 		p.Kill()
 		return err
 	}
+	r.jobs.runs()
 	return r.lastly(p, r.wait)
 }
 
-// executed waits until the child has performed its exec or has failed to, and says which, also when the program has ended
-// since.
-//
-// A step that failed is in memory, and so is that the child is in the exec for good or ends there. The kernel tells these
-// apart: it keeps a parent from moving a child to another process group after the exec (EACCES, or EPERM if the program
-// has made a session of its own). If a filter keeps that from us, a child that lives on, or ends by an exit, has execed.
-func (s *inside) executed(c *child.Child) bool {
-	const questions = 3000 // at least a third of a second
-	pause := 20 * time.Microsecond
-	for asked := 0; ; {
-		dead, exited := ended(c.PID)
+// executed waits until the child has performed its exec or has failed to, and says which, also when the program has
+// ended since. The error is that a filter keeps that from us, and the child has come through its exec or ended there.
+func (s *inside) executed(c *child.Child, lost <-chan struct{}) (bool, error) {
+	for pause := 20 * time.Microsecond; ; pause = min(2*pause, 100*time.Microsecond) { // no signal may come between exec and release
+		dead := ended(c.PID)
 		at, _, failed := c.Progress()
 		if failed {
-			return false
+			return false, nil
 		}
 		if at == s.exec && c.Gone() {
-			asked++
-			if group, err := unix.Getpgid(c.PID); err == nil && group > 0 {
-				if err := unix.Setpgid(c.PID, group); err == unix.EACCES || err == unix.EPERM {
-					return true
-				}
-			}
-			if exited || asked == questions && !dead {
-				return true
+			switch execed, known := child.Execed(c.PID); {
+			case execed:
+				return true, nil
+			case !known:
+				return false, fmt.Errorf("waitid(2): %w", ptrace.ErrAnswered)
 			}
 		}
 		if dead {
-			return false
+			return false, nil
 		}
-		time.Sleep(pause)
-		pause = min(2*pause, 100*time.Microsecond) // no signal may come between exec and release
+		select {
+		case <-lost: // it can't be killed, and will be with this thread
+			return false, ptrace.ErrAnswered
+		case <-time.After(pause):
+		}
 	}
 }
 
-// ended says whether a child has ended and is not reaped, and whether it did by an exit.
-func ended(pid int) (dead, exited bool) {
-	const cldExited = 1 // CLD_EXITED, asm-generic/siginfo.h
+// ended says whether a child has ended and is not reaped.
+func ended(pid int) bool {
 	var info unix.Siginfo
 	err := unix.Waitid(unix.P_PID, pid, &info, unix.WEXITED|unix.WNOHANG|unix.WNOWAIT|unix.WALL|unix.WNOTHREAD, nil)
-	dead = err == nil && info.Signo == int32(unix.SIGCHLD)
-	return dead, dead && info.Code == cldExited
+	return err == nil && info.Signo == int32(unix.SIGCHLD)
 }
 
 // write fills in the script.
@@ -110,7 +112,7 @@ func (s *inside) write(r *run) error {
 		return err
 	}
 	s.defaultSignals()
-	for _, g := range r.Gates {
+	for _, g := range r.set.Gates {
 		s.gates = append(s.gates, s.install(g, uintptr(r.Flags)))
 	}
 	s.exec = len(s.Steps)
@@ -127,7 +129,9 @@ func (s *inside) defaultSignals() {
 	dfl := child.Addr(&s.Script, &byDefault)
 	for n := uintptr(1); n <= signals; n++ {
 		_, _, errno := unix.RawSyscall6(unix.SYS_RT_SIGACTION, n, 0, uintptr(unsafe.Pointer(&now)), sigsetSize, 0, 0)
-		if errno != 0 || now[0] > sigIgnore {
+		// What has no handler yet may get one until the child is there, from us (newJobs) or from the rest of this
+		// process.
+		if errno != 0 || now[0] != sigIgnore {
 			s.Call("rt_sigaction", child.Any, unix.SYS_RT_SIGACTION, n, dfl, 0, sigsetSize)
 		}
 	}
@@ -136,19 +140,13 @@ func (s *inside) defaultSignals() {
 	s.Call("rt_sigprocmask", child.NoError, unix.SYS_RT_SIGPROCMASK, 2 /* SIG_SETMASK */, child.Addr(&s.Script, mask), 0, sigsetSize)
 }
 
-// sigIgnore is SIG_IGN; 0 is SIG_DFL, all others are handlers.
+// sigIgnore is SIG_IGN.
 const sigIgnore = 1
 
 // install adds the installation of one gate.
 func (s *inside) install(g bpf.Program, flags uintptr) gateSteps {
-	raw := make([]unix.SockFilter, len(g))
-	for i, in := range g {
-		raw[i] = unix.SockFilter{Code: in.Code, Jt: in.Jt, Jf: in.Jf, K: in.K}
-	}
-	prog := &struct { // struct sock_fprog
-		length uint16
-		filter uintptr
-	}{uint16(len(raw)), uintptr(ptrace.Nowhere & uint64(^uintptr(0)))}
+	filter := g.Encode(binary.NativeEndian)
+	prog := &sys.Fprog{Len: uint16(len(g)), Filter: uintptr(ptrace.Nowhere & uint64(^uintptr(0)))}
 	ask := func(want uintptr) int {
 		at := s.Call("seccomp", child.Equal, unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, flags, child.Addr(&s.Script, prog))
 		s.Steps[at].Want = want
@@ -156,7 +154,7 @@ func (s *inside) install(g bpf.Program, flags uintptr) gateSteps {
 	}
 	var g2 gateSteps
 	g2.probe = ask(child.Fails(unix.EFAULT))
-	s.Add("", child.Step{Op: child.Store, Word: unsafe.Pointer(&prog.filter), Want: child.Addr(&s.Script, &raw[0])})
+	s.Add("", child.Step{Op: child.Store, Word: unsafe.Pointer(&prog.Filter), Want: child.Addr(&s.Script, &filter[0])})
 	g2.install = ask(0)
 	return g2
 }
@@ -179,15 +177,16 @@ func (r *run) insideError(s *inside, c *child.Child, ev ptrace.Event) error {
 			return r.gateError(i, ptrace.Installed(err))
 		}
 	}
-	errno, ok := c.Ended(syscall.WaitStatus(ev.Status)).(syscall.Errno)
+	ended := c.Ended(syscall.WaitStatus(ev.Status))
+	errno, ok := ended.(syscall.Errno)
+	const must = "its gates are there before it is executed, and must allow execve"
 	switch {
 	case at == s.exec && (!failed || !ok):
-		return fmt.Errorf("%s was not started: the execve after installing the gates was killed, or answered by a filter; "+
-			"with --allow-exec the gates must allow execve", r.path)
+		return &StartError{r.path, ErrExecRefused, "execve was killed, or answered by a filter: " + must, ended}
 	case at == s.exec && (errno == unix.EPERM || errno == unix.ENOSYS):
-		return fmt.Errorf("%s was not started: execve: %w; with --allow-exec the gates must allow execve", r.path, errno)
+		return &StartError{r.path, ErrExecRefused, fmt.Sprintf("execve: %v: %s", errno, must), errno}
 	case at == s.exec:
 		return r.execError(r.path, errno)
 	}
-	return fmt.Errorf("%s was not started: %w", r.path, c.Ended(syscall.WaitStatus(ev.Status)))
+	return r.notStarted(ended)
 }

@@ -15,22 +15,22 @@ import (
 	"monban/internal/ptrace"
 )
 
-// passOn are the signals that a launcher hands to its program. Not SIGURG, which the Go runtime uses itself, nor SIGPIPE,
-// SIGCHLD, SIGPROF and faults, which concern this process.
+// passOn are the signals that a launcher hands to its program. Not SIGURG, which the Go runtime uses itself, nor
+// SIGPIPE, SIGCHLD, SIGPROF and faults, which concern this process.
 var passOn = []syscall.Signal{
 	unix.SIGHUP, unix.SIGINT, unix.SIGQUIT, unix.SIGTERM, unix.SIGUSR1, unix.SIGUSR2, unix.SIGWINCH, unix.SIGALRM,
 	unix.SIGPWR, unix.SIGCONT,
 }
 
-// stopSignals are those of the terminal's job control. When they arrive the program decides: this process stops when the
-// program has.
+// stopSignals are those of the terminal's job control. When they arrive the program decides: this process stops when
+// the program has.
 var stopSignals = []syscall.Signal{unix.SIGTSTP, unix.SIGTTIN, unix.SIGTTOU}
 
 // settle is how long one signal to a whole process group may take to show at all its processes.
 const settle = 20 * time.Millisecond
 
-// startLimit is how long a start may take, until the program runs: a hundred times what the largest program takes on a busy
-// machine. What stops this process, a terminal or a suspended machine, does not count.
+// startLimit is how long a start may take, until the program runs: a hundred times what the largest program takes on a
+// busy machine. What stops this process, a terminal or a suspended machine, does not count.
 var startLimit = 30 * time.Second
 
 // giveUp is how long an aborted start may take to end.
@@ -39,23 +39,34 @@ const giveUp = 3 * time.Second
 // endsStart are the signals that end a start. The others wait until the program runs.
 var endsStart = map[syscall.Signal]bool{unix.SIGHUP: true, unix.SIGINT: true, unix.SIGQUIT: true, unix.SIGTERM: true}
 
-// jobs owns the time and the signals of a run. During the start, a signal that ends processes, the end of the context or
-// startLimit aborts it: the child is killed, and where even that is in vain, lost is closed. Once the program runs jobs
-// passes signals on to it, and stops and continues together with it. The fields below quit belong to its goroutine; the
-// tracing thread talks to it through reports and the state under the lock.
+// A phase is how far a start has come.
+type phase int
+
+const (
+	starting phase = iota
+	letting        // the program is being let run: signals wait for what comes of it
+	running        // it has been seen to run
+)
+
+// jobs owns the time and the signals of a run. During the start, a signal that ends processes, the end of the context
+// or startLimit aborts it: the child is killed, and where even that is in vain, lost is closed. While the program is
+// being let run all but those signals do; once it runs jobs passes signals on to it, and stops and continues together
+// with it. The fields below quit belong to its goroutine; the tracing thread talks to it through reports and the state
+// under the lock.
 type jobs struct {
 	signals chan os.Signal      // of passOn
 	stops   chan os.Signal      // of stopSignals
 	reports chan syscall.Signal // the signal that stopped the program, or 0: it goes on
-	running chan struct{}       // the program runs
+	started chan struct{}       // the program runs
 	ready   chan struct{}       // closed once signals arrive in the channels above
 	lost    chan struct{}       // closed when the start was aborted and does not end
+	seen    chan struct{}       // closed once the program was seen to run
 	quit    chan struct{}
 	done    chan struct{}
 	keep    bool
 
 	lock       sync.Mutex
-	starting   bool
+	phase      phase
 	aborted    error // why the start was
 	pid, pidfd int   // of the child, 0 while there is none; pidfd may be -1
 
@@ -70,19 +81,19 @@ type jobs struct {
 
 func newJobs(ctx context.Context, keep bool) *jobs {
 	j := &jobs{
-		signals:  make(chan os.Signal, 64),
-		stops:    make(chan os.Signal, 16),
-		reports:  make(chan syscall.Signal, 64),
-		running:  make(chan struct{}, 1),
-		ready:    make(chan struct{}),
-		lost:     make(chan struct{}),
-		quit:     make(chan struct{}),
-		done:     make(chan struct{}),
-		keep:     keep,
-		starting: true,
-		pidfd:    -1,
-		ctx:      ctx,
-		check:    time.NewTimer(time.Hour),
+		signals: make(chan os.Signal, 64),
+		stops:   make(chan os.Signal, 16),
+		reports: make(chan syscall.Signal, 64),
+		started: make(chan struct{}, 1),
+		ready:   make(chan struct{}),
+		lost:    make(chan struct{}),
+		seen:    make(chan struct{}),
+		quit:    make(chan struct{}),
+		done:    make(chan struct{}),
+		keep:    keep,
+		pidfd:   -1,
+		ctx:     ctx,
+		check:   time.NewTimer(time.Hour),
 	}
 	j.check.Stop()
 	go func() {
@@ -110,38 +121,60 @@ func notify(c chan os.Signal, set []syscall.Signal) {
 // child tells of the child, which is killed at once if the start has been aborted.
 func (j *jobs) child(pid, pidfd int) {
 	j.lock.Lock()
-	defer j.lock.Unlock()
 	j.pid, j.pidfd = pid, pidfd
-	if j.aborted != nil {
+	aborted := j.aborted
+	j.lock.Unlock()
+	if aborted != nil {
 		j.send(unix.SIGKILL)
 	}
 }
 
-// release says that the program is about to run, and begins to pass signals on; those since newJobs are passed on now. The
-// error is why it must not run.
+// release says that the program is about to be let run. The error is why it must not be.
 func (j *jobs) release() error {
 	<-j.ready
 	j.lock.Lock()
 	defer j.lock.Unlock()
-	if j.aborted == nil && j.starting {
-		j.starting = false
-		j.running <- struct{}{}
+	if j.aborted == nil && j.phase == starting {
+		j.phase = letting
 	}
 	return j.aborted
 }
 
-// abort ends a start, and says whether it did: not if the program runs.
-func (j *jobs) abort(why error) bool {
+// runs says that the program was seen to run, and begins to pass signals on; those since newJobs are passed on now.
+func (j *jobs) runs() {
 	j.lock.Lock()
 	defer j.lock.Unlock()
-	if !j.starting || j.aborted != nil {
-		return j.starting
+	if j.aborted == nil && j.phase == letting {
+		j.phase = running
+		j.started <- struct{}{}
+		close(j.seen)
+	}
+}
+
+// reap kills and reaps the child of a tracing thread that is gone.
+func (j *jobs) reap() {
+	j.lock.Lock()
+	pid, pidfd := j.pid, j.pidfd
+	j.lock.Unlock()
+	if pid != 0 {
+		ptrace.Reap(pid, pidfd)
+	}
+}
+
+// abort ends a start that has not come to a phase, and says whether it is ended.
+func (j *jobs) abort(why error, before phase) bool {
+	j.lock.Lock()
+	if j.phase >= before || j.aborted != nil {
+		defer j.lock.Unlock()
+		return j.aborted != nil
 	}
 	j.aborted = why
-	if j.pid != 0 {
+	pid := j.pid
+	j.lock.Unlock() // a filter may kill the thread that sends a signal
+	time.AfterFunc(giveUp, func() { close(j.lost) })
+	if pid != 0 {
 		j.send(unix.SIGKILL)
 	}
-	time.AfterFunc(giveUp, func() { close(j.lost) })
 	return true
 }
 
@@ -189,7 +222,7 @@ func (j *jobs) loop() {
 			j.gotStop = true
 			j.signalled(s.(syscall.Signal))
 			j.stopToo()
-		case <-j.running:
+		case <-j.started:
 			clock.Stop()
 			for _, s := range j.waiting {
 				j.received(s)
@@ -198,7 +231,7 @@ func (j *jobs) loop() {
 		case <-clock.C:
 			if left--; left == 0 {
 				clock.Stop()
-				j.abort(fmt.Errorf("it has not come to its first instruction within %v", startLimit))
+				j.abort(fmt.Errorf("it has not come to its first instruction within %v", startLimit), running)
 			}
 		case s := <-j.reports:
 			j.stopSignal, j.answered = s, false
@@ -212,7 +245,7 @@ func (j *jobs) loop() {
 			}
 		case <-cancelled:
 			cancelled = nil
-			if !j.abort(j.ctx.Err()) {
+			if !j.abort(j.ctx.Err(), running) {
 				j.send(unix.SIGKILL)
 			}
 		case <-j.quit:
@@ -224,18 +257,18 @@ func (j *jobs) loop() {
 // signalled deals with a signal to this process.
 func (j *jobs) signalled(s syscall.Signal) {
 	switch {
-	case endsStart[s] && j.abort(fmt.Errorf("interrupted by %s", unix.SignalName(s))):
-	case j.isStarting():
+	case endsStart[s] && j.abort(fmt.Errorf("interrupted by %s", unix.SignalName(s)), letting):
+	case !j.runsNow():
 		j.waiting = append(j.waiting, s)
 	default:
 		j.received(s)
 	}
 }
 
-func (j *jobs) isStarting() bool {
+func (j *jobs) runsNow() bool {
 	j.lock.Lock()
 	defer j.lock.Unlock()
-	return j.starting
+	return j.phase == running
 }
 
 // received passes a signal on, unless the program has had it from the same sender.
@@ -255,8 +288,8 @@ func (j *jobs) received(s syscall.Signal) {
 	}
 }
 
-// stopToo stops this process if the program has stopped and whoever watches this process (a shell) must see that: it was
-// told to stop too, or it is what the terminal's user looks at. It returns when the process goes on.
+// stopToo stops this process if the program has stopped and whoever watches this process (a shell) must see that: it
+// was told to stop too, or it is what the terminal's user looks at. It returns when the process goes on.
 func (j *jobs) stopToo() {
 	if j.keep || j.stopSignal == 0 || j.answered || !j.gotStop && !foreground() {
 		return
@@ -285,7 +318,8 @@ func (j *jobs) send(s syscall.Signal) {
 			return
 		}
 	}
-	_ = unix.Kill(j.pid, s) // an older kernel, or a sandbox that doesn't know pidfd_send_signal
+	// An older kernel, or a sandbox that doesn't know pidfd_send_signal. Not unix.Kill, see ptrace.Signal.
+	_, _, _ = unix.Syscall(unix.SYS_KILL, uintptr(j.pid), uintptr(s), 0)
 }
 
 // terminalSignal says whether a terminal sends s to its foreground process group.

@@ -43,9 +43,9 @@ func (c *Command) resolve() (string, error) {
 		denied = cmp.Or(denied, file)
 	}
 	if denied != "" {
-		return "", &startError{ErrNotExecutable, denied + ": permission denied: it is not executable", unix.EACCES}
+		return "", &StartError{denied, ErrNotExecutable, "permission denied: it is not executable", unix.EACCES}
 	}
-	return "", &startError{ErrNotFound, c.Path + ": command not found in PATH", unix.ENOENT}
+	return "", &StartError{c.Path, ErrNotFound, "command not found in PATH", unix.ENOENT}
 }
 
 func (c *Command) environ() []string {
@@ -101,7 +101,7 @@ func (c *Command) execError(path string, errno syscall.Errno) error {
 		why = "arguments and environment are too long"
 	case unix.EAGAIN, unix.ENOMEM, unix.EMFILE, unix.ENFILE, unix.EBADF, unix.EINVAL:
 		// Not the program's fault, or not known to be.
-		return fmt.Errorf("starting %s: %w", path, errno)
+		return &StartError{Path: path, Err: errno}
 	}
-	return &startError{kind, path + ": " + why, errno}
+	return &StartError{path, kind, why, errno}
 }

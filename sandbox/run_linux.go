@@ -6,9 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"strconv"
-	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -18,67 +17,108 @@ import (
 	"monban/seccomp"
 )
 
-// Run runs the program and returns when it has ended; what it started and left behind goes on, behind the gate. An error
-// means that the program was not run, or was killed before its first instruction (with Strict: before main). The kinds of
-// errors are [ErrNotFound], [ErrNotExecutable], [ErrPtraceRefused] and [ErrUnsupported]. Ending ctx kills the program.
+// Run runs the program and returns when it has ended; what it started and left behind goes on, behind the gate. An
+// error means that the program was not run, or was killed before its first instruction (with Strict or Loader: before
+// main); only with a [*LostError] it has run. Most others are a [*StartError]. Ending ctx kills the program.
 //
-// The program has no_new_privs (set-user-id bits give it nothing) and a SIGKILL as its parent-death signal. Signals that
-// this process is sent are passed on while it runs, except those that the terminal has sent to the program too, and when
-// the program stops in the terminal's foreground this process stops as well; see KeepSignals.
+// The program has no_new_privs (set-user-id bits give it nothing) and a SIGKILL as its parent-death signal. Signals
+// that this process is sent are passed on while it runs, except those that the terminal has sent to the program too,
+// and when the program stops in the terminal's foreground this process stops as well; see KeepSignals.
 //
-// Strict mode begins at main where that can be found: in a dynamic program with a symbol table; in a stripped one at its
-// entry point, in a static one at its first instruction. The dynamic loader and constructors (of the program's libraries
-// too) run before that without it, unless Loader gates them. A program that ends on its way there has run: its end is the
-// result, as it is for one that forks, makes a thread or execs there, and is killed; Result.BeforeMain says which. The C
-// library's way out of main, exit_group, isn't allowed in strict mode: a program lives if it ends in syscall(SYS_exit, n).
+// Strict mode begins at main where that can be found: in a dynamic program with a symbol table; in a stripped one at
+// its entry point, in a static one at its first instruction. The dynamic loader and constructors (of the program's
+// libraries too) run before that without it, unless Loader gates them. A program that ends on its way there has run:
+// its end is the result, as it is for one that forks, makes a thread or execs there, and is killed; Result.BeforeMain
+// says which. The C library's way out of main, exit_group, isn't allowed in strict mode: a program lives if it ends in
+// syscall(SYS_exit, n).
 func (c *Command) Run(ctx context.Context) (*Result, error) {
+	p, err := c.Start(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return p.Wait()
+}
+
+// Start is Run without waiting for the end: it returns once the program runs, or with the error for which it does not.
+// Ending ctx kills the program, later too. Wait must be called.
+func (c *Command) Start(ctx context.Context) (*Process, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
 	if err := c.check(); err != nil {
 		return nil, err
 	}
-	prepared := c.prepare()
+	r := &run{Command: c}
+	r.prepare()
 	err := c.checkDir()
-	var path string
 	if err == nil {
-		path, err = c.resolve()
+		r.path, err = c.resolve()
 	}
 	if err != nil {
-		return nil, cmp.Or(prepared(), err)
+		return nil, cmp.Or(r.prepared(), err)
 	}
-	r := &run{Command: c, path: path, jobs: newJobs(ctx, c.KeepSignals), prepared: prepared}
-	defer r.jobs.close()
-	done := make(chan error, 1)
+	r.jobs = newJobs(ctx, c.KeepSignals)
+	p := &Process{run: r, done: make(chan error, 1)}
 	// The thread is the program's parent and tracer, and has no_new_privs: it must live until the program has ended and
 	// never serve another goroutine. With it ends, whatever holds it, a child that it traces.
-	go ptrace.OwnThread(func() { done <- r.do() })
+	go func() {
+		var err error
+		if lost := ptrace.OwnThread(func() { err = r.do() }); lost != nil {
+			r.jobs.reap()
+			err = r.ends(lost)
+		}
+		p.done <- err
+	}()
 	select {
-	case err = <-done:
+	case <-r.jobs.seen:
+		return p, nil
+	case err := <-p.done:
+		p.done <- err
 	case <-r.jobs.lost:
 	}
-	if why := r.jobs.why(); why != nil {
-		return nil, fmt.Errorf("%s was not started: %w", r.path, why)
+	if r.ran.Load() { // it has ended already
+		return p, nil
 	}
-	if err != nil {
+	if _, err := p.Wait(); err != nil {
 		return nil, err
 	}
-	return &r.result, nil
+	return p, nil // it ended on its way to main
 }
 
-// prepare begins to complete the gates and returns the function that waits for them.
-func (c *Command) prepare() func() error {
-	if c.Prepare == nil {
-		return c.checkGates
-	}
-	done := make(chan error, 1)
-	go func() { done <- c.Prepare(c) }()
-	return sync.OnceValue(func() error {
-		if err := <-done; err != nil {
-			return err
+// A Process is a program that runs behind its gate.
+type Process struct {
+	run  *run
+	done chan error
+	once sync.Once
+	res  *Result
+	err  error
+}
+
+// PID is the program's process id, until Wait returns.
+func (p *Process) PID() int {
+	p.run.jobs.lock.Lock()
+	defer p.run.jobs.lock.Unlock()
+	return p.run.jobs.pid
+}
+
+// Wait returns when the program has ended. The error is that of Run.
+func (p *Process) Wait() (*Result, error) {
+	p.once.Do(func() {
+		r := p.run
+		defer r.jobs.close()
+		var err error
+		select {
+		case err = <-p.done:
+		case <-r.jobs.lost:
 		}
-		return c.checkGates()
+		if why := r.jobs.why(); why != nil {
+			err = r.ends(why)
+		}
+		if p.err = err; err == nil {
+			p.res = &r.result
+		}
 	})
+	return p.res, p.err
 }
 
 // A run is one start of a Command.
@@ -87,9 +127,27 @@ type run struct {
 	path   string
 	jobs   *jobs
 	pid    int
+	ran    atomic.Bool // the program has been let run (past its way to main), or may have been
 	result Result
 
-	prepared func() error // waits until the gates are there
+	prepared func() error // waits until what follows is there
+	set      Prepared
+}
+
+// prepare begins to complete what binds the program.
+func (r *run) prepare() {
+	if r.Prepare == nil {
+		r.set = Prepared{Gates: r.Gates, Loader: r.Loader, Watch: r.Watch}
+		r.prepared = func() error { return r.set.check(r.Command) }
+		return
+	}
+	done := make(chan error, 1)
+	go func() {
+		var err error
+		r.set, err = r.Prepare()
+		done <- err
+	}()
+	r.prepared = sync.OnceValue(func() error { return cmp.Or(<-done, r.set.check(r.Command)) })
 }
 
 // step, in tests, is told of each step of a start.
@@ -139,38 +197,53 @@ func (r *run) do() error {
 		return nil
 	}
 	r.did("gated")
-	if r.Detach || !r.Watch {
-		err := r.jobs.release()
+	wait := r.wait
+	if r.Detach || !r.set.Watch {
+		err = r.letRun(p.Detach, p.Runs, &r.ran)
+	} else {
+		var ev ptrace.Event
+		if ev, err = p.Reseize(watchOptions); ev.Dead() {
+			r.ended(ev)
+			return nil
+		}
 		if err == nil {
-			err = p.Release()
+			err = r.letRun(p.Continue, p.Runs, &r.ran)
 		}
-		if err != nil {
-			p.Kill()
-			return r.refused(err)
-		}
-		r.did("released")
-		return r.lastly(p, r.wait)
+		wait = r.watch
 	}
-	ev, err := p.Reseize(watchOptions, r.jobs.release)
 	if err != nil {
 		p.Kill()
 		return r.refused(err)
 	}
 	r.did("released")
-	if ev.Dead() {
-		r.ended(ev)
-		return nil
+	return r.lastly(p, wait)
+}
+
+// letRun lets the program run: let does, and seen sees to it that it did. In between a filter may kill this thread, or
+// let may be answered by one; then ran tells, as it was before or not, whether the program may have run.
+func (r *run) letRun(let, seen func() error, ran *atomic.Bool) error {
+	if err := r.jobs.release(); err != nil {
+		return err
 	}
-	return r.lastly(p, r.watch)
+	if err := let(); err != nil {
+		return err
+	}
+	ran.Store(true)
+	if err := seen(); err != nil {
+		ran.Store(false) // it stands where it stood
+		return err
+	}
+	r.jobs.runs()
+	return nil
 }
 
 // lastly waits for the program's end; if that can't be had the program ends, too.
 func (r *run) lastly(p *ptrace.Process, wait func() error) error {
-	err := wait()
-	if err != nil {
+	if err := wait(); err != nil {
 		p.Kill()
+		return &LostError{r.path, err}
 	}
-	return err
+	return nil
 }
 
 // procAttr is what the program inherits.
@@ -195,8 +268,8 @@ func (r *run) argv() []string {
 	return r.Args
 }
 
-// startTraced starts the program and takes it to its first instruction. The process is there, to be killed, even with an
-// error that came later than its fork.
+// startTraced starts the program and takes it to its first instruction. The process is there, to be killed, even with
+// an error that came later than its fork.
 func (r *run) startTraced() (*ptrace.Process, error) {
 	p, err := ptrace.Spawn(r.path, r.argv(), r.procAttr())
 	if err == nil {
@@ -214,53 +287,16 @@ func (r *run) startTraced() (*ptrace.Process, error) {
 	case errors.As(err, &refused):
 		return p, r.refused(err)
 	}
-	return p, fmt.Errorf("%s was not started: %w", r.path, err)
-}
-
-// refused explains why ptrace doesn't work here, as far as can be seen.
-func (r *run) refused(err error) error {
-	var refused *ptrace.RefusedError
-	if !errors.As(err, &refused) {
-		return err
-	}
-	if errors.Is(err, errors.ErrUnsupported) && !errors.Is(err, unix.ENOSYS) {
-		return &startError{ErrUnsupported,
-			fmt.Sprintf("%s was not started: %v%s", r.path, refused.Err, r.allowExecHint("")), err}
-	}
-	cause := "an LSM or a container denies it"
-	yama, _ := os.ReadFile("/proc/sys/kernel/yama/ptrace_scope")
-	scope, _ := strconv.Atoi(strings.TrimSpace(string(yama)))
-	mode, _ := unix.PrctlRetInt(unix.PR_GET_SECCOMP, 0, 0, 0, 0)
-	switch {
-	case scope == 3, scope == 2 && os.Geteuid() != 0:
-		cause = fmt.Sprintf("Yama denies it: kernel.yama.ptrace_scope is %d", scope)
-	case readTask(unix.Getpid()).tracer != 0:
-		cause = "this process is traced itself, and so is all that it starts (strace -f, a debugger, another monban run " +
-			"that watches)"
-	case mode != 0:
-		cause = "an outer seccomp sandbox denies it"
-	case unix.Access(r.path, unix.R_OK) != nil:
-		cause = "its file can be executed but not read, and the kernel keeps such a program's memory from us"
-	}
-	return &startError{ErrPtraceRefused, fmt.Sprintf("%s was not started: tracing it is refused (%v): %s%s",
-		r.path, err, cause, r.allowExecHint(", and needs a gate that allows execve")), err}
-}
-
-// allowExecHint names the way that needs no ptrace, which strict mode does not have.
-func (r *run) allowExecHint(more string) string {
-	if r.Strict {
-		return ""
-	}
-	return "; --allow-exec installs the gate before the exec instead" + more
+	return p, r.notStarted(err)
 }
 
 // gate puts the gates, or strict mode, on the stopped program. If it ended on its way to main p.PID is 0.
 func (r *run) gate(p *ptrace.Process, in *ptrace.Injection) error {
 	in.SetMask(p.Mask)
-	if r.Strict || len(r.Loader) > 0 {
+	if r.Strict || len(r.set.Loader) > 0 {
 		return r.atMain(p, in)
 	}
-	return r.install(in, r.Gates, 0)
+	return r.install(in, r.set.Gates, 0)
 }
 
 // install puts gates on the stopped program; before them there are some others.
@@ -272,30 +308,6 @@ func (r *run) install(in *ptrace.Injection, gates []bpf.Program, before int) err
 		r.did(fmt.Sprintf("gate %d", before+i+1))
 	}
 	return in.End()
-}
-
-func (r *run) gateError(i int, err error) error {
-	ended := (*ptrace.EndedError)(nil)
-	what := fmt.Sprintf("%s was not started: gate %d of %d could not be installed", r.path, i+1, len(r.Loader)+len(r.Gates))
-	switch {
-	case errors.Is(err, ptrace.ErrFaked):
-		return fmt.Errorf("%s: %w, or a gate before it does", what, err)
-	case errors.As(err, &ended) && i > 0:
-		return fmt.Errorf("%s: gate %d, or another before it, kills seccomp(2), and each installation goes through "+
-			"the gates before it; compose the gates into one: %w", what, i, err)
-	case errors.As(err, &ended):
-		return fmt.Errorf("%s: an outer sandbox kills seccomp(2): %w", what, err)
-	case errors.Is(err, unix.EINVAL):
-		return fmt.Errorf("%s: the kernel does not admit it, or doesn't know a flag (%v): %w", what, r.Flags, err)
-	case errors.Is(err, unix.ENOMEM):
-		return fmt.Errorf("%s: out of memory, or more than 32768 instructions in all gates together: %w", what, err)
-	case errors.Is(err, ptrace.ErrAnswered), errors.Is(err, unix.EIO):
-		return r.refused(&ptrace.RefusedError{While: fmt.Sprintf("gate %d", i+1), Err: err})
-	case i > 0:
-		return fmt.Errorf("%s: %w; gate %d, or another before it, may deny seccomp(2), and each installation goes through "+
-			"the gates before it; compose the gates into one", what, err, i)
-	}
-	return fmt.Errorf("%s: %w (an outer sandbox may deny seccomp(2))", what, err)
 }
 
 // ended takes the program's status over into the result.

@@ -4,6 +4,7 @@ package sandbox
 
 import (
 	"encoding/json"
+	"fmt"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -42,11 +43,73 @@ func TestInterruptedStart(t *testing.T) {
 	}
 }
 
+// Whatever signals come at any moment of a start, it ends, nothing runs without its gate, and what has run is not said
+// to be not started.
+func TestSignalsDuringStart(t *testing.T) {
+	dynamic, static := build(t, "gcc", "gated"), build(t, "gcc", "gated", "-static")
+	deny := []bpf.Program{gate(answer{nativeArch, unix.SYS_GETPRIORITY, bpf.Errno | 42})}
+	before := []bpf.Program{gate(answer{nativeArch, unix.SYS_GETSID, bpf.Errno | 43})}
+	kinds := []Command{
+		{Path: static, Gates: deny}, {Path: static, Gates: deny, Watch: true}, {Path: static, Gates: deny, AllowExec: true},
+		{Path: dynamic, Gates: deny, Loader: before, Watch: true}, {Path: dynamic, Gates: deny, Loader: before}, {Path: dynamic, Strict: true},
+	}
+	storm := []syscall.Signal{unix.SIGSTOP, unix.SIGCONT, unix.SIGTSTP, unix.SIGCONT, unix.SIGTERM, unix.SIGHUP, unix.SIGUSR1}
+	for i := range 20 * len(kinds) {
+		c := kinds[i%len(kinds)]
+		what := fmt.Sprintf("watch %v, allow exec %v, strict %v, loader %v", c.Watch, c.AllowExec, c.Strict, len(c.Loader) > 0)
+		marker := filepath.Join(t.TempDir(), "word")
+		c.Args = []string{"gated", marker}
+		p := plan{Command: c}
+		cmd, r := p.command(t)
+		cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		over := make(chan struct{})
+		go func() {
+			defer close(over)
+			cmd.Wait()
+		}()
+		time.Sleep(rand.N(20 * time.Millisecond))
+		to := []int{-cmd.Process.Pid, cmd.Process.Pid}[rand.IntN(2)]
+		for end := time.Now().Add(rand.N(20 * time.Millisecond)); time.Now().Before(end); {
+			unix.Kill(to, storm[rand.IntN(len(storm))])
+			time.Sleep(rand.N(time.Millisecond))
+		}
+		unix.Kill(-cmd.Process.Pid, unix.SIGCONT)
+		unix.Kill(cmd.Process.Pid, unix.SIGCONT)
+		limit := time.After(50 * time.Second)
+	calm:
+		for {
+			select {
+			case <-over:
+				break calm
+			case <-time.After(20 * time.Millisecond):
+				unix.Kill(-cmd.Process.Pid, unix.SIGCONT)
+			case <-limit:
+				unix.Kill(-cmd.Process.Pid, unix.SIGKILL)
+				t.Fatalf("%s: hung", what)
+			}
+		}
+		cmd.ExtraFiles[0].Close()
+		var o outcome
+		err := json.NewDecoder(r).Decode(&o)
+		word, missing := os.ReadFile(marker)
+		switch ws := cmd.ProcessState.Sys().(syscall.WaitStatus); {
+		case len(word) > 0 && string(word) != "gated":
+			t.Errorf("%s: the program wrote %q; %v", what, word, o)
+		case err != nil && !ws.Signaled(): // by TERM or HUP, before there was a handler
+			t.Errorf("%s: no report; the launcher: %v", what, cmd.ProcessState)
+		case o.Err != "" && o.Status == 125 && missing == nil:
+			t.Errorf("%s: %v, and the program ran", what, o)
+		}
+	}
+}
+
 // Signals that stop and continue launcher and child at any moment of a start delay it, and no more.
 func TestStopsDuringStart(t *testing.T) {
 	path := build(t, "gcc", "gated", "-static")
 	kinds := []Command{{}, {Watch: true}, {AllowExec: true}}
-	refused := 0
 	for i := range 60 {
 		c := kinds[i%len(kinds)]
 		marker := filepath.Join(t.TempDir(), "word")
@@ -83,16 +146,8 @@ func TestStopsDuringStart(t *testing.T) {
 		cmd.ExtraFiles[0].Close()
 		var o outcome
 		err := json.NewDecoder(r).Decode(&o)
-		switch word, _ := os.ReadFile(marker); {
-		case string(word) == "" && (err != nil || o.Err != ""):
-			// A stop from outside in the very moment of the proof looks like a filter's answer: nothing is started then.
-			refused++
-			t.Logf("allow exec %v, watch %v: %v, %v", c.AllowExec, c.Watch, o, err)
-		case err != nil || o.Err != "" || o.Result.ExitCode != 0 || string(word) != "gated":
-			t.Errorf("allow exec %v, watch %v: %v, %v, wrote %q", c.AllowExec, c.Watch, o, err, word)
+		if word, _ := os.ReadFile(marker); err != nil || o.Err != "" || o.Result.ExitCode != 0 || string(word) != "gated" {
+			t.Errorf("allow exec %v, watch %v: %v, %v, wrote %q; the launcher: %v", c.AllowExec, c.Watch, o, err, word, cmd.ProcessState)
 		}
-	}
-	if refused > 6 {
-		t.Errorf("%d of 60 were not started", refused)
 	}
 }

@@ -5,14 +5,18 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync/atomic"
 
 	"golang.org/x/sys/unix"
 
 	"monban/abi"
+	"monban/bpf"
 	"monban/internal/ptrace"
+	"monban/internal/sys"
 )
 
-// beforeMain are the stops at which a program leaves the way to main, with the options that [ptrace.Process.Load] has set.
+// beforeMain are the stops at which a program leaves the way to main, with the options that [ptrace.Process.Load] has
+// set.
 var beforeMain = map[int]string{
 	unix.PTRACE_EVENT_EXEC:  "executed another program",
 	unix.PTRACE_EVENT_FORK:  "forked",
@@ -20,17 +24,17 @@ var beforeMain = map[int]string{
 	unix.PTRACE_EVENT_CLONE: "made a thread or process",
 }
 
-// atMain runs the stopped program up to main, behind the loader's gates if there are any, and puts its gates or strict mode
-// on it there.
+// atMain runs the stopped program up to main, behind the loader's gates if there are any, and puts its gates or strict
+// mode on it there.
 func (r *run) atMain(p *ptrace.Process, in *ptrace.Injection) error {
-	if err := r.install(in, r.Loader, 0); err != nil {
+	if err := r.install(in, r.set.Loader, 0); err != nil {
 		return err
 	}
 	addr, err := strictPoint(p)
 	if err != nil {
-		return fmt.Errorf("%s was not started: %w", r.path, err)
+		return r.notStarted(err)
 	}
-	ev, what, err := runTo(p.PID, addr, r.jobs.release)
+	ev, what, err := r.runTo(p, addr)
 	if err != nil {
 		return r.refused(err)
 	}
@@ -50,10 +54,10 @@ func (r *run) atMain(p *ptrace.Process, in *ptrace.Injection) error {
 		return nil
 	}
 	r.did("at main")
-	switch n := readTask(p.PID).threads; n {
+	switch n := readStatus(p.PID).Threads; n {
 	case 1:
-	case 0:
-		return fmt.Errorf("%s was not started: how many threads it has at main cannot be read from /proc", r.path)
+	case 0, -1:
+		return r.failed(nil, "how many threads it has at main cannot be read from /proc")
 	default: // the kernel's own, of io_uring
 		return fmt.Errorf("%s has %d threads before it reaches main; only one of them would be bound", r.path, n)
 	}
@@ -61,7 +65,7 @@ func (r *run) atMain(p *ptrace.Process, in *ptrace.Injection) error {
 		return err
 	}
 	if !r.Strict {
-		return r.install(in, r.Gates, len(r.Loader))
+		return r.install(in, r.set.Gates, len(r.set.Loader))
 	}
 	if err := in.Do(ptrace.Prctl, unix.PR_SET_SECCOMP, unix.SECCOMP_MODE_STRICT); err != nil {
 		if errors.Is(err, unix.EINVAL) {
@@ -72,7 +76,7 @@ func (r *run) atMain(p *ptrace.Process, in *ptrace.Injection) error {
 	}
 	// No filter of ours has answered that, nor, as /proc shows, one that a constructor made.
 	err = ptrace.Unfiltered()
-	if mode := readTask(p.PID).seccomp; err == nil && mode != modeStrict {
+	if mode := readStatus(p.PID).Seccomp; err == nil && mode != sys.SeccompStrict {
 		err = ptrace.ErrAnswered
 	}
 	if err != nil {
@@ -84,8 +88,8 @@ func (r *run) atMain(p *ptrace.Process, in *ptrace.Injection) error {
 // strictPoint is the address of main in a dynamic program with a symbol table, else of the program's entry point; it is
 // the current instruction in a static program.
 func strictPoint(p *ptrace.Process) (uint64, error) {
-	entry := p.Image.Auxv[ptrace.AtEntry]
-	f, err := elf.Open(fmt.Sprintf("/proc/%d/exe", p.PID))
+	entry := p.Image.Auxv[sys.AtEntry]
+	f, err := elf.Open(sys.Path(p.PID, "exe"))
 	if err != nil {
 		return 0, fmt.Errorf("finding main: %w", err)
 	}
@@ -109,14 +113,27 @@ func strictPoint(p *ptrace.Process) (uint64, error) {
 	return entry, nil
 }
 
+// A way is a program's from its first instruction to main, followed by its tracer.
+type way struct {
+	*run
+	p    *ptrace.Process
+	comm string
+	last bpf.Data // the last call that it made
+	into bool     // its last stop at a call was on the way into it
+	trap bool     // a filter's trap action has since sent it SIGSYS
+	sent bool     // somebody else has
+}
+
 // runTo lets a stopped program run until it is about to execute the instruction at addr. The breakpoint is in the
-// process's private copy of the page, and gone again when runTo returns the zero event; another is a death or the stop at
-// which the program leaves its way, and what says how. release is called before it runs, and may forbid it.
+// process's private copy of the page, and gone again when runTo returns the zero event; another is a death or the stop
+// at which the program leaves its way, and what says how.
 //
 // It stops at every system call on the way, since no option reports a fork that asks not to be traced.
-func runTo(pid int, addr uint64, release func() error) (ev ptrace.Event, what string, err error) {
+func (r *run) runTo(p *ptrace.Process, addr uint64) (ev ptrace.Event, what string, err error) {
+	pid := p.PID
 	regs, err := ptrace.GetRegs(pid)
 	if err != nil || regs.PC() == addr {
+		r.result.AtStart = err == nil
 		return ev, "", err
 	}
 	text := make([]byte, len(ptrace.Breakpoint))
@@ -126,15 +143,29 @@ func runTo(pid int, addr uint64, release func() error) (ev ptrace.Event, what st
 	if err := ptrace.Write(pid, addr, ptrace.Breakpoint); err != nil {
 		return ev, "", fmt.Errorf("setting a breakpoint at main: %w", err)
 	}
-	if err := release(); err != nil {
+	let := func() error {
+		if err := ptrace.ToSyscall(pid, 0); err != nil && err != unix.ESRCH {
+			return &ptrace.RefusedError{While: "letting it run to main", Err: err}
+		}
+		return nil
+	}
+	var onItsWay atomic.Bool // which is not the program's own yet
+	if err := r.letRun(let, p.Runs, &onItsWay); err != nil {
 		return ev, "", err
 	}
-	for {
-		if ev, err = ptrace.Resume(pid, unix.PTRACE_SYSCALL, ev.Signal()); err != nil || ev.Dead() {
+	w := &way{run: r, p: p, comm: readStatus(pid).Name}
+	for ev, err = ptrace.Wait(pid, 0); ; ev, err = ptrace.Resume(pid, unix.PTRACE_SYSCALL, ev.Signal()) {
+		if err != nil || ev.Dead() {
+			w.ended(ev)
 			return ev, "", err
 		}
 		if what := beforeMain[ev.Cause()]; what != "" {
 			return ev, what, nil
+		}
+		if ev.Signal() == unix.SIGSYS {
+			info, err := ptrace.GetSigInfo(pid)
+			w.trap = err == nil && info.Code == sysSeccomp
+			w.sent = !w.trap
 		}
 		if !ev.Syscall() && ev.Signal() != unix.SIGTRAP {
 			continue
@@ -142,8 +173,14 @@ func runTo(pid int, addr uint64, release func() error) (ev ptrace.Event, what st
 		if regs, err = ptrace.GetRegs(pid); err != nil {
 			return ev, "", err
 		}
-		if ev.Syscall() && untraced(pid, &regs) {
-			return ev, beforeMain[unix.PTRACE_EVENT_CLONE], nil
+		if ev.Syscall() {
+			if w.into = !w.into; w.into {
+				w.trap, w.sent = false, false
+				w.last = regs.Data(ptrace.CallArch(pid, &regs))
+			}
+			if untraced(pid, &regs) {
+				return ev, beforeMain[unix.PTRACE_EVENT_CLONE], nil
+			}
 		}
 		if ev.Signal() == unix.SIGTRAP && regs.PC()-ptrace.BreakpointAdvance == addr {
 			break
@@ -156,9 +193,18 @@ func runTo(pid int, addr uint64, release func() error) (ev ptrace.Event, what st
 	return ptrace.Event{}, "", ptrace.SetRegs(pid, &regs)
 }
 
-// untraced says whether the call that a stopped thread is in may make a child or thread which its tracer never sees: a clone
-// with CLONE_UNTRACED, or a clone3, whose flags are in memory where another process could change them. Where the kernel
-// does not say by which convention the call was made (before Linux 5.3, or a filter keeps it from saying so) it is each.
+// ended names the call that ended the program on its way. The SIGSYS that a filter kills by is not reported as a
+// signal, only as the end.
+func (w *way) ended(ev ptrace.Event) {
+	if w.set.Watch && ev.Dead() && ev.Status.Signaled() && ev.Status.Signal() == unix.SIGSYS && !w.sent {
+		w.result.Killed = append(w.result.Killed, Killed{PID: w.p.PID, TID: w.p.PID, Comm: w.comm, Data: w.last, Trap: w.trap})
+	}
+}
+
+// untraced says whether the call that a stopped thread is in may make a child or thread which its tracer never sees: a
+// clone with CLONE_UNTRACED, or a clone3, whose flags are in memory where another process could change them. Where the
+// kernel does not say by which convention the call was made (before Linux 5.3, or a filter keeps it from saying so) it
+// is each.
 func untraced(tid int, regs *ptrace.Regs) bool {
 	tokens := []uint32{}
 	if token, err := ptrace.AuditArch(tid); err == nil && token != 0 {

@@ -1,13 +1,9 @@
 package sandbox
 
 import (
-	"bufio"
 	"errors"
 	"fmt"
-	"os"
 	"slices"
-	"strconv"
-	"strings"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -15,10 +11,11 @@ import (
 	"monban/abi"
 	"monban/bpf"
 	"monban/internal/ptrace"
+	"monban/internal/sys"
 )
 
-// watchOptions follow all that the program starts, up to its exits. Not PTRACE_O_EXITKILL: everything is gated by now, and
-// what the program leaves behind is to survive the launcher, as it would without us.
+// watchOptions follow all that the program starts, up to its exits. Not PTRACE_O_EXITKILL: everything is gated by now,
+// and what the program leaves behind is to survive the launcher, as it would without us.
 const watchOptions = unix.PTRACE_O_TRACEEXIT | unix.PTRACE_O_TRACECLONE | unix.PTRACE_O_TRACEFORK |
 	unix.PTRACE_O_TRACEVFORK | unix.PTRACE_O_TRACESYSGOOD
 
@@ -87,7 +84,7 @@ func (w *watcher) handle(ev ptrace.Event) error {
 
 // passes says whether the gates let a call through.
 func (w *watcher) passes(d *bpf.Data) bool {
-	return !w.Strict && !slices.ContainsFunc(w.Gates, func(p bpf.Program) bool {
+	return !w.Strict && !slices.ContainsFunc(w.set.Gates, func(p bpf.Program) bool {
 		return !p.Run(d, abi.Native().ByteOrder()).Passes()
 	})
 }
@@ -96,7 +93,7 @@ func (w *watcher) passes(d *bpf.Data) bool {
 const sysSeccomp = 1
 
 func (w *watcher) isProgram(tid int) bool {
-	return tid == w.pid || readTask(tid).tgid == w.pid
+	return tid == w.pid || readStatus(tid).TGID == w.pid
 }
 
 // exiting looks at a thread that is about to end, while its registers still hold its last call.
@@ -109,9 +106,9 @@ func (w *watcher) exiting(tid int) {
 	if sig != unix.SIGSYS && sig != unix.SIGKILL {
 		return
 	}
-	t := readTask(tid)
-	dead := t.seccomp == modeDead
-	if sig == unix.SIGKILL && !dead && t.seccomp != modeStrict {
+	t := readStatus(tid)
+	dead := t.Seccomp == sys.SeccompDead
+	if sig == unix.SIGKILL && !dead && t.Seccomp != sys.SeccompStrict {
 		return // any SIGKILL
 	}
 	regs, err := ptrace.GetRegs(tid)
@@ -120,7 +117,7 @@ func (w *watcher) exiting(tid int) {
 	}
 	d := death{
 		Killed: Killed{
-			PID: t.tgid, TID: tid, Comm: t.comm,
+			PID: t.TGID, TID: tid, Comm: t.Name,
 			Data:   regs.Data(ptrace.CallArch(tid, &regs)),
 			Strict: sig == unix.SIGKILL,
 			Trap:   !dead && w.trapped[tid],
@@ -131,7 +128,8 @@ func (w *watcher) exiting(tid int) {
 		return // dies because another thread of its process was killed
 	}
 	// A thread that seccomp ends alone goes straight to its exit: the call isn't rolled back and no signal is recorded.
-	d.Thread = t.threads > 1 && !regs.RolledBack() && !t.signaled()
+	stat, _ := sys.ReadStat(tid)
+	d.Thread = t.Threads > 1 && !regs.RolledBack() && !stat.Signaled()
 	w.deaths = append(w.deaths, d)
 }
 
@@ -150,61 +148,11 @@ func (w *watcher) killed() []Killed {
 	return killed
 }
 
-// Values of Seccomp in /proc/PID/status (linux/seccomp.h, kernel/seccomp.c).
-const (
-	modeStrict = 1
-	modeDead   = 3 // SECCOMP_MODE_DEAD, Linux 5.17: seccomp has killed the thread
-)
-
-// A task is what /proc tells of a thread.
-type task struct {
-	tid, tgid int
-	comm      string
-	seccomp   int
-	threads   int
-	tracer    int
-}
-
-func readTask(tid int) task {
-	t := task{tid: tid, tgid: tid}
-	f, err := os.Open(fmt.Sprintf("/proc/%d/status", tid))
+// readStatus is what /proc tells of a thread: less, where there is none.
+func readStatus(tid int) sys.Status {
+	s, err := sys.ReadStatus(tid)
 	if err != nil {
-		return t // no /proc: less to tell
+		s.TGID = tid
 	}
-	defer f.Close()
-	for lines := bufio.NewScanner(f); lines.Scan(); {
-		k, v, _ := strings.Cut(lines.Text(), ":")
-		v = strings.TrimSpace(v)
-		n, _ := strconv.Atoi(v)
-		switch k {
-		case "Name":
-			t.comm = v
-		case "Tgid":
-			t.tgid = n
-		case "Seccomp":
-			t.seccomp = n
-		case "Threads":
-			t.threads = n
-		case "TracerPid":
-			t.tracer = n
-		}
-	}
-	return t
-}
-
-// signaled says whether a signal is what ends the task (PF_SIGNALED in the flags of /proc/PID/task/TID/stat).
-func (t task) signaled() bool {
-	const pfSignaled = 0x400 // include/linux/sched.h
-	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/stat", t.tgid, t.tid))
-	if err != nil {
-		return false
-	}
-	// The name, in parentheses, may hold anything; the flags are the seventh field after it.
-	_, rest, _ := strings.Cut(string(stat[strings.LastIndexByte(string(stat), ')')+1:]), " ")
-	fields := strings.Fields(rest)
-	if len(fields) < 7 {
-		return false
-	}
-	flags, err := strconv.ParseUint(fields[6], 10, 64)
-	return err == nil && flags&pfSignaled != 0
+	return s
 }

@@ -1,31 +1,22 @@
 package scan
 
 import (
-	"bytes"
 	"context"
 	"debug/elf"
-	"encoding/binary"
 	"os"
 	"slices"
 	"testing"
 	"time"
 
 	"monban/abi"
+	"monban/scan/internal/elftest"
+	"monban/scan/internal/image"
+	"monban/scan/internal/load"
 )
 
-// tiny is the smallest program: a header, one segment, and code.
+// tiny is the smallest program.
 func tiny(machine elf.Machine, code []byte) []byte {
-	const base = 0x400000
-	var b bytes.Buffer
-	h := elf.Header64{Type: uint16(elf.ET_EXEC), Machine: uint16(machine), Version: 1, Entry: base + 120, Phoff: 64, Ehsize: 64,
-		Phentsize: 56, Phnum: 1, Shentsize: 64}
-	copy(h.Ident[:], "\x7fELF\x02\x01\x01")
-	size := uint64(120 + len(code))
-	p := elf.Prog64{Type: uint32(elf.PT_LOAD), Flags: uint32(elf.PF_R | elf.PF_X), Vaddr: base, Paddr: base, Filesz: size, Memsz: size, Align: 0x1000}
-	_ = binary.Write(&b, binary.LittleEndian, h)
-	_ = binary.Write(&b, binary.LittleEndian, p)
-	b.Write(code)
-	return b.Bytes()
+	return elftest.File{Machine: machine, Sections: []elftest.Section{elftest.Exec(0x400000, code)}}.Bytes()
 }
 
 func names(r *Result) (out []string) {
@@ -92,22 +83,6 @@ func TestNumbers(t *testing.T) {
 	}
 }
 
-// What the decoder does not know has a length all the same.
-func TestLength(t *testing.T) {
-	for code, want := range map[string]int{
-		"\x0f\xc7\x24\x24\x90":         4, // xsavec (%rsp)
-		"\xc5\xf8\x77\x90\x90":         3, // vzeroupper
-		"\xc5\xfd\x6f\x44\x24\x08\x90": 6, // vmovdqa 8(%rsp), %ymm0
-		"\x66\x0f\x38\xf6\xc1\x90":     5, // adcx
-		"\x0f\x3a\xcc\xc1\x01\x90":     5, // sha1rnds4
-		"\x06":                         1,
-	} {
-		if got := x86Length([]byte(code)); got != want {
-			t.Errorf("%x has %d bytes; want %d", code, got, want)
-		}
-	}
-}
-
 func TestCancelled(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
@@ -133,18 +108,17 @@ func FuzzScan(f *testing.F) {
 		if len(data) > 200_000 {
 			return
 		}
-		m, err := readImage("prog", "prog", data)
+		m, err := image.Read("prog", data)
 		if err != nil {
 			return
 		}
-		m.roots = append(m.roots, m.file.Entry)
+		m.Roots = append(m.Roots, m.File.Entry)
 		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 		defer cancel()
-		g, err := newGraph(ctx, &loader{images: []*image{m}, byPath: map[string]*image{}})
+		r, err := reach(ctx, &load.Program{Images: []*image.Image{m}})
 		if err != nil {
 			t.Fatal(err)
 		}
-		r := g.resolve().result(m)
 		if len(r.Calls) == 0 {
 			t.Error("nothing at all is reached, not even what the kernel makes a program call")
 		}

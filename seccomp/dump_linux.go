@@ -1,14 +1,10 @@
 package seccomp
 
 import (
-	"bufio"
 	"cmp"
 	"errors"
 	"fmt"
-	"os"
 	"runtime"
-	"strconv"
-	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -16,6 +12,7 @@ import (
 	"monban/bpf"
 	"monban/internal/peek"
 	"monban/internal/ptrace"
+	"monban/internal/sys"
 )
 
 // stopLimit is how long Dump waits for a thread to stop, where it has to.
@@ -50,20 +47,17 @@ func dump(pid int) (programs []bpf.Program, err error) {
 		return nil, fmt.Errorf("not a process id: %w", unix.ESRCH)
 	}
 	// The mode first: reading it takes no privilege and gives the clearest answers.
-	status, err := readStatus(pid)
+	status, err := sys.ReadStatus(pid)
 	switch {
-	case errors.Is(err, os.ErrNotExist) || errors.Is(err, unix.ESRCH):
-		if _, statErr := os.Stat("/proc/self/status"); statErr == nil {
-			return nil, unix.ESRCH
-		}
-		return nil, fmt.Errorf("/proc is not mounted: %w", err)
+	case errors.Is(err, unix.ESRCH):
+		return nil, unix.ESRCH
 	case err != nil:
 		return nil, err
 	}
-	switch status["Seccomp"] {
-	case "0":
+	switch status.Seccomp {
+	case sys.SeccompOff:
 		return nil, ErrNoFilter
-	case "1":
+	case sys.SeccompStrict:
 		return nil, ErrStrict
 	}
 	if err := mayLook(); err != nil {
@@ -86,22 +80,21 @@ func mayLook() error {
 	if err := unix.Capget(&head, &caps[0]); err != nil {
 		return fmt.Errorf("reading this process's capabilities: %w", err)
 	}
-	const first = 0xeffffffd // PROC_USER_INIT_INO (linux/proc_ns.h)
-	var namespace unix.Stat_t
-	if err := unix.Stat("/proc/self/ns/user", &namespace); err != nil {
+	first, err := sys.InNamespace("user", sys.FirstUserNamespace)
+	if err != nil {
 		return fmt.Errorf("looking up this process's user namespace: %w", err)
 	}
-	if caps[0].Effective&(1<<unix.CAP_SYS_ADMIN) == 0 || namespace.Ino != first {
+	if caps[0].Effective&(1<<unix.CAP_SYS_ADMIN) == 0 || !first {
 		return fmt.Errorf("%w (it takes root: CAP_SYS_ADMIN in the first user namespace)", unix.EPERM)
 	}
-	runtime.LockOSThread() // what /proc/thread-self is opened for must not end, as another goroutine's thread may, before it is read
+	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	mode, err := unix.PrctlRetInt(unix.PR_GET_SECCOMP, 0, 0, 0, 0)
-	own, err2 := readFields("/proc/thread-self/status")
+	own, err2 := sys.OwnStatus()
 	if err := cmp.Or(err, err2); err != nil {
 		return fmt.Errorf("reading this process's own seccomp mode: %w", err)
 	}
-	if mode != 0 || own["Seccomp"] != "0" {
+	if mode != 0 || own.Seccomp != sys.SeccompOff {
 		return fmt.Errorf("%w (a process that is itself behind a seccomp filter may not)", unix.EACCES)
 	}
 	return nil
@@ -119,7 +112,7 @@ func dumpStopped(pid int) (programs []bpf.Program, err error) {
 		switch {
 		case err == nil:
 			return programs, nil
-		case refused && errors.Is(err, unix.EPERM) && time.Since(begin) < tracerLimit && (tries < 3 || tracer(pid) != ""):
+		case refused && errors.Is(err, unix.EPERM) && time.Since(begin) < tracerLimit && (tries < 3 || tracer(pid) > 0):
 			time.Sleep(tracerLimit / 100)
 			continue
 		case refused:
@@ -167,38 +160,14 @@ func explainAttach(pid int, err *ptrace.AttachError) error {
 	case !errors.Is(err, unix.EPERM):
 		return err
 	}
-	if by := tracer(pid); by != "" {
-		return fmt.Errorf("process %s traces it already (a debugger?): %w", by, err.Err)
+	if by := tracer(pid); by > 0 {
+		return fmt.Errorf("process %d traces it already (a debugger?): %w", by, err.Err)
 	}
 	return fmt.Errorf("%w (a kernel thread, or ptrace is denied by Yama, an LSM, a container or an outer sandbox)", err.Err)
 }
 
-// tracer is the number of the process that traces a thread, "" if none does.
-func tracer(pid int) string {
-	status, err := readStatus(pid)
-	if err != nil || status["TracerPid"] == "0" {
-		return ""
-	}
-	return status["TracerPid"]
-}
-
-// readStatus reads the fields of /proc/PID/status, without their colons.
-func readStatus(pid int) (map[string]string, error) {
-	return readFields("/proc/" + strconv.Itoa(pid) + "/status")
-}
-
-func readFields(file string) (map[string]string, error) {
-	f, err := os.Open(file)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	fields := map[string]string{}
-	lines := bufio.NewScanner(f)
-	for lines.Scan() {
-		if k, v, ok := strings.Cut(lines.Text(), ":"); ok {
-			fields[k] = strings.TrimSpace(v)
-		}
-	}
-	return fields, lines.Err()
+// tracer is the number of the process that traces a thread; it is positive if one does that is in this PID namespace.
+func tracer(pid int) int {
+	status, _ := sys.ReadStatus(pid)
+	return status.TracerPID
 }

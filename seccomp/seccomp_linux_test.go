@@ -22,6 +22,7 @@ import (
 	"monban/bpf"
 	"monban/internal/peek"
 	"monban/internal/ptrace"
+	"monban/internal/sys"
 )
 
 // What can't be undone happens in a child: the test binary once more, with the name of a deed in its environment.
@@ -107,11 +108,13 @@ var deeds = map[string]func(){
 	"listener": func() {
 		runtime.LockOSThread()
 		check(NoNewPrivs())
-		fd, err := InstallListener(allowAll, 0)
+		l, err := InstallListener(allowAll, 0)
 		check(err)
-		flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0)
-		check(err)
-		report("close-on-exec", flags)
+		check(l.control(func(fd int) error {
+			flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0)
+			report("close-on-exec", flags)
+			return err
+		}))
 		_, err = InstallListener(allowAll, 0)
 		report("second", errors.Is(err, unix.EBUSY))
 	},
@@ -205,7 +208,7 @@ var deeds = map[string]func(){
 	},
 	"features": func() {
 		for _, f := range Features() {
-			report(f.Name, fmt.Sprintf("%v %v (%s; %s)", f.OK, f.Err, f.Detail, f.Since))
+			report(string(f.Feature), fmt.Sprintf("%v %v (%s; %s)", f.Err == nil, f.Err, f.Detail, f.Since))
 		}
 		time.Sleep(20 * time.Millisecond)
 		tasks, err := os.ReadDir("/proc/self/task")
@@ -396,11 +399,11 @@ func testDumpOfStopped(t *testing.T, read func(int) ([]bpf.Program, error)) {
 	}
 	waitStopped := func() bool {
 		for range 100 {
-			status, err := readStatus(ids[0])
+			status, err := sys.ReadStatus(ids[0])
 			if err != nil {
 				t.Fatal(err)
 			}
-			if strings.HasPrefix(status["State"], "T (stopped)") {
+			if status.State == 'T' {
 				return true
 			}
 			time.Sleep(5 * time.Millisecond)

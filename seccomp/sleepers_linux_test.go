@@ -22,6 +22,7 @@ import (
 	"monban/bpf"
 	"monban/internal/peek"
 	"monban/internal/ptrace"
+	"monban/internal/sys"
 )
 
 const (
@@ -194,12 +195,12 @@ func startSleepers(t *testing.T, gate string, asNobody bool) *bed {
 	}
 	for tid, name := range b.names {
 		for range 1000 {
-			if status, err := readStatus(tid); err == nil && strings.HasPrefix(status["State"], "S") {
+			if stat, err := sys.ReadStat(tid); err == nil && stat.State == 'S' {
 				break
 			}
 			time.Sleep(time.Millisecond)
 		}
-		if status, _ := readStatus(tid); !strings.HasPrefix(status["State"], "S") {
+		if stat, _ := sys.ReadStat(tid); stat.State != 'S' {
 			t.Fatalf("%s: it does not sleep", name)
 		}
 	}
@@ -219,10 +220,11 @@ func (b *bed) switches(t *testing.T) map[int]int {
 	t.Helper()
 	out := map[int]int{}
 	for tid := range b.names {
-		status, err := readStatus(tid)
-		n, err2 := strconv.Atoi(status["voluntary_ctxt_switches"])
-		if err := cmp.Or(err, err2); err != nil {
-			t.Fatal(err)
+		var n int
+		status, err := os.ReadFile(sys.Path(tid, "status"))
+		_, after, _ := strings.Cut(string(status), "\nvoluntary_ctxt_switches:")
+		if _, err2 := fmt.Sscan(after, &n); cmp.Or(err, err2) != nil {
+			t.Fatal(cmp.Or(err, err2))
 		}
 		out[tid] = n
 	}
@@ -273,7 +275,7 @@ func init() {
 	deeds["stop"] = user(func(tid int) error { // another stop's tracer may not have ended yet
 		for {
 			err := ptrace.Look(tid, stopLimit, func() error { return nil })
-			if attach, ok := errors.AsType[*ptrace.AttachError](err); !ok || !errors.Is(attach, unix.EPERM) || tracer(tid) == "" {
+			if attach, ok := errors.AsType[*ptrace.AttachError](err); !ok || !errors.Is(attach, unix.EPERM) || tracer(tid) <= 0 {
 				return err
 			}
 		}

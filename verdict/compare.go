@@ -3,6 +3,7 @@ package verdict
 import (
 	"iter"
 	"math"
+	"slices"
 
 	"monban/bpf"
 )
@@ -129,28 +130,56 @@ func (s *Space) Parts(v Verdict, w Word, limit int) (parts []Part, ok bool) {
 	if len(ends) > limit {
 		return nil, false
 	}
-	parts = make([]Part, len(ends))
-	for i, end := range ends {
-		memo := map[Node]Node{}
-		var walk func(Node) Node
-		walk = func(n Node) Node {
-			switch {
-			case n == end:
-				return True
-			case s.level(n) >= uint32(w)*32+32:
-				return False
+	number := make(map[Node]uint32, len(ends))
+	for i, n := range ends {
+		number[n] = uint32(i)
+	}
+	// The conditions for all ends at once: of each node, those that it leads to, by number.
+	type lead struct {
+		end  uint32
+		cond Node
+	}
+	memo := map[Node][]lead{}
+	var room []lead
+	var walk func(Node) []lead
+	walk = func(n Node) []lead {
+		all, ok := memo[n]
+		switch {
+		case ok:
+			return all
+		case s.level(n) >= end:
+			all = []lead{{number[n], True}}
+		default:
+			d := s.nodes[n]
+			lo, hi := walk(d.lo), walk(d.hi)
+			room = room[:0]
+			for len(lo) > 0 || len(hi) > 0 {
+				l, h := lead{uint32(len(ends)), False}, lead{uint32(len(ends)), False}
+				if len(lo) > 0 {
+					l = lo[0]
+				}
+				if len(hi) > 0 {
+					h = hi[0]
+				}
+				switch {
+				case l.end < h.end:
+					h.cond, lo = False, lo[1:]
+				case h.end < l.end:
+					l.cond, hi = False, hi[1:]
+				default:
+					lo, hi = lo[1:], hi[1:]
+				}
+				room = append(room, lead{min(l.end, h.end), s.mk(d.level, l.cond, h.cond)})
 			}
-			r, ok := memo[n]
-			if !ok {
-				s.charge(visit)
-				d := s.nodes[n]
-				lo := walk(d.lo)
-				r = s.mk(d.level, lo, walk(d.hi))
-				memo[n] = r
-			}
-			return r
+			all = slices.Clone(room)
+			s.charge(visit + operate*len(all))
 		}
-		parts[i] = Part{walk(v.node), Verdict{s, end}}
+		memo[n] = all
+		return all
+	}
+	parts = make([]Part, len(ends))
+	for i, l := range walk(v.node) {
+		parts[i] = Part{l.cond, Verdict{s, ends[i]}}
 	}
 	return parts, true
 }

@@ -12,6 +12,7 @@ import (
 
 	"monban/format/strace"
 	"monban/inspect"
+	"monban/internal/plain"
 	"monban/policy"
 	"monban/report"
 )
@@ -30,7 +31,11 @@ func (p *askPlan) lines(w io.Writer, d *inspect.Desk) error {
 	if term.IsTerminal(int(os.Stdin.Fd())) {
 		say("reading calls from standard input, one a line; end with Ctrl-D")
 	}
-	if _, err := d.Gate(d.Archs[0]); err != nil { // a bad gate is said before the first line is read
+	g, err := d.Gate(d.Archs[0])
+	if err == nil {
+		_, err = g.Verdict()
+	}
+	if err != nil { // a bad gate is said before the first line is read
 		return usage(err)
 	}
 	b := bench{desk: d, json: p.asJSON, trace: p.trace, whole: map[string]string{}, calls: map[string][]report.Line{}, isFixed: map[string]bool{}}
@@ -62,7 +67,7 @@ func (p *askPlan) lines(w io.Writer, d *inspect.Desk) error {
 		return exit{exitUsage, fmt.Errorf("standard input:%d: %w", n+1, err)}
 	}
 	if b.bad > 0 {
-		return exit{exitUsage, fmt.Errorf("%s could not be read", report.Plural(b.bad, "line"))}
+		return exit{exitUsage, fmt.Errorf("%s could not be read", plain.Count(b.bad, "line"))}
 	}
 	return nil
 }

@@ -77,7 +77,7 @@ mean the same, or is an error that names it.
 }
 
 func isRead(f codec.Format) bool    { return f.Read != nil }
-func isWritten(f codec.Format) bool { return f.Write != nil }
+func isWritten(f codec.Format) bool { return f.Writes() }
 
 // names are those of the formats that have a quality.
 func names(has func(codec.Format) bool) (all []string) {

@@ -13,9 +13,9 @@ import (
 
 	"monban/bpf"
 	"monban/gate"
+	"monban/internal/plain"
 	"monban/internal/regular"
 	"monban/record"
-	"monban/report"
 	"monban/sandbox"
 )
 
@@ -81,7 +81,7 @@ func readOwn(rec *record.Recording, file string) error {
 		return err
 	}
 	if missed > 0 {
-		say("%s: %s not in it", file, report.Plural(missed, "killed call"))
+		say("%s: %s not in it", file, plain.Count(missed, "killed call"))
 	}
 	return nil
 }

@@ -176,7 +176,7 @@ func writeStacks(w io.Writer, out string, p *inspect.Process) error {
 		if err := writeFile(name, program.Encode(abi.Native().ByteOrder())); err != nil {
 			return err
 		}
-		plain.Fprintf(w, "%s: %s (what it means: monban explain %s)\n", name, report.Plural(len(program), "instruction"), name)
+		plain.Fprintf(w, "%s: %s (what it means: monban explain %s)\n", name, plain.Count(len(program), "instruction"), name)
 	}
 	return nil
 }

@@ -11,6 +11,7 @@ import (
 	"syscall"
 
 	"monban/inspect"
+	"monban/internal/plain"
 	"monban/internal/regular"
 	"monban/report"
 	"monban/seccomp"
@@ -54,7 +55,7 @@ func dumpAll(w io.Writer, asJSON bool) error {
 		return err
 	}
 	if unread > 0 {
-		say("the filters of %s could not be read; the last one: %v", report.Plural(unread, "process"), why)
+		say("the filters of %s could not be read; the last one: %v", plain.Count(unread, "process"), why)
 	}
 	return nil
 }

@@ -85,7 +85,7 @@ func (p *explainPlan) run(w io.Writer) error {
 
 // story tells of one call.
 func (p *explainPlan) story(w io.Writer, g *gate.Gate) error {
-	archs, err := inspect.Archs(g)
+	archs, err := g.Archs()
 	if err != nil {
 		return err
 	}

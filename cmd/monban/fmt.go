@@ -95,8 +95,8 @@ func formatted(name string, src []byte, kernel string, quiet bool) ([]byte, erro
 	if err != nil {
 		return nil, err
 	}
-	if slices.ContainsFunc(f.Lines, func(l lang.Line) bool { return l.Word == "kernel" }) {
-		return f.Format(), nil
+	if f.Header("kernel") != nil {
+		return []byte(f.String()), nil
 	}
 	if kernel == "" {
 		if !quiet && usesGroups(f) {
@@ -107,7 +107,7 @@ func formatted(name string, src []byte, kernel string, quiet bool) ([]byte, erro
 			plain.Fprintf(stderr, "%s %s names no kernel, so that its groups grow with Monban (to write it down: monban fmt --kernel %s%s)\n",
 				styled(stderr, faint, "note:"), nameOf(name), abi.Newest(), file)
 		}
-		return f.Format(), nil
+		return []byte(f.String()), nil
 	}
 	v := abi.Newest()
 	if kernel != "newest" {
@@ -115,12 +115,16 @@ func formatted(name string, src []byte, kernel string, quiet bool) ([]byte, erro
 			return nil, fmt.Errorf("--kernel: %w", err)
 		}
 	}
-	return f.WithKernel(v), nil
+	f.AddHeader(lang.Head("kernel", v.String()))
+	return []byte(f.String()), nil
 }
 
 // usesGroups says whether what a policy means depends on the kernel that its groups are for.
 func usesGroups(f *lang.File) bool {
-	return slices.ContainsFunc(f.Lines, func(l lang.Line) bool {
-		return slices.ContainsFunc(l.Items, func(it lang.Item) bool { return strings.HasPrefix(it.Name, "@") })
-	})
+	for r := range f.Rules {
+		if slices.ContainsFunc(r.Items, func(it lang.Item) bool { return strings.HasPrefix(it.Name, "@") }) {
+			return true
+		}
+	}
+	return false
 }

@@ -110,7 +110,7 @@ func TestHostileProfile(t *testing.T) {
 		}
 	}
 	for _, f := range format.Formats {
-		if f.Write != nil && !f.Binary {
+		if f.Writes() && !f.Binary {
 			v.run("", "convert", "--to", f.Name, "evil.json")
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"monban/abi"
 	"monban/gate"
 	"monban/inspect"
+	"monban/internal/plain"
 	"monban/policy"
 	"monban/report"
 	"monban/sandbox"
@@ -28,9 +29,16 @@ func explainKills(r *sandbox.Result, c *sandbox.Command, st *gate.Gate) {
 	for _, k := range first {
 		more := ""
 		if n := times[call{k.Data.Arch, k.Data.Nr}] - 1; n > 0 {
-			more = fmt.Sprintf(", and %s", report.Plural(n, "more such call"))
+			more = fmt.Sprintf(", and %s", plain.Count(n, "more such call"))
 		}
 		explainKill(&k, more, st)
+		if (st == nil || k.Strict) && r.AtStart {
+			say("strict mode began at its first instruction, since it is static, and its C library needs more to start;")
+			say("linked dynamically (without -static) it comes to main first, where strict mode then begins")
+		} else if st == nil || k.Strict {
+			say("strict mode allows read, write, exit and sigreturn only, and returning from main is exit_group;")
+			say("a program for it ends in syscall(SYS_exit, 0)")
+		}
 	}
 	if len(r.Killed) == 0 && r.Signal.String() == "bad system call" {
 		explainUnnamed(c, st)
@@ -59,8 +67,6 @@ func explainKill(k *sandbox.Killed, more string, st *gate.Gate) {
 		say("only that thread is dead: the gate says kill_thread, and the process went on without it")
 	}
 	if st == nil || k.Strict {
-		say("strict mode allows read, write, exit and sigreturn only, and returning from main is exit_group;")
-		say("a program for it ends in syscall(SYS_exit, 0)")
 		return
 	}
 	culprits, err := inspect.Culprits(st, &k.Data)

@@ -16,18 +16,20 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"monban/gate"
-	"monban/inspect"
+	"monban/bpf"
 	"monban/internal/plain"
 	"monban/internal/regular"
+	"monban/learn"
+	"monban/policy"
 	"monban/policy/lang"
 	"monban/record"
-	"monban/report"
 	"monban/scan"
+	"monban/seccomp"
 )
 
 // tiers are what --reachable takes, as actions.
-var tiers = map[string]string{"allow": "allow", "log": "log", "notify": "notify", "errno": "errno(EPERM)", "kill": "kill_process"}
+var tiers = map[string]policy.Action{"allow": {Kind: bpf.Allow}, "log": {Kind: bpf.Log}, "notify": {Kind: bpf.Notify},
+	"errno": {Kind: bpf.Errno, Errno: "EPERM"}, "kill": {Kind: bpf.KillProcess}}
 
 func learnCommand() *cobra.Command {
 	var reachable string
@@ -74,11 +76,11 @@ errno or kill.`,
 			r, err := scan.Files(cmd.Context(), []string{first}, scanOptions)
 			scanned()
 			if err != nil {
-				return exit{exitUsage, err}
+				return scanFailed(err)
 			}
-			if why := logsNot(); tier == "log" && !cmd.Flags().Changed("reachable") && why != "" {
+			if tier == tiers["log"] && !cmd.Flags().Changed("reachable") && seccomp.Have(seccomp.ActionFeature(bpf.Log)) != nil {
 				tier = tiers["errno"]
-				say("%s: what is reachable and was not seen is refused (--reachable)", why)
+				say("this kernel cannot log calls: what is reachable and was not seen is refused (--reachable)")
 			}
 			rec, result, err := recorded(cmd.Context(), command, flags.backend, nil, true)
 			if err != nil {
@@ -91,11 +93,12 @@ errno or kill.`,
 			programs, lost := scanRest(ctx, r, rec, first, scanOptions)
 			scanned()
 			stop()
-			text, err := learntText(rec, r, o, programs, lost, tier)
+			f, err := learn.Tiers(rec, r, o, tier)
 			if err != nil {
 				return exit{exitUsage, err}
 			}
-			if err := flags.keep(cmd, text, o.Native); err != nil {
+			f.Lines = slices.Concat(learntNotes(rec, r, o, programs, lost, tier), f.Lines)
+			if err := flags.keep(cmd, f, o.Native); err != nil {
 				return err
 			}
 			if status := statusOf(result); status != 0 {
@@ -110,18 +113,6 @@ errno or kill.`,
 	cmd.Flags().StringArrayVar(&also, "also", nil, "a module that a program loads by dlopen (may be repeated)")
 	cmd.Flags().StringArrayVar(&follow, "follow", nil, "a further program that may be executed (may be repeated)")
 	return cmd
-}
-
-// logsNot says why the action log (Linux 4.14) cannot be counted on, "" where it can.
-func logsNot() string {
-	b, err := os.ReadFile("/proc/sys/kernel/seccomp/actions_avail")
-	switch {
-	case err != nil && !errors.Is(err, os.ErrNotExist):
-		return fmt.Sprintf("whether this kernel logs calls cannot be read (%v)", cause(err))
-	case !slices.Contains(strings.Fields(string(b)), "log"):
-		return "this kernel cannot log calls"
-	}
-	return ""
 }
 
 // binaryOf is the ELF file that a command runs: of a script, its interpreter.
@@ -209,46 +200,18 @@ func sameFile(a, b string) bool {
 	return err == nil && err2 == nil && os.SameFile(x, y)
 }
 
-// learntText is the gate: what was seen, then what can be reached beside.
-func learntText(rec *record.Recording, r *scan.Result, o record.Options, programs, lost []string, tier string) (string, error) {
-	var b strings.Builder
-	plain.Fprintf(&b, "# Learnt by monban learn, in three tiers: observed (allowed), reachable but never seen (%s), unreachable (%s).\n", tier, o.Default)
-	plain.Fprintf(&b, "# Scanned: %s, and what they load; they reach %s.\n", strings.Join(programs, " "), report.Plural(len(r.Calls), "call"))
+// learntNotes are what a reader has to know about the gate.
+func learntNotes(rec *record.Recording, r *scan.Result, o learn.Options, programs, lost []string, tier policy.Action) []lang.Line {
+	f := &lang.File{}
+	f.Note("Learnt by monban learn, in three tiers: observed (allowed), reachable but never seen (%s), unreachable (%s).", tier, o.Default)
+	f.Note("Scanned: %s, and what they load; they reach %s.", strings.Join(programs, " "), plain.Count(len(r.Calls), "call"))
 	if len(lost) > 0 {
-		plain.Fprintf(&b, "# Not scanned, because they are not there (any more) or cannot be: %s (name their files with --follow).\n", strings.Join(lost, " "))
+		f.Note("Not scanned, because they are not there (any more) or cannot be: %s (name their files with --follow).", strings.Join(lost, " "))
 	}
 	if len(rec.Files) == 0 || rec.FilesLost {
-		b.WriteString("# Which programs took part, and which modules they loaded, is not known here, or not of all: name them with --follow and --also.\n")
+		f.Note("Which programs took part, and which modules they loaded, is not known here, or not of all: name them with --follow and --also.")
 	}
-	scanNotes(&b, r)
-	b.WriteString("#\n")
-	observed := rec.Text(o)
-	b.WriteString(observed)
-	p, err := lang.Load("the recording", []byte(observed), lang.Options{Native: o.Native})
-	if err != nil {
-		return "", err
-	}
-	settled := map[string]bool{"clone3": true} // answered so that libc takes clone
-	s, err := inspect.Summarise(gate.OfPolicy("the recording", p), r.Arch)
-	if err != nil {
-		return "", err
-	}
-	for _, call := range s.Calls {
-		settled[call.Name] = settled[call.Name] || call.Passes() == inspect.Always
-	}
-	var unseen []string
-	for _, c := range r.Calls {
-		if c.Name != "" && !settled[c.Name] {
-			unseen = append(unseen, c.Name)
-		}
-	}
-	if r.Arch == o.Native && len(unseen) > 0 {
-		plain.Fprintf(&b, "\n# Reachable, never seen in this run (or not with such arguments): %s.\n", report.Plural(len(unseen), "call"))
-		start := ""
-		if len(rec.Archs(o.Native)) > 1 {
-			start = "on " + r.Arch.String() + ": "
-		}
-		callLines(&b, start+tier, unseen)
-	}
-	return b.String(), nil
+	scanNotes(f, r)
+	f.Note("")
+	return f.Lines
 }

@@ -16,13 +16,17 @@ import (
 	"monban/format"
 	"monban/format/codec"
 	"monban/gate"
+	"monban/learn"
 	"monban/policy"
 	"monban/policy/lang"
 	"monban/record"
 )
 
 // learnFlags are what record, learn and scan take: they make gates.
-type learnFlags struct{ out, to, target, other string }
+type learnFlags struct {
+	out, to, target, other string
+	action                 policy.Action // other, once it is checked
+}
 
 func (l *learnFlags) register(cmd *cobra.Command, other string) {
 	cmd.Flags().StringVarP(&l.out, "output", "o", "", "write the gate to this file")
@@ -33,11 +37,11 @@ func (l *learnFlags) register(cmd *cobra.Command, other string) {
 
 // check says what is wrong with them before anything runs.
 func (l *learnFlags) check() error {
-	other, err := lang.ParseAction(l.other)
+	action, err := lang.ParseAction(l.other)
 	if err != nil {
 		return exit{exitUsage, fmt.Errorf("--default: %w", err)}
 	}
-	l.other = other.String()
+	l.action = action
 	f, err := writable(l.to)
 	if err != nil {
 		return exit{exitUsage, err}
@@ -60,45 +64,33 @@ func (r *recordFlags) register(cmd *cobra.Command, other string) {
 	cmd.Flags().StringVar(&r.backend, "backend", "", "how to watch: ebpf (root), ptrace or notify (default: ebpf, else ptrace)")
 }
 
-// options are those of the recording's text.
-func (r *recordFlags) options() (record.Options, error) {
+// options say how the recording becomes a gate.
+func (r *recordFlags) options() (learn.Options, error) {
 	i := slices.Index([]string{"none", "safe", "all"}, r.args)
 	if i < 0 {
-		return record.Options{}, exit{exitUsage, fmt.Errorf("--args %s: there are none, safe and all", r.args)}
+		return learn.Options{}, exit{exitUsage, fmt.Errorf("--args %s: there are none, safe and all", r.args)}
 	}
 	if err := r.check(); err != nil {
-		return record.Options{}, err
+		return learn.Options{}, err
 	}
 	if r.to == "systemd" && r.args != "none" {
-		return record.Options{}, exit{exitUsage, errors.New("--to systemd: units name calls only, without arguments: add --args none")}
+		return learn.Options{}, exit{exitUsage, errors.New("--to systemd: units name calls only, without arguments: add --args none")}
 	}
 	if r.backend != "" && !slices.ContainsFunc(record.Backends, func(b record.Backend) bool { return b.Name == r.backend }) {
-		return record.Options{}, exit{exitUsage, fmt.Errorf("--backend %s: there are ebpf, notify and ptrace", r.backend)}
+		return learn.Options{}, exit{exitUsage, fmt.Errorf("--backend %s: there are ebpf, notify and ptrace", r.backend)}
 	}
-	return record.Options{Default: r.other, Native: abi.Native(), Args: record.Args(i), Extra: loadersCalls(r.target)}, nil
+	return learn.Options{Default: &r.action, Native: abi.Native(), Args: record.Args(i), Extra: loadersCalls(r.target)}, nil
 }
 
 // containerTargets are what start containers with runc.
 var containerTargets = []string{"docker", "podman", "containerd", "kubernetes"}
 
 // loadersCalls are the calls that the runtime which will load a gate makes behind it.
-func loadersCalls(target string) []record.Extra {
+func loadersCalls(target string) []learn.Extra {
 	if slices.Contains(containerTargets, target) {
-		return []record.Extra{record.Runc}
+		return []learn.Extra{learn.Runc()}
 	}
 	return nil
-}
-
-// loadable is a policy's text as fmt would write it. It is loaded once, so that nobody gets a text that does not.
-func loadable(name, text string, native abi.Arch) (string, error) {
-	if _, err := lang.Load(name, []byte(text), lang.Options{Native: native, ReadFile: lang.ReadIncluded}); err != nil {
-		return "", err
-	}
-	parsed, err := lang.Parse(name, []byte(text))
-	if err != nil {
-		return "", err
-	}
-	return string(parsed.Format()), nil
 }
 
 // name is the gate's in messages, and what its includes start from.
@@ -110,32 +102,29 @@ func (l *learnFlags) name() string {
 }
 
 // keep writes a gate that was learnt, in the format that is wanted. Where that format cannot say it, the gate itself is kept.
-func (l *learnFlags) keep(cmd *cobra.Command, text string, native abi.Arch) error {
+func (l *learnFlags) keep(cmd *cobra.Command, file *lang.File, native abi.Arch) error {
 	f, err := writable(l.to)
 	if err != nil {
 		return exit{exitUsage, err}
 	}
-	name := l.name()
-	formatted, err := loadable(name, text, native)
+	file.Name = l.name()
+	text := []byte(file.String())
+	// Nobody gets a text that is not a policy.
+	p, err := file.Resolve(lang.Options{Native: native, ReadFile: lang.ReadIncluded})
 	if err != nil {
-		return inSpare(cmd, cmp.Or(l.out, "monban")+".gate", []byte(text), exit{exitFailed, fmt.Errorf("%w; please report this", err)})
+		return inSpare(cmd, cmp.Or(l.out, "monban")+".gate", text, exit{exitFailed, fmt.Errorf("%w; please report this", err)})
 	}
-	text = formatted
 	if f.Name == "gate" {
-		return keepText(cmd, l.out, []byte(text), false)
+		return keepText(cmd, l.out, text, false)
 	}
-	src, err := l.converted(name, text, f, native)
+	src, err := l.converted(p, f)
 	if err != nil {
-		return inSpare(cmd, cmp.Or(l.out, "monban")+".gate", []byte(text), exit{exitUsage, err})
+		return inSpare(cmd, cmp.Or(l.out, "monban")+".gate", text, exit{exitUsage, err})
 	}
 	return keepText(cmd, l.out, src, f.Binary)
 }
 
-func (l *learnFlags) converted(name, text string, f codec.Format, native abi.Arch) ([]byte, error) {
-	p, err := lang.Load(name, []byte(text), lang.Options{Native: native, ReadFile: lang.ReadIncluded})
-	if err != nil {
-		return nil, err
-	}
+func (l *learnFlags) converted(p *policy.Policy, f codec.Format) ([]byte, error) {
 	target := l.target
 	if !slices.Contains(f.For, target) {
 		target = ""
@@ -147,7 +136,7 @@ func (l *learnFlags) converted(name, text string, f codec.Format, native abi.Arc
 	}
 	var first error
 	for _, p.Unknown = range unknown {
-		t, err := format.Write(gate.OfPolicy(name, p), f, target, format.Options{})
+		t, err := format.Write(gate.OfPolicy(p.Name, p), f, target, format.Options{})
 		if err == nil {
 			return t.Bytes, nil
 		}

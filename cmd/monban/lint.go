@@ -122,7 +122,7 @@ func lintIDs() (ids []string) {
 func ignoreFlags(ids []string) (out []lint.Ignore, err error) {
 	for _, id := range ids {
 		if _, ok := lint.ByID(id); !ok {
-			return nil, fmt.Errorf("--ignore: %s is no pitfall of the catalogue (monban lint --list)", id)
+			return nil, fmt.Errorf("--ignore: %w", &lint.IDError{ID: id})
 		}
 		out = append(out, lint.Ignore{ID: id, Reason: "--ignore", Whole: true})
 	}

@@ -9,7 +9,6 @@ import (
 
 	"monban/internal/plain"
 	"monban/record"
-	"monban/report"
 )
 
 // A liveLine is the last row of the terminal, while a program runs in the rows above: what the program prints, a line without an end
@@ -30,7 +29,7 @@ func (l *liveLine) seen() func(*record.Recording, time.Duration) {
 		return nil
 	}
 	return func(r *record.Recording, since time.Duration) {
-		l.show(fmt.Sprintf("recording (%s): %s, %d made, %.0f s since the last new one", r.By, report.Plural(len(r.Calls), "call"), r.Made, since.Seconds()))
+		l.show(fmt.Sprintf("recording (%s): %s, %d made, %.0f s since the last new one", r.By, plain.Count(len(r.Calls), "call"), r.Made, since.Seconds()))
 	}
 }
 

@@ -50,7 +50,8 @@ const collectAbove = 144 << 20
 func main() {
 	debug.SetGCPercent(-1)
 	debug.SetMemoryLimit(collectAbove)
-	os.Exit(Main())
+	spareProcessor()
+	end(Main())
 }
 
 // Main runs the command and returns its exit status.
@@ -119,12 +120,14 @@ A gate is any of: a .gate file; a Docker, Podman, OCI or Kubernetes seccomp prof
 minijail, Firecracker, Kafel or systemd; a raw BPF program; a preset such as @container; pid:N, the
 filters of a live process; stack:A,B, several on one task; or - for standard input. What it is is
 recognised by its content; gate:, oci:, bpf: and so on before the name force it.`,
+		Version:       builtAs().line(),
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args:          knownCommand,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
+	root.SetVersionTemplate("{{.Version}}\n")
 	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), "Flags.FlagUsages ", "Flags.FlagUsagesWrapped 100 "))
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return exit{exitUsage, fmt.Errorf("%w (try: %s --help)", err, cmd.CommandPath())}

@@ -14,9 +14,11 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"monban/abi"
 	"monban/gate"
+	"monban/internal/plain"
+	"monban/learn"
 	"monban/record"
-	"monban/report"
 	"monban/sandbox"
 	"monban/verdict"
 )
@@ -25,7 +27,7 @@ func recordCommand() *cobra.Command {
 	var flags gateFlags
 	var check, known string
 	var denied deniedFlags
-	var learn recordFlags
+	var learning recordFlags
 	var attach attachFlags
 	var asJSON bool
 	cmd := &cobra.Command{
@@ -67,7 +69,7 @@ fails or is interrupted. Without -o it goes to standard output after the program
 			if len(command) == 0 && !attach.given && len(denied.sources) == 0 {
 				return exit{exitUsage, errors.New("no command given (try: monban record -o ls.gate -- ls)")}
 			}
-			o, err := learn.options()
+			o, err := learning.options()
 			if err != nil {
 				return err
 			}
@@ -82,7 +84,12 @@ fails or is interrupted. Without -o it goes to standard output after the program
 					return err
 				}
 			}
-			var old *earlierGate
+			var old *learn.Earlier
+			if earlier != nil {
+				if old, err = earlierGate(earlier, learning.name(), o.Native); err != nil {
+					return exit{exitUsage, err}
+				}
+			}
 			var against *verdict.Verdict // what the run is held against
 			if g := cmp.Or(earlier, held); g != nil {
 				v, err := g.Verdict()
@@ -90,11 +97,6 @@ fails or is interrupted. Without -o it goes to standard output after the program
 					return err
 				}
 				against = &v
-				if earlier != nil {
-					if old, err = newEarlierGate(earlier, known, learn.name(), o.Native); err != nil {
-						return exit{exitUsage, err}
-					}
-				}
 				archs, err := g.Archs()
 				if err != nil {
 					return err
@@ -103,8 +105,8 @@ fails or is interrupted. Without -o it goes to standard output after the program
 				if err != nil {
 					return err
 				}
-				if elsewhere && learn.backend == "" && !attach.given {
-					learn.backend = "ptrace" // it sees each call with all of its arguments
+				if elsewhere && learning.backend == "" && !attach.given {
+					learning.backend = "ptrace" // it sees each call with all of its arguments
 				}
 			}
 			if check != "" && cmd.Flags().Changed("output") {
@@ -113,7 +115,7 @@ fails or is interrupted. Without -o it goes to standard output after the program
 			if asJSON && check == "" {
 				return exit{exitUsage, errors.New("--json is for --check: a gate has formats (--to)")}
 			}
-			if learn.backend == "notify" && held != nil {
+			if learning.backend == "notify" && held != nil {
 				return exit{exitUsage, errors.New("--check needs a back end that sees all calls: ebpf or ptrace")}
 			}
 			var rec *record.Recording
@@ -125,12 +127,12 @@ fails or is interrupted. Without -o it goes to standard output after the program
 				}
 				rec, err = denied.read()
 			case attach.given:
-				if len(command) > 0 || learn.backend == "ptrace" || learn.backend == "notify" {
+				if len(command) > 0 || learning.backend == "ptrace" || learning.backend == "notify" {
 					return exit{exitUsage, errors.New("what runs already is recorded by eBPF, and without a command")}
 				}
 				rec, err = attach.record(cmd.Context())
 			default:
-				rec, result, err = recorded(cmd.Context(), command, learn.backend, against, false)
+				rec, result, err = recorded(cmd.Context(), command, learning.backend, against, false)
 			}
 			if err != nil {
 				return err
@@ -141,13 +143,19 @@ fails or is interrupted. Without -o it goes to standard output after the program
 				}
 				return exit{statusOf(result), errors.New("the program failed: what it did not come to is not checked")}
 			}
-			text := rec.Text(o)
+			f := learn.Recording(rec, o)
 			if old != nil {
-				if text, err = old.and(rec, o); err != nil {
-					return inSpare(cmd, cmp.Or(learn.out, "monban")+".gate", []byte(rec.Text(o)), exit{exitUsage, err})
+				both, more, err := old.Add(rec, o)
+				if err != nil {
+					return inSpare(cmd, cmp.Or(learning.out, "monban")+".gate", []byte(f.String()), exit{exitUsage, err})
 				}
+				if len(more) > 0 {
+					archs, _ := earlier.Archs()
+					say("%s spoke for %s only; the new gate speaks for %s, too", earlier.Name, abi.Join(archs, ", "), abi.Join(more, ", "))
+				}
+				f = both
 			}
-			if err := learn.keep(cmd, text, o.Native); err != nil {
+			if err := learning.keep(cmd, f, o.Native); err != nil {
 				return err
 			}
 			if status := statusOf(result); status != 0 {
@@ -157,7 +165,7 @@ fails or is interrupted. Without -o it goes to standard output after the program
 		},
 	}
 	cmd.Flags().SetInterspersed(false)
-	learn.register(cmd, "the action for all other calls")
+	learning.register(cmd, "the action for all other calls")
 	cmd.Flags().StringVar(&known, "known", "", "an earlier gate, to which this run only adds")
 	cmd.Flags().StringVar(&check, "check", "", "write nothing: hold the run against this gate")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "with --check: print JSON, behind what the program prints (docs/json.md)")
@@ -218,7 +226,7 @@ func recorded(ctx context.Context, command []string, backend string, gate *verdi
 // sayLost says so if a recording is not whole.
 func sayLost(rec *record.Recording) {
 	if rec.Lost > 0 {
-		say("%s lost: a call may be missing", report.Plural(rec.Lost, "event"))
+		say("%s lost: a call may be missing", plain.Count(rec.Lost, "event"))
 	}
 }
 

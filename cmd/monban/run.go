@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
-	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -36,9 +35,10 @@ everything that it starts. The gate need not allow execve: it is put on after th
 loaded.
 
 The status is the program's own; 128+n if signal n ended it; 125 if Monban failed before the program
-started, or was interrupted; 126 or 127 if the command cannot be executed or found. Where a call is
-killed, run says which one, and what would allow it. --denials FILE writes them to a new file, which
-record --from-denials makes rules of: what the program itself prints is none of it.
+started, or was interrupted; 126 or 127 if the command cannot be executed or found; 137 if a sandbox
+around Monban kept it from following the program, which was then killed. Where a call is killed,
+run says which one, and what would allow it. --denials FILE writes them to a new file, which record
+--from-denials makes rules of: what the program itself prints is none of it.
 
 Strict mode begins at main: the dynamic loader, and constructors of the program and its libraries,
 run before it without a gate, and a program may do all it has to do there. --loader-gate gives them
@@ -67,14 +67,19 @@ same, is put on at main instead. For the loader of a C program @libc is enough.`
 				}
 				c.Watch = true
 				if len(loader) > 0 {
-					var st *gate.Gate
-					c.Strict, c.Prepare = false, func(c *sandbox.Command) (err error) {
-						st, err = flags.behindLoader(c, loader)
-						return err
+					var first *gate.Gate
+					c.Strict, c.Prepare = false, func() (p sandbox.Prepared, err error) {
+						first, p, err = flags.behindLoader(loader)
+						return p, err
 					}
-					return start(cmd.Context(), c, func() *gate.Gate { return st }, &denials)
+					return start(cmd.Context(), c, func(r *sandbox.Result) *gate.Gate {
+						if r.BeforeMain == "" {
+							return nil // what strict mode kills, no loader gate can allow
+						}
+						return first
+					}, &denials)
 				}
-				return start(cmd.Context(), c, func() *gate.Gate { return nil }, &denials)
+				return start(cmd.Context(), c, func(*sandbox.Result) *gate.Gate { return nil }, &denials)
 			}
 			if denials.name != "" && (detach || allowExec) {
 				return exit{exitUsage, errors.New("--denials needs run to stay attached: leave out --detach and --allow-exec")}
@@ -86,21 +91,25 @@ same, is put on at main instead. For the loader of a C program @libc is enough.`
 				refs = []string{defaultGate}
 			}
 			var st *gate.Gate
-			c.Prepare = func(c *sandbox.Command) error {
-				var err error
+			c.Prepare = func() (p sandbox.Prepared, err error) {
 				if st, err = flags.readStack(refs); err != nil {
-					return err
+					return p, err
 				}
-				if c.Gates, err = st.Compile(compile.Options{}); err != nil {
-					return err
+				if p.Gates, err = st.Compile(compile.Options{}); err != nil {
+					return p, err
 				}
-				c.Watch, err = inspect.Kills(st, abi.Native())
-				if err == nil && denials.name != "" && !c.Watch {
+				p.Watch, err = inspect.Kills(st, abi.Native())
+				if err == nil && denials.name != "" && !p.Watch {
 					err = fmt.Errorf("--denials %s: no answer of this gate kills a call, and run sees no others: say kill_process in it", denials.name)
 				}
-				return err
+				return p, err
 			}
-			return start(cmd.Context(), c, func() *gate.Gate { return st }, &denials)
+			err := start(cmd.Context(), c, func(*sandbox.Result) *gate.Gate { return st }, &denials)
+			if errors.Is(err, sandbox.ErrPtraceRefused) || errors.Is(err, sandbox.ErrUnsupported) {
+				err = exit{sandbox.ExitStatus(err), errors.Join(errors.Unwrap(err),
+					errors.New("--allow-exec installs the gate before the exec instead, without tracing; the gate must then allow execve"))}
+			}
+			return err
 		},
 	}
 	cmd.Flags().SetInterspersed(false)
@@ -119,29 +128,29 @@ same, is put on at main instead. For the loader of a C program @libc is enough.`
 	return cmd
 }
 
-// behindLoader gives c gates for the loader and, from main on, what strict mode means as a filter; the stack has both.
-func (f *gateFlags) behindLoader(c *sandbox.Command, loader []string) (*gate.Gate, error) {
-	st, err := f.readStack(append(slices.Clone(loader), "@strict"))
-	if err != nil {
-		return nil, err
+// behindLoader makes gates for the loader and, from main on, what strict mode means as a filter. first are the
+// loader's.
+func (f *gateFlags) behindLoader(loader []string) (first *gate.Gate, p sandbox.Prepared, err error) {
+	p.Watch = true
+	if first, err = f.readStack(loader); err != nil {
+		return nil, p, err
 	}
-	n := len(loader)
-	first, err := gate.Stack(loader[0], st.Members[:n]...)
+	strict, err := f.readStack([]string{"@strict"})
 	if err != nil {
-		return nil, err
+		return nil, p, err
 	}
-	c.Loader, err = gate.Exact(first, func(v verdict.Verdict) ([]bpf.Program, error) {
-		return compile.Programs(lettingInstall(v), first.Order)
+	p.Loader, err = gate.Exact(first, func(v verdict.Verdict) ([]bpf.Program, error) {
+		return compile.Programs(lettingInstall(v), first.Order, compile.Options{})
 	})
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", first.Name, err)
+		return nil, p, fmt.Errorf("%s: %w", first.Name, err)
 	}
-	c.Gates, err = st.Members[n].Filters()
-	return st, err
+	p.Gates, err = strict.Compile(compile.Options{})
+	return first, p, err
 }
 
-// lettingInstall is v with seccomp(SECCOMP_SET_MODE_FILTER) allowed, through which the next filter comes. That one can only
-// take away.
+// lettingInstall is v with seccomp(SECCOMP_SET_MODE_FILTER) allowed, through which the next filter comes. That one can
+// only take away.
 func lettingInstall(v verdict.Verdict) verdict.Verdict {
 	s := v.Space()
 	is := func(w verdict.Word, value uint32) verdict.Node {
@@ -190,8 +199,9 @@ func answered(g *gate.Gate, v verdict.Verdict) error {
 	return nil
 }
 
-// start runs the program and turns its end into ours. The stack, there once the program runs, is nil in strict mode.
-func start(ctx context.Context, c *sandbox.Command, st func() *gate.Gate, denials *denialsFile) error {
+// start runs the program and turns its end into ours. st gives the gates that can have killed a call, nil for strict
+// mode.
+func start(ctx context.Context, c *sandbox.Command, st func(*sandbox.Result) *gate.Gate, denials *denialsFile) error {
 	if err := denials.create(); err != nil {
 		return exit{exitUsage, err}
 	}
@@ -205,8 +215,8 @@ func start(ctx context.Context, c *sandbox.Command, st func() *gate.Gate, denial
 	if r.BeforeMain != "" {
 		say("%s %s before main: strict mode never began", c.Path, r.BeforeMain)
 	}
-	explainKills(r, c, st())
-	if err := denials.write(c.Args, r, st()); err != nil {
+	explainKills(r, c, st(r))
+	if err := denials.write(c.Args, r, st(r)); err != nil {
 		say("%v", err) // the status is the program's
 	}
 	if status := r.ExitStatus(); status != 0 {

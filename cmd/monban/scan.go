@@ -11,10 +11,10 @@ import (
 	"github.com/spf13/cobra"
 
 	"monban/abi"
-	"monban/inspect"
 	"monban/internal/nearest"
 	"monban/internal/plain"
-	"monban/record"
+	"monban/learn"
+	"monban/policy/lang"
 	"monban/report"
 	"monban/scan"
 )
@@ -73,7 +73,7 @@ system, such as that of a container image.`,
 			r, err := scan.Files(cmd.Context(), names, o)
 			stop()
 			if err != nil {
-				return exit{exitUsage, err}
+				return scanFailed(err)
 			}
 			switch {
 			case why != "":
@@ -81,8 +81,12 @@ system, such as that of a container image.`,
 			case asJSON:
 				return report.JSON(cmd.OutOrStdout(), "scan/1", scanned(r))
 			}
-			text := scanText(names, r, flags.other, loadersCalls(flags.target))
-			return flags.keep(cmd, text, r.Arch)
+			f := learn.Scan(r, learn.Options{Default: &flags.action, Extra: loadersCalls(flags.target)})
+			notes := &lang.File{}
+			notes.Note("What %s can reach, by monban scan: %s of %s.", strings.Join(names, " "), plain.Count(len(r.Calls), "call"), plain.Count(len(r.Files), "file"))
+			scanNotes(notes, r)
+			f.Prepend(notes.Lines...)
+			return flags.keep(cmd, f, r.Arch)
 		},
 	}
 	flags.register(cmd, "the action for all other calls")
@@ -95,6 +99,20 @@ system, such as that of a container image.`,
 	return cmd
 }
 
+// scanFailed says what to do about a scan that failed.
+func scanFailed(err error) error {
+	if bad, ok := errors.AsType[*scan.BadFileError](err); ok && bad.Interpreter != "" {
+		err = fmt.Errorf("%w (scan that)", err)
+	}
+	if _, ok := errors.AsType[*scan.MissingLibraryError](err); ok {
+		err = fmt.Errorf("%w (name the file system it is for with --root, or its directory in LD_LIBRARY_PATH)", err)
+	}
+	if _, ok := errors.AsType[*scan.ArchError](err); ok {
+		err = fmt.Errorf("%w (scan them separately)", err)
+	}
+	return exit{exitUsage, err}
+}
+
 // reason prints the way to a call.
 func reason(cmd *cobra.Command, r *scan.Result, call string) error {
 	w := cmd.OutOrStdout()
@@ -102,7 +120,7 @@ func reason(cmd *cobra.Command, r *scan.Result, call string) error {
 	if k < 0 {
 		plain.Fprintf(w, "%s cannot be reached\n", call)
 		if n := len(r.Unresolved); n > 0 {
-			plain.Fprintf(w, "but for %s whose call could not be traced\n", report.Plural(n, "instruction"))
+			plain.Fprintf(w, "but for %s whose call could not be traced\n", plain.Count(n, "instruction"))
 		}
 		return exit{exitFindings, nil}
 	}
@@ -121,75 +139,34 @@ func reason(cmd *cobra.Command, r *scan.Result, call string) error {
 	return nil
 }
 
-// scanText is the policy, with what is known of it in comments.
-func scanText(names []string, r *scan.Result, other string, extra []record.Extra) string {
-	var b strings.Builder
-	plain.Fprintf(&b, "# What %s can reach, by monban scan: %s of %s.\n", strings.Join(names, " "), report.Plural(len(r.Calls), "call"), report.Plural(len(r.Files), "file"))
-	scanNotes(&b, r)
-	plain.Fprintf(&b, "\narch     %s\ndefault  %s\n", r.Arch, other)
-	var reachable []string
-	for _, c := range r.Calls {
-		if c.Name != "" {
-			reachable = append(reachable, c.Name)
-		}
-	}
-	callLines(&b, "allow", reachable)
-	for _, e := range extra {
-		lacking := slices.DeleteFunc(slices.Clone(e.Calls), func(c string) bool { return slices.Contains(reachable, c) })
-		if len(lacking) > 0 {
-			plain.Fprintf(&b, "\n# %s\n", e.Why)
-			for some := range slices.Chunk(lacking, 8) {
-				plain.Fprintf(&b, "allow    optional %s\n", strings.Join(some, " optional "))
-			}
-		}
-	}
-	return b.String()
-}
-
 // scanNotes are what a reader has to know about a scan.
-func scanNotes(b *strings.Builder, r *scan.Result) {
+func scanNotes(f *lang.File, r *scan.Result) {
 	const most = 20
 	if n := len(r.Unresolved); n > 0 {
-		plain.Fprintf(b, "#\n# %s could not be traced. There any call is possible; what is not allowed below is refused.\n", report.Plural(n, "system call instruction"))
+		f.Note("")
+		f.Note("%s could not be traced. There any call is possible; what is not allowed below is refused.", plain.Count(n, "system call instruction"))
 		for k, s := range r.Unresolved {
 			if k == most {
-				plain.Fprintf(b, "#   and %d more: monban scan --json lists all\n", n-most)
+				f.Note("  and %d more: monban scan --json lists all", n-most)
 				break
 			}
-			plain.Fprintf(b, "#   %s, in %s at %#x: %s\n", s.File, s.Function, s.Address, s.Why)
+			f.Note("  %s, in %s at %#x: %s", s.File, s.Function, s.Address, s.Why)
 		}
 	}
 	list := func(what string, files []string) {
 		if len(files) == 0 {
 			return
 		}
-		plain.Fprintf(b, "#\n# %s\n", what)
-		for _, f := range files {
-			plain.Fprintf(b, "#   %s\n", f)
+		f.Note("")
+		f.Note("%s", what)
+		for _, file := range files {
+			f.Note("  %s", file)
 		}
 	}
 	list("These load modules by dlopen: name those that matter, and are not scanned yet, with --also.", r.Loaders)
 	list("These look up functions by dlsym, with names that only a run tells. Those that they mention are counted.", r.Lookups)
 	list("libc loads these to look up names, as nsswitch.conf says: name those that matter with --also.", r.Modules)
 	list("These stand in it by path, and it can execute programs: name those that matter with --follow.", r.Programs)
-}
-
-// callLines are rules for calls, by what calls are for.
-func callLines(b *strings.Builder, action string, calls []string) {
-	byPurpose := map[string][]string{}
-	for _, c := range calls {
-		p := inspect.Purpose(c)
-		byPurpose[p] = append(byPurpose[p], c)
-	}
-	for _, p := range inspect.Purposes() {
-		if byPurpose[p] == nil {
-			continue
-		}
-		plain.Fprintf(b, "\n# %s\n", p)
-		for some := range slices.Chunk(byPurpose[p], 8) {
-			plain.Fprintf(b, "%-8s %s\n", action, strings.Join(some, " "))
-		}
-	}
 }
 
 // The JSON of scan.

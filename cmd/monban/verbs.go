@@ -14,7 +14,7 @@ var verbs = []struct {
 	id, title string
 	commands  []func() *cobra.Command
 }{
-	{"confine", "Confine a program", []func() *cobra.Command{runCommand, doctorCommand}},
+	{"confine", "Confine a program", []func() *cobra.Command{runCommand, doctorCommand, versionCommand}},
 	{"see", "See what a gate does", []func() *cobra.Command{
 		explainCommand, askCommand, diffCommand, dumpCommand, disasmCommand, syscallsCommand,
 	}},

@@ -2,7 +2,6 @@ package live
 
 import (
 	"context"
-	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -13,13 +12,13 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
 
 	"monban/abi"
 	"monban/bpf"
 	"monban/expect"
+	"monban/internal/sys"
 	"monban/policy"
 	"monban/seccomp"
 )
@@ -178,7 +177,7 @@ func Child() error {
 		}
 	}
 	go bound()
-	task := fmt.Sprintf("/proc/self/task/%d", <-tid)
+	thread := <-tid
 	answer := map[string]any{}
 	for {
 		if s := state.Load(); s == 2 {
@@ -188,7 +187,7 @@ func Child() error {
 			answer["Error"] = failed.Error()
 			break
 		}
-		if _, err := os.Stat(task); err != nil && state.Load() == 0 {
+		if _, err := sys.ReadStat(thread); err != nil && state.Load() == 0 {
 			answer["Gone"] = true
 			break
 		}
@@ -202,27 +201,13 @@ func atSecure() (bool, error) {
 	if os.Getuid() != os.Geteuid() || os.Getgid() != os.Getegid() {
 		return true, nil
 	}
-	const (
-		atNull, atSecure = 0, 23 // linux/auxvec.h
-		word             = int(unsafe.Sizeof(uintptr(0)))
-	)
-	auxv, err := os.ReadFile("/proc/self/auxv")
+	auxv, err := sys.OwnAuxv()
 	if err != nil {
 		return false, err
 	}
-	number := func(b []byte) uint64 {
-		if word == 8 {
-			return binary.NativeEndian.Uint64(b)
-		}
-		return uint64(binary.NativeEndian.Uint32(b))
+	secure, told := auxv[sys.AtSecure]
+	if !told {
+		return false, errors.New("AT_SECURE is not told")
 	}
-	for ; len(auxv) >= 2*word; auxv = auxv[2*word:] {
-		switch number(auxv) {
-		case atSecure:
-			return number(auxv[word:]) != 0, nil
-		case atNull:
-			return false, errors.New("AT_SECURE is not told")
-		}
-	}
-	return false, errors.New("AT_SECURE is not told")
+	return secure != 0, nil
 }

@@ -6,6 +6,7 @@
 package codec
 
 import (
+	"encoding/binary"
 	"fmt"
 	"io"
 	"io/fs"
@@ -31,9 +32,14 @@ type Format struct {
 	// Read turns a text into a gate: its policy or programs, and what it noticed; package format says the rest. Nil: the format is only
 	// written.
 	Read func(in *Input) (*gate.Gate, error)
-	// Write turns a meaning into a text. Nil: the format is only read.
+	// Write turns a meaning into a text, in formats of rules. Nil: the format has none, or is only read.
 	Write func(m *Meaning) (*Text, error)
+	// WriteProgram turns a program into a text, in formats of programs: they say whatever a program can do, rules or not.
+	WriteProgram func(p *Program) (*Text, error)
 }
+
+// Writes reports whether the format can be written.
+func (f Format) Writes() bool { return f.Write != nil || f.WriteProgram != nil }
 
 // An Input is a text to read and what it is read for.
 type Input struct {
@@ -77,6 +83,16 @@ type Meaning struct {
 	Verdict verdict.Verdict // equal to the policy's
 	For     string          // one of the format's For, or ""
 	Options                 // as the text will be read back
+}
+
+// A Program is a gate to be written in a format of programs.
+type Program struct {
+	Name    string
+	Code    bpf.Program
+	Order   binary.ByteOrder
+	Archs   []abi.Arch // that it tells apart; none where that is not known
+	AsRead  bool       // the instructions are the gate's own; otherwise they were compiled, and proven equal to it
+	Options            // as the gate was read with
 }
 
 // A Text is what was written.

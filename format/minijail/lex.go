@@ -7,6 +7,7 @@ import (
 	"unicode/utf8"
 
 	"monban/policy"
+	"monban/policy/lang"
 )
 
 // A token is a word, a number, a path or a symbol of a policy.
@@ -42,14 +43,14 @@ func errorf(pos policy.Pos, format string, args ...any) error {
 var symbols = []string{"||", "&&", "==", "!=", "<=", ">=", ":", ";", ",", "~", "(", ")", "{", "}", "[", "]", "|", "&", "<", ">", "=", "!"}
 
 // statements cuts a text into statements: lines, where a backslash at the end joins the next one.
-func statements(name string, src []byte) (all [][]token, err error) {
+func (r *reader) statements(name string, src []byte) (all [][]token, err error) {
 	var open []token
 	n := 0
 	for line := range bytes.SplitSeq(src, []byte("\n")) {
 		n++
 		line = bytes.TrimSuffix(line, []byte("\r"))
 		more := bytes.HasSuffix(line, []byte(`\`))
-		tokens, err := lex(name, n, strings.TrimSuffix(string(line), `\`))
+		tokens, err := r.lex(name, n, strings.TrimSuffix(string(line), `\`))
 		if err != nil {
 			return nil, err
 		}
@@ -67,13 +68,18 @@ func statements(name string, src []byte) (all [][]token, err error) {
 	return all, nil
 }
 
-func lex(name string, line int, text string) (tokens []token, err error) {
+// lex cuts a line into tokens; the reader counts those of all files.
+func (r *reader) lex(name string, line int, text string) (tokens []token, err error) {
+	defer func() { r.tokens += len(tokens) }()
 	col, counted := 1, 0
 	for i := 0; i < len(text); {
 		rest := text[i:]
 		col += utf8.RuneCountInString(text[counted:i])
 		counted = i
 		pos := policy.Pos{File: name, Line: line, Col: col}
+		if r.tokens+len(tokens) >= lang.MaxTokens {
+			return nil, errorf(pos, "more than %d words and signs: that is not a policy", lang.MaxTokens)
+		}
 		switch c := rest[0]; {
 		case c == '#':
 			return tokens, nil

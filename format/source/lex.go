@@ -77,7 +77,7 @@ func lex(in *codec.Input) ([]token, error) {
 			}
 			all = append(all, token{rest[:n], i})
 			i += n
-		case strings.HasPrefix(rest, "<<"), strings.HasPrefix(rest, ":="):
+		case strings.HasPrefix(rest, "<<"):
 			all = append(all, token{rest[:2], i})
 			i += 2
 		default:

@@ -35,7 +35,7 @@ func read(in *codec.Input) (*gate.Gate, error) {
 	if len(in.Archs) > 0 {
 		p.arch = in.Archs[0]
 	}
-	all, err := p.arrays()
+	all, err := p.filters()
 	if err != nil {
 		return nil, err
 	}
@@ -99,7 +99,19 @@ func (p *parser) want(text string) error {
 	return nil
 }
 
-// arrays finds the filters: a bare list, or declarations of a type that says what they are.
+// filters finds the filters of a text: by Go's rules in Go, otherwise by C's.
+func (p *parser) filters() ([]found, error) {
+	r, file, ok, err := p.goFile()
+	switch {
+	case err != nil:
+		return nil, err
+	case ok:
+		return r.filters(file)
+	}
+	return p.arrays()
+}
+
+// arrays finds the filters of C: a bare list, or declarations of a type that says what they are.
 func (p *parser) arrays() (all []found, err error) {
 	if t := p.peek().text; t == "{" || t == "BPF_STMT" || t == "BPF_JUMP" {
 		program, err := p.items("")
@@ -143,14 +155,15 @@ const (
 	ofBytes
 )
 
-// declaration is the name that stands before a list, and what the list is of: [] and = (or Go's :=) must be there.
+// declaration is the name that stands before a list, and what the list is of: [] and then = must be there, as in C; a text of Go's that Go's
+// parser does not take is not read by C's rules.
 func declaration(tokens []token) (name string, kind content) {
 	square, equal := false, -1
 	for i, t := range tokens {
 		switch {
 		case t.text == "[":
-			square = true
-		case t.text == "=" || t.text == ":=":
+			square = square || equal < 0
+		case t.text == "=":
 			equal = i
 		case slices.Contains(types, t.text):
 			kind = ofInstructions
@@ -226,7 +239,7 @@ func (p *parser) instruction() (in bpf.Instruction, err error) {
 			set[1], set[2] = values[2], values[3]
 		}
 	default:
-		for isWord(firstByte(p.peek().text)) || p.peek().text == "." || p.peek().text == "(" && p.tokens[min(p.at+1, len(p.tokens)-1)].text == "struct" || p.peek().text == ")" {
+		for isWord(firstByte(p.peek().text)) || p.peek().text == "(" && p.tokens[min(p.at+1, len(p.tokens)-1)].text == "struct" || p.peek().text == ")" {
 			p.at++ // the type of a composite literal
 		}
 		if err := p.want("{"); err != nil {
@@ -258,9 +271,14 @@ func (p *parser) instruction() (in bpf.Instruction, err error) {
 			}
 		}
 	}
+	return instructionOf(p.in, t.off, set)
+}
+
+// instructionOf makes an instruction at a place of its four fields.
+func instructionOf(at *codec.Input, off int, set [4]uint64) (in bpf.Instruction, err error) {
 	for i, limit := range [4]uint64{0xffff, 0xff, 0xff, 0xffffffff} {
 		if set[i] > limit {
-			return in, p.in.Errorf(t.off, "%#x does not fit the field %s of an instruction", set[i], [4]string{"code", "jt", "jf", "k"}[i])
+			return in, at.Errorf(off, "%#x does not fit the field %s of an instruction", set[i], [4]string{"code", "jt", "jf", "k"}[i])
 		}
 	}
 	return bpf.Instruction{Code: uint16(set[0]), Jt: uint8(set[1]), Jf: uint8(set[2]), K: uint32(set[3])}, nil

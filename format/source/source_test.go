@@ -45,7 +45,7 @@ struct sock_fprog prog = { .len = 7, .filter = f };`,
 		"plain":    "struct sock_filter f[7] = {{0x20,0,0,4},{0x15,1,0,0xc000003eU},{6,0,0,0x80000000},{32,0,0,0},{21,0,1,41},{6,0,0,0x5000d},{6,0,0,0x7fff0000}};",
 		"named":    "struct sock_filter f[] = {{.code=0x20,.k=4},{.code=0x15,.jt=1,.k=0xc000003e},{.k=1u<<31,.code=6},{.code=32},{.code=21,.jf=1,.k=41},{6,0,0,0x5000d},{6,.k=0x7fff0000}};",
 		"tcpdump":  "{ 0x20, 0, 0, 0x4 },\n{ 0x15, 1, 0, 0xc000003e },\n{ 0x6, 0, 0, 0x80000000 },\n{ 0x20, 0, 0, 0x0 },\n{ 0x15, 0, 1, 0x29 },\n{ 0x6, 0, 0, 0x5000d },\n{ 0x6, 0, 0, 0x7fff0000 },\n",
-		"go":       "package x\nvar f = []unix.SockFilter{\n{Code: 0x20, K: 4}, {Code: unix.BPF_JMP|unix.BPF_JEQ, Jt: 1, K: 0xc000003e}, {Code: 6, K: 0x80000000}, {Code: 0x20}, {Code: 0x15, Jf: 1, K: unix.SYS_SOCKET}, {Code: 6, K: 0x5000d}, {Code: 6, K: 0x7fff0000},\n}\nfunc g() { x := 1 }",
+		"go":       "package x\nimport \"golang.org/x/sys/unix\"\nvar f = []unix.SockFilter{\n{Code: 0x20, K: 4}, {Code: unix.BPF_JMP|unix.BPF_JEQ, Jt: 1, K: 0xc000003e}, {Code: 6, K: 0x80000000}, {Code: 0x20}, {Code: 0x15, Jf: 1, K: unix.SYS_SOCKET}, {Code: 6, K: 0x5000d}, {Code: 6, K: 0x7fff0000},\n}\nfunc g() { x := 1 }",
 		"x/net":    "f := []bpf.RawInstruction{{Op: 0x20, K: 4}, {0x15, 1, 0, 0xc000003e}, {Op: 6, K: 0x80000000}, bpf.RawInstruction{Op: 0x20}, {Op: 0x15, Jf: 1, K: 41}, {Op: 6, K: 0x5000d}, {Op: 6, K: 0x7fff0000}}",
 		"bytes":    "unsigned char f[] = {32,0,0,0,4,0,0,0, 21,0,1,0,62,0,0,0xc0, 6,0,0,0,0,0,0,0x80, 32,0,0,0,0,0,0,0, 21,0,0,1,41,0,0,0, 6,0,0,0,13,0,5,0, 6,0,0,0,0,0,0xff,0x7f};",
 		"literals": "struct sock_filter f[] = {(struct sock_filter){0x20,0,0,4},{0x15,1,0,0xc000003e},{6,0,0,0x80000000},{32,0,0,0},{21,0,1,41},{6,0,0,0x5000d},{6,0,0,0x7fff0000},};",
@@ -98,7 +98,7 @@ func TestErrors(t *testing.T) {
 		{"char a[] = {1,2,300};", "", "t.c:1:17: 0x12c is no byte"},
 		{"struct sock_filter a[] = {{6,0,0," + strings.Repeat("(", 1000), "", "t.c:1:134: an expression nested more than 100 deep"},
 		{"struct sock_filter a[] = {BPF_STMT(0x20, offsetof(struct seccomp_data, x))};", "", `t.c:1:72: struct seccomp_data has no field "x" (nr, arch, instruction_pointer, args)`},
-		{"struct sock_filter a[] = {{6,0,0,__NR_mmap2}};", "", "t.c:1:34: x86_64 has no system call mmap2 (--arch says for which architecture the source is)"},
+		{"struct sock_filter a[] = {{6,0,0,__NR_mmap2}};", "", "t.c:1:34: x86_64 has no system call mmap2 (is the source for another architecture?)"},
 	} {
 		if _, err := read(c.text, c.part); err == nil || !strings.HasPrefix(err.Error(), c.want) || strings.Contains(err.Error(), "\n") {
 			t.Errorf("%.60q:\n got  %v\n want %s", c.text, err, c.want)

@@ -13,22 +13,24 @@ TEXT ·syscall6(SB), NOSPLIT, $0-64
 	MOVD R0, ret+56(FP)
 	RET
 
-// func cloneOnStack(nr, flags, stack, pidfd, control uintptr) uintptr
-TEXT ·cloneOnStack(SB), NOSPLIT, $0-48
+// func cloneOnStack(nr, flags, stack, pidfd, control, entry uintptr) uintptr
+TEXT ·cloneOnStack(SB), NOSPLIT, $0-56
 	MOVD nr+0(FP), R8
 	MOVD flags+8(FP), R0
 	MOVD stack+16(FP), R1
 	MOVD pidfd+24(FP), R2
 	MOVD control+32(FP), R9
+	MOVD entry+40(FP), R10
 	MOVD ZR, R3
 	MOVD R9, R4 // the word to clear, control.uses
 	SUB  $32, R1
 	SVC
 	CBZ  R0, child
-	MOVD R0, ret+40(FP)
+	MOVD R0, ret+48(FP)
 	RET
 
 child:
-	MOVD R9, 8(RSP) // behind the place of the link register
-	CALL ·perform(SB)
+	MOVD R9, 8(RSP) // behind the place of the link register: where either of Go's calling conventions has its first argument
+	MOVD R9, R0
+	CALL (R10)
 	UNDEF

@@ -27,9 +27,9 @@ func syscall6(nr, a, b, c, d, e, f uintptr) uintptr {
 func clone(memory *byte, _ uintptr, _ *int32) uintptr {
 	var pid uintptr
 	if runtime.GOARCH == "s390x" {
-		pid = syscall6(syscall.SYS_CLONE, 0, uintptr(syscall.SIGCHLD), 0, 0, 0, 0)
+		pid = syscall6(syscall.SYS_CLONE, 0, exitSignal, 0, 0, 0, 0)
 	} else {
-		pid = syscall6(syscall.SYS_CLONE, uintptr(syscall.SIGCHLD), 0, 0, 0, 0, 0)
+		pid = syscall6(syscall.SYS_CLONE, exitSignal, 0, 0, 0, 0, 0)
 	}
 	if pid == 0 {
 		perform((*control)(unsafe.Pointer(memory)))

@@ -1,7 +1,6 @@
 package child
 
 import (
-	"errors"
 	"fmt"
 	"syscall"
 	"unsafe"
@@ -9,6 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"monban/internal/nofile"
+	"monban/internal/sys"
 )
 
 // A Script is what a child does from its fork to its exec, with a name for each step and all that the steps point to.
@@ -120,7 +120,7 @@ func (s *Script) Program(argv0 string, argv, env []string) error {
 
 // ErrAnswered means that a call reported success and had no effect: a seccomp filter around this process answers it in the
 // kernel's place.
-var ErrAnswered = errors.New("a filter answers in the kernel's place")
+var ErrAnswered = sys.ErrAnswered
 
 // A StepError says at which step a child came to an end before its exec.
 type StepError struct {

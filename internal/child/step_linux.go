@@ -12,9 +12,11 @@ type Step struct {
 	Args [6]uintptr     // its arguments
 	Word unsafe.Pointer // of Compare, a uint32, and Store, a uintptr
 	// From, if not 0, is 1 + the place of the step whose result is the first argument.
-	From   int
-	Want   uintptr // what Equal and Compare ask for, and Store stores
-	Result uintptr // what the call returned, as the kernel returns it: errors are -4095 to -1
+	From int
+	Want uintptr // what Equal and Compare ask for, and Store stores
+	// Again is how often a wrong result leads back to the step at Back instead of ending the child.
+	Again, Back uintptr
+	Result      uintptr // what the call returned, as the kernel returns it: errors are -4095 to -1
 }
 
 // An Op says what a step does and which results let the child go on.
@@ -45,7 +47,6 @@ type control struct {
 
 // perform is the child's life. It must not grow the stack, be preempted or call the runtime.
 //
-//lint:ignore U1000 cloneOnStack's assembly calls it
 //go:nosplit
 //go:norace
 //go:nocheckptr
@@ -66,6 +67,11 @@ func perform(c *control) {
 		default:
 			s.Result = syscall6(s.Nr, s.Args[0], s.Args[1], s.Args[2], s.Args[3], s.Args[4], s.Args[5])
 			ok = s.Op == Any || s.Op == Equal && s.Result == s.Want || s.Op == NoError && s.Result < ^uintptr(maxErrno-1)
+		}
+		if !ok && s.Again > 0 {
+			s.Again--
+			i = s.Back - 1 // from where the loop goes on by one, also where that is the first
+			continue
 		}
 		if !ok {
 			c.failed, c.result = 1, s.Result

@@ -65,7 +65,7 @@ type answer struct {
 	Previous     uint64 // the address of the filter before this one, 0: it is the oldest
 	Len          uint64 // in instructions
 	spare        [2]uint64
-	Instructions [bpf.MaxInstructions]unix.SockFilter
+	Instructions [bpf.MaxInstructions * bpf.InstructionSize]byte
 }
 
 // States of an answer. The program writes done as its last deed.
@@ -139,9 +139,9 @@ func (r *reader) stack(link int) (programs []bpf.Program, whole bool, err error)
 		if a.State != done || a.Len == 0 || a.Len > bpf.MaxInstructions {
 			return nil, false, fmt.Errorf("%w: a filter is kept otherwise than this program knows", ErrUnavailable)
 		}
-		p := make(bpf.Program, a.Len)
-		for i, in := range a.Instructions[:a.Len] {
-			p[i] = bpf.Instruction{Code: in.Code, Jt: in.Jt, Jf: in.Jf, K: in.K}
+		p, err := bpf.Decode(a.Instructions[:a.Len*bpf.InstructionSize], order)
+		if err != nil {
+			return nil, false, err
 		}
 		programs = append(programs, p)
 		if cursor = a.Previous; cursor == 0 {

@@ -6,6 +6,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"monban/bpf"
+	"monban/internal/sys"
 )
 
 // Doze has a thread whose stop is the delivery of a signal that its program ignores go back to the sleep that it was in: without a tracer
@@ -38,10 +39,11 @@ func Doze(ev Event, passes func(*bpf.Data) bool) error {
 
 // ignores says whether a signal does nothing at all to a thread.
 func ignores(tid int, sig syscall.Signal) bool {
+	status, _ := sys.ReadStatus(tid)
 	switch {
-	case dispositions(tid, "SigIgn")&bit(sig) != 0:
+	case status.IgnoredSignals&bit(sig) != 0:
 		return true
-	case dispositions(tid, "SigCgt")&bit(sig) != 0:
+	case status.CaughtSignals&bit(sig) != 0:
 		return false
 	}
 	return sig == unix.SIGCHLD || sig == unix.SIGCONT || sig == unix.SIGURG || sig == unix.SIGWINCH

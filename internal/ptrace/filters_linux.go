@@ -8,7 +8,9 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"monban/bpf"
 	"monban/internal/child"
+	"monban/internal/sys"
 )
 
 // ErrFaked means that seccomp(2) reported success and installed nothing.
@@ -21,27 +23,24 @@ const Nowhere = ^uint64(0) &^ 0xfff
 // noPC is where no program is.
 const noPC = ^uint64(0)
 
-// Install makes the calling thread call seccomp(SECCOMP_SET_MODE_FILTER, flags, prog) and sees to it that the kernel did.
+// Install makes the calling thread call seccomp(SECCOMP_SET_MODE_FILTER, flags, filter), of [sys.Filter], and sees to it that the kernel did.
 // The error is an errno or ErrFaked; n is seccomp's result: a listener, or with TSYNC a thread that stood in the way.
 //
 // It asks twice. A filter around us decides by struct seccomp_data alone: the call, the instruction's address, six numbers.
 // It can't read memory and remembers nothing, so the same call gets the same answer from it. The first call has everything
-// as in the second, the address of prog included, but in prog the address of no filter: the kernel says EFAULT. The second
+// as in the second, the address of struct sock_fprog included, but in that the address of no filter: the kernel says EFAULT. The second
 // has the filter's. EFAULT first and success then are two answers to one question: no filter gave them, but the kernel,
 // which looked. Nothing is installed besides, and nothing is asked that may lie. (Who supervises this process by
 // SECCOMP_RET_USER_NOTIF or ptrace can do as he likes, with a filter that is installed, too.)
-func Install(flags uintptr, prog *unix.SockFprog) (n uintptr, err error) {
+func Install(flags uintptr, filter []byte) (n uintptr, err error) {
 	// As numbers, since the garbage collector must not meet an address of nothing; at a place that doesn't move.
-	raw := &struct {
-		length uint16
-		filter uintptr
-	}{prog.Len, uintptr(Nowhere & uint64(^uintptr(0)))}
+	prog := &sys.Fprog{Len: uint16(len(filter) / bpf.InstructionSize), Filter: uintptr(Nowhere & uint64(^uintptr(0)))}
 	var pin runtime.Pinner
 	defer pin.Unpin()
-	pin.Pin(raw)
-	pin.Pin(prog.Filter)
+	pin.Pin(prog)
+	pin.Pin(&filter[0])
 	ask := func() (uintptr, error) {
-		n, _, errno := unix.RawSyscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, flags, uintptr(unsafe.Pointer(raw)))
+		n, _, errno := unix.RawSyscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, flags, uintptr(unsafe.Pointer(prog)))
 		if errno != 0 {
 			return 0, errno
 		}
@@ -51,7 +50,7 @@ func Install(flags uintptr, prog *unix.SockFprog) (n uintptr, err error) {
 	if err := Probed(err); err != nil {
 		return 0, err
 	}
-	raw.filter = uintptr(unsafe.Pointer(prog.Filter))
+	prog.Filter = uintptr(unsafe.Pointer(&filter[0]))
 	n, err = ask()
 	return n, Installed(err)
 }

@@ -1,21 +1,14 @@
 package ptrace
 
 import (
-	"bufio"
 	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"os"
 
 	"golang.org/x/sys/unix"
-)
 
-// Entries of the auxiliary vector (linux/auxvec.h).
-const (
-	AtPhdr        = 3
-	AtEntry       = 9
-	AtSysinfoEhdr = 33
+	"monban/internal/sys"
 )
 
 // An Image is what a stopped thread's program offers to an [Injection].
@@ -106,7 +99,7 @@ func (im *Image) findSite() (uint64, error) {
 	if ins == nil {
 		return 0, fmt.Errorf("injecting a call into this kind of program: %w", errors.ErrUnsupported)
 	}
-	if vdso := im.Auxv[AtSysinfoEhdr]; vdso != 0 {
+	if vdso := im.Auxv[sys.AtSysinfoEhdr]; vdso != 0 {
 		buf := make([]byte, 0, vdsoSize)
 		for page := uint64(0); page < vdsoSize; page += 4096 {
 			chunk := buf[page : page+4096]
@@ -140,20 +133,17 @@ func index(text, ins []byte, offset int) int {
 
 // siteInText searches the executable mappings, in the order of their addresses.
 func (im *Image) siteInText(ins []byte) (uint64, error) {
-	f, err := os.Open(fmt.Sprintf("/proc/%d/maps", im.TID))
+	maps, err := sys.Mappings(im.TID)
 	if err != nil {
 		return 0, fmt.Errorf("no vDSO, and no way to the program's mappings: %w", err)
 	}
-	defer f.Close()
-	for lines := bufio.NewScanner(f); lines.Scan(); {
-		var start, end uint64
-		var perms string
-		if n, _ := fmt.Sscanf(lines.Text(), "%x-%x %s", &start, &end, &perms); n != 3 || len(perms) < 3 || perms[2] != 'x' {
+	for _, m := range maps {
+		if !m.Executable {
 			continue
 		}
 		const window = 1 << 20
-		for at := start; at < end; at += window - 8 {
-			buf := make([]byte, min(window, end-at))
+		for at := m.Begin; at < m.End; at += window - 8 {
+			buf := make([]byte, min(window, m.End-at))
 			if Read(im.TID, at, buf) != nil {
 				break // [vsyscall] can be executed only
 			}

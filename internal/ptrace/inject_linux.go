@@ -2,7 +2,6 @@ package ptrace
 
 import (
 	"cmp"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"runtime"
@@ -10,6 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"monban/bpf"
+	"monban/internal/sys"
 )
 
 // A Call is a system call's number in the program's own calling convention.
@@ -193,29 +193,12 @@ func (in *Injection) install(p bpf.Program, flags uint32) (result uint64, err er
 // writeFilter puts a program and a struct sock_fprog without the program's address below the stack pointer, and says where;
 // fprog is the struct with the address.
 func (in *Injection) writeFilter(p bpf.Program) (at uint64, fprog []byte, err error) {
-	if len(p) == 0 || len(p) > bpf.MaxInstructions {
-		return 0, nil, fmt.Errorf("a filter has 1 to %d instructions, this one has %d: %w", bpf.MaxInstructions, len(p), unix.EINVAL)
+	filter, err := sys.Filter(p)
+	if err != nil {
+		return 0, nil, err
 	}
-	order := binary.NativeEndian
-	const fprogSize = 16 // struct sock_fprog: a length and a pointer, 8 bytes on i386
-	buf := make([]byte, fprogSize, fprogSize+8*len(p))
-	at = (in.saved.SP() - redZone - uint64(cap(buf))) &^ 15
-	header := func(filter uint64) []byte {
-		b := make([]byte, fprogSize)
-		order.PutUint16(b, uint16(len(p)))
-		if in.im.Wide {
-			order.PutUint64(b[8:], filter)
-		} else {
-			order.PutUint32(b[4:], uint32(filter))
-		}
-		return b
-	}
-	copy(buf, header(Nowhere))
-	for _, ins := range p {
-		buf = order.AppendUint16(buf, ins.Code)
-		buf = append(buf, ins.Jt, ins.Jf)
-		buf = order.AppendUint32(buf, ins.K)
-	}
+	at = (in.saved.SP() - redZone - uint64(sys.FprogSize+len(filter))) &^ 15
+	buf := append(sys.FprogBytes(len(p), Nowhere, in.im.Wide), filter...)
 	if err := Write(in.im.TID, at, buf); err != nil {
 		if errors.Is(err, unix.EFAULT) || errors.Is(err, unix.EIO) {
 			return 0, nil, fmt.Errorf("writing %d bytes below the stack pointer (is the stack limit, ulimit -s, too small?): %w",
@@ -223,5 +206,5 @@ func (in *Injection) writeFilter(p bpf.Program) (at uint64, fprog []byte, err er
 		}
 		return 0, nil, fmt.Errorf("writing the filter to the program's stack: %w", err)
 	}
-	return at, header(at + fprogSize), nil
+	return at, sys.FprogBytes(len(p), at+sys.FprogSize, in.im.Wide), nil
 }

@@ -1,16 +1,14 @@
 package ptrace
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
-	"os"
-	"strconv"
-	"strings"
 	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"monban/internal/sys"
 )
 
 // An AttachError says that a thread could not be attached to; nothing has happened to it.
@@ -34,14 +32,15 @@ func (e *AttachError) Unwrap() error { return e.Err }
 //   - all others the kernel itself makes again.
 //
 // All this is known of x86; elsewhere the thread is only let go. Errors: *AttachError, os.ErrDeadlineExceeded's kind (it did not stop
-// in time), ESRCH (it ended), and f's.
+// in time), ESRCH (it ended), OwnThread's, and f's.
 func Look(tid int, limit time.Duration, f func() error) (err error) {
-	OwnThread(func() { err = look(tid, limit, f) })
+	if lost := OwnThread(func() { err = look(tid, limit, f) }); lost != nil {
+		return lost
+	}
 	// The thread above ends now, and with it what it still holds.
-	us := "TracerPid:\t" + strconv.Itoa(unix.Getpid()) + "\n"
+	us := unix.Getpid()
 	for end := time.Now().Add(limit); time.Now().Before(end); time.Sleep(20 * time.Microsecond) {
-		status, err := os.ReadFile("/proc/" + strconv.Itoa(tid) + "/status")
-		if err != nil || !bytes.Contains(status, []byte(us)) {
+		if status, err := sys.ReadStatus(tid); err != nil || status.TracerPID != us {
 			break
 		}
 	}
@@ -176,24 +175,15 @@ func entering(tid int) (arch uint32, nr uint64, ok bool) {
 }
 
 // handles says whether a thread has a handler for a signal.
-func handles(tid int, sig syscall.Signal) bool { return dispositions(tid, "SigCgt")&bit(sig) != 0 }
+func handles(tid int, sig syscall.Signal) bool {
+	status, _ := sys.ReadStatus(tid)
+	return status.CaughtSignals&bit(sig) != 0
+}
 
 func bit(sig syscall.Signal) uint64 { return 1 << (sig - 1) }
 
-// dispositions are the signals in a field of /proc/PID/status.
-func dispositions(tid int, field string) uint64 {
-	status, _ := os.ReadFile("/proc/" + strconv.Itoa(tid) + "/status")
-	_, hex, _ := bytes.Cut(status, []byte("\n"+field+":"))
-	hex, _, _ = bytes.Cut(hex, []byte("\n"))
-	set, _ := strconv.ParseUint(strings.TrimSpace(string(hex)), 16, 64)
-	return set
-}
-
 // stateOf is the letter that /proc has for what a thread does, 0 where it can't be seen.
 func stateOf(tid int) byte {
-	stat, err := os.ReadFile("/proc/" + strconv.Itoa(tid) + "/stat")
-	if end := bytes.LastIndexByte(stat, ')'); err == nil && end >= 0 && end+2 < len(stat) {
-		return stat[end+2]
-	}
-	return 0
+	stat, _ := sys.ReadStat(tid)
+	return stat.State
 }

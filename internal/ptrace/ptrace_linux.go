@@ -1,8 +1,9 @@
 package ptrace
 
 import (
-	"errors"
+	"encoding/binary"
 	"fmt"
+	"math/bits"
 	"syscall"
 	"time"
 	"unsafe"
@@ -65,8 +66,8 @@ func (e Event) String() string {
 // interruptions is how many signals Wait takes before it looks at the clock.
 const interruptions = 1 << 12
 
-// Wait waits for pid, or with -1 for any child or tracee of the calling thread and of no other thread: __WNOTHREAD keeps
-// it from reaping what another part of the program started. With WNOHANG and nothing to report, TID is 0.
+// Wait waits for pid, or with -1 for any child or tracee of the calling thread and of no other thread: __WNOTHREAD
+// keeps it from reaping what another part of the program started. With WNOHANG and nothing to report, TID is 0.
 func Wait(pid, options int) (Event, error) {
 	began := time.Now()
 	for interrupted := 1; ; interrupted++ {
@@ -152,7 +153,16 @@ func Message(tid int) (uint, error) {
 // SigInfo is the beginning of siginfo_t, the part that all signals share; Code is its si_code.
 type SigInfo struct {
 	Signo, Errno, Code int32
-	_                  [29]int32 // the kernel's siginfo_t has 128 bytes
+	rest               [29]int32 // the kernel's siginfo_t has 128 bytes
+}
+
+// sender is the process that sent the signal by kill(2), 0 for another origin. On 64-bit machines the union that si_pid
+// is in is aligned.
+func (i *SigInfo) sender() int {
+	if i.Code != 0 { // SI_USER
+		return 0
+	}
+	return int(i.rest[bits.UintSize/32-1])
 }
 
 // GetSigInfo reads the signal that a tracee is about to get.
@@ -238,18 +248,14 @@ func Filter(tid, i int) (bpf.Program, error) {
 	if errno != 0 {
 		return nil, errno
 	}
-	raw := make([]unix.SockFilter, n)
-	if n == 0 {
-		return nil, errors.New("the kernel reports a filter without instructions")
+	if n == 0 || n > bpf.MaxInstructions {
+		return nil, fmt.Errorf("the kernel reports a filter of %d instructions", n)
 	}
+	raw := make([]byte, n*bpf.InstructionSize)
 	_, _, errno = unix.Syscall6(unix.SYS_PTRACE, unix.PTRACE_SECCOMP_GET_FILTER, uintptr(tid), uintptr(i),
 		uintptr(unsafe.Pointer(&raw[0])), 0, 0)
 	if errno != 0 {
 		return nil, errno
 	}
-	p := make(bpf.Program, n)
-	for j, in := range raw {
-		p[j] = bpf.Instruction{Code: in.Code, Jt: in.Jt, Jf: in.Jf, K: in.K}
-	}
-	return p, nil
+	return bpf.Decode(raw, binary.NativeEndian)
 }

@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"monban/bpf"
+	"monban/internal/sys"
 )
 
 func TestOwnThread(t *testing.T) {
@@ -42,6 +43,54 @@ func TestOwnThread(t *testing.T) {
 			t.Fatalf("thread %d lives on", tid)
 		}
 	}
+}
+
+// A thread that ends in the middle of f, as one that a filter kills, is noticed.
+func TestThreadGone(t *testing.T) {
+	for range 3 {
+		began := time.Now()
+		err := OwnThread(func() { unix.Syscall(unix.SYS_EXIT, 0, 0, 0) })
+		if !errors.Is(err, ErrThreadKilled) {
+			t.Errorf("%v after %v", err, time.Since(began))
+		}
+	}
+}
+
+// A word of memory that a filter pretends to have read is none.
+func TestFakedPeek(t *testing.T) {
+	victim(t, "/proc/self/exe", func(p *Process) {
+		regs, err := GetRegs(p.PID)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		want, got := make([]byte, 37), make([]byte, 37)
+		if err := errors.Join(Read(p.PID, regs.SP()+3, want), peek(p.PID, uintptr(regs.SP()+3), got)); err != nil || !bytes.Equal(got, want) {
+			t.Errorf("%v: %x, want %x", err, got, want)
+		}
+		fake, err := sys.Filter(bpf.Program{
+			{Code: bpf.LD | bpf.W | bpf.ABS, K: bpf.OffsetNr},
+			{Code: bpf.JMP | bpf.JEQ | bpf.K, Jt: 4, K: unix.SYS_PROCESS_VM_READV},
+			{Code: bpf.JMP | bpf.JEQ | bpf.K, Jf: 2, K: unix.SYS_PTRACE},
+			{Code: bpf.LD | bpf.W | bpf.ABS, K: 16},
+			{Code: bpf.JMP | bpf.JEQ | bpf.K, Jt: 1, K: unix.PTRACE_PEEKDATA},
+			{Code: bpf.RET | bpf.K, K: uint32(bpf.Allow)},
+			{Code: bpf.RET | bpf.K, K: uint32(bpf.Errno)},
+		})
+		if err == nil {
+			err = unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+		}
+		if err == nil {
+			_, err = Install(0, fake)
+		}
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		if err := Read(p.PID, regs.SP(), got); !errors.Is(err, ErrAnswered) {
+			t.Errorf("%v: %x", err, got)
+		}
+	})
 }
 
 // victim runs f with a child that stands before its first instruction.
@@ -121,7 +170,7 @@ func TestInjection(t *testing.T) {
 				if mask, err := GetSigMask(p.PID); err != nil || mask != p.Mask {
 					t.Errorf("mask %#x, %v, want %#x", mask, err, p.Mask)
 				}
-				if err := p.Release(); err != nil {
+				if err := p.Detach(); err != nil {
 					t.Error(err)
 				}
 				if ev, err := Wait(p.PID, unix.WUNTRACED); err != nil || !ev.Status.Stopped() || ev.Status.StopSignal() != unix.SIGSTOP {
@@ -136,7 +185,7 @@ func TestInjection(t *testing.T) {
 func TestSiteInText(t *testing.T) {
 	victim(t, "/proc/self/exe", func(p *Process) {
 		inVDSO := p.Image.site
-		delete(p.Image.Auxv, AtSysinfoEhdr)
+		delete(p.Image.Auxv, sys.AtSysinfoEhdr)
 		site, err := p.Image.findSite()
 		if err != nil || site == inVDSO {
 			t.Errorf("%#x, %v; in the vDSO %#x", site, err, inVDSO)

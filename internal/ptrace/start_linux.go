@@ -3,10 +3,8 @@ package ptrace
 import (
 	"errors"
 	"fmt"
-	"os"
 	"sync/atomic"
 	"syscall"
-	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -37,7 +35,8 @@ type Process struct {
 	goOn   *uint32 // what the child must find after its stop, or end
 	traced int     // the places of its steps
 	stop   int
-	held   bool // a SIGSTOP came while we held the child
+	paused bool // it is to begin stopped
+	held   bool // a SIGSTOP from outside came while we held the child
 }
 
 // Start is Spawn and Load.
@@ -57,12 +56,12 @@ func Start(argv0 string, argv []string, attr *syscall.ProcAttr) (*Process, error
 // Spawn starts a child that will execute a program, and be traced by the calling thread, once it is told so by Load. Of
 // attr it takes Dir, Env and Files.
 //
-// No step is left uncovered, whatever ends this process and whatever a filter around it pretends. The child stops itself
-// before its exec, and executes nothing unless this thread has told it to go on. That it does only when it has seen that it
-// traces the child (it got a stop of a tracee), and that the options are set (a stop came marked, as one of them wants it,
-// and they are set by one call): PTRACE_O_EXITKILL, with which the child dies with this thread, PTRACE_O_TRACEEXEC, which
-// stops it at the exec, and those that stop it when it forks, for who lets the program run some way. Before that an orphan
-// finds that it was not told to go on.
+// No step is left uncovered, whatever ends this process and whatever a filter around it pretends. The child stops
+// itself before its exec, and executes nothing unless this thread has told it to go on. That it does only when it has
+// seen that it traces the child (it got a stop of a tracee), and that the options are set (a stop came marked, as one
+// of them wants it, and they are set by one call): PTRACE_O_EXITKILL, with which the child dies with this thread,
+// PTRACE_O_TRACEEXEC, which stops it at the exec, and those that stop it when it forks, for who lets the program run
+// some way. Before that an orphan finds that it was not told to go on.
 func Spawn(argv0 string, argv []string, attr *syscall.ProcAttr) (*Process, error) {
 	p := &Process{Mask: child.SignalMask(), goOn: new(uint32)}
 	s := new(child.Script)
@@ -75,7 +74,9 @@ func Spawn(argv0 string, argv []string, attr *syscall.ProcAttr) (*Process, error
 	p.stop = s.Call("kill", child.Equal, unix.SYS_KILL, 0, uintptr(unix.SIGSTOP))
 	s.Steps[p.stop].From = 1 + self
 	s.Call("getpid", child.NoError, unix.SYS_GETPID) // for a stop that shows the options
-	s.Add("stopping for its tracer", child.Step{Op: child.Compare, Word: unsafe.Pointer(p.goOn), Want: 1})
+	// A SIGCONT from outside may have taken the stop away before it took place.
+	s.Add("stopping for its tracer", child.Step{Op: child.Compare, Word: unsafe.Pointer(p.goOn), Want: 1,
+		Again: mostStops, Back: uintptr(p.stop)})
 	if err := s.Program(argv0, argv, attr.Env); err != nil {
 		return nil, err
 	}
@@ -87,13 +88,16 @@ func Spawn(argv0 string, argv []string, attr *syscall.ProcAttr) (*Process, error
 	return p, nil
 }
 
+// mostStops is how often a child stops itself for a tracer at most.
+const mostStops = 100
+
 // loadOptions are in force until the program is let go.
 const loadOptions = unix.PTRACE_O_EXITKILL | unix.PTRACE_O_TRACESYSGOOD | unix.PTRACE_O_TRACEEXEC |
 	unix.PTRACE_O_TRACEFORK | unix.PTRACE_O_TRACEVFORK | unix.PTRACE_O_TRACECLONE
 
-// Load returns when the program stands before its first instruction (for a dynamic program, the dynamic loader's). All its
-// signals are blocked until Mask is set. It dies with the calling thread. An error of execve(2) itself is a syscall.Errno, a
-// trace that the system refuses a *RefusedError.
+// Load returns when the program stands before its first instruction (for a dynamic program, the dynamic loader's). All
+// its signals are blocked until Mask is set. It dies with the calling thread. An error of execve(2) itself is a
+// syscall.Errno, a trace that the system refuses a *RefusedError.
 func (p *Process) Load() error {
 	if err := p.hold(); err != nil {
 		return err
@@ -146,9 +150,12 @@ func (p *Process) hold() error {
 		info, err := GetSigInfo(p.PID)
 		switch {
 		case err == nil && info.Signo == int32(unix.SIGSTOP) && at >= p.stop:
+			p.held = p.held || info.sender() != p.PID
 			return nil
+		case err == nil && info.Signo != 0 && ev.Signal() != unix.SIGSTOP: // blocked, and so forced: SIGSYS, SIGSEGV
+			return &RefusedError{"starting it", fmt.Errorf("%v", ev)}
 		case err == nil && info.Signo != 0: // traced, and stopped from outside
-			p.held = p.held || ev.Signal() == unix.SIGSTOP
+			p.held = true
 			if err := Cont(p.PID, 0); err != nil && err != unix.ESRCH {
 				return &RefusedError{"ptrace(PTRACE_CONT)", err}
 			}
@@ -157,8 +164,8 @@ func (p *Process) hold() error {
 		case err != unix.ESRCH && err != unix.EINVAL:
 			return &RefusedError{"ptrace(PTRACE_GETSIGINFO)", err} // for what is not traced it is ESRCH, in a group stop EINVAL
 		default:
-			// A job control stop from outside, before it asked to be traced. Or it asked, and is not: then it goes on from its
-			// own stop to find that it was not told to, and ends.
+			// A job control stop from outside, before it asked to be traced. Or it asked, and is not: then it goes on
+			// from its own stop to find that it was not told to, and ends.
 			p.held = true
 			if err := p.signal(unix.SIGCONT); err != nil {
 				return err
@@ -177,7 +184,8 @@ func (p *Process) advance(request int) (Event, error) {
 		case ev.Dead():
 			return ev, p.ended(ev)
 		case ev.Signal() == unix.SIGSTOP:
-			p.held = true
+			info, err := GetSigInfo(p.PID)
+			p.held = p.held || err != nil || info.sender() != p.PID // its own, once more
 		case ev.Signal() != 0 && ev.Signal() != unix.SIGTRAP:
 			return ev, &RefusedError{"starting it", fmt.Errorf("%v", ev)} // SIGSYS, SIGSEGV: forced
 		default:
@@ -211,8 +219,8 @@ func Resume(tid, how int, sig syscall.Signal) (Event, error) {
 	return ev, err
 }
 
-// stopped says whether a thread is a tracee of ours and stopped. It looks at the registers: whoever comes here has had them,
-// so that no filter can be keeping them from us.
+// stopped says whether a thread is a tracee of ours and stopped. It looks at the registers: whoever comes here has had
+// them, so that no filter can be keeping them from us.
 func stopped(tid int) bool {
 	_, err := GetRegs(tid)
 	if errors.Is(err, errors.ErrUnsupported) {
@@ -221,8 +229,8 @@ func stopped(tid int) bool {
 	return err == nil || errors.Is(err, ErrAnswered)
 }
 
-// resumed says that a tracee which was let run did: it runs, or has stopped again and that can be waited for. A filter that
-// answers ptrace(2) in the kernel's place would have us wait for ever.
+// resumed says that a tracee which was let run did: it runs, or has stopped again and that can be waited for. A filter
+// that answers ptrace(2) in the kernel's place would have us wait for ever.
 func resumed(tid int) bool {
 	if !stopped(tid) {
 		return true
@@ -232,80 +240,36 @@ func resumed(tid int) bool {
 	return err == nil && info.Signo == int32(unix.SIGCHLD)
 }
 
-// Release lets the stopped program go. A stop that came meanwhile is delivered now.
-func (p *Process) Release() error {
+// Detach lets the stopped program go, and run. A stop that came meanwhile is delivered now.
+func (p *Process) Detach() error {
 	var sig syscall.Signal
 	if p.stopPending() {
 		sig = unix.SIGSTOP
 	}
-	return p.detach(sig)
+	return detach(p.PID, sig)
 }
 
 // detach ends the trace. That the process is gone, by a SIGKILL, is no error.
-func (p *Process) detach(sig syscall.Signal) error {
-	if err := Detach(p.PID, sig); err != nil && err != unix.ESRCH {
+func detach(pid int, sig syscall.Signal) error {
+	if err := Detach(pid, sig); err != nil && err != unix.ESRCH {
 		return err
 	}
-	if stopped(p.PID) {
-		return &RefusedError{"letting it go", ErrAnswered}
+	return nil
+}
+
+// Runs returns nil if the program, which was let run, does not stand still where it was: a filter that answers
+// ptrace(2) in the kernel's place would have us wait for ever.
+func (p *Process) Runs() error {
+	if !resumed(p.PID) {
+		return &RefusedError{"letting it run", ErrAnswered}
 	}
 	return nil
 }
 
-// stopPending says that the program is to begin stopped: a SIGSTOP came, and no SIGCONT after it, which would be pending.
+// stopPending says that the program is to begin stopped: a SIGSTOP came, and no SIGCONT after it, which would be
+// pending.
 func (p *Process) stopPending() bool {
 	return (p.held || p.Image != nil && p.Image.held) && !pendingSignal(p.PID, unix.SIGCONT)
-}
-
-// killLimit is how long Kill waits for the end. A process that can be killed at all is gone in microseconds, and a busy
-// machine is not that busy.
-const killLimit = 2 * time.Second
-
-// Kill ends and reaps the process. Where a filter lets no SIGKILL through it gives up: the process, stopped, ends with the
-// calling thread by PTRACE_O_EXITKILL, or by not being told to go on.
-func (p *Process) Kill() {
-	if p.PID == 0 {
-		return
-	}
-	_ = p.signal(unix.SIGKILL)
-	for end := time.Now().Add(killLimit); time.Now().Before(end); {
-		ev, err := WaitFor(p.PID, time.Until(end))
-		if err != nil {
-			return
-		}
-		if ev.Dead() {
-			p.PID = 0
-			return
-		}
-		_ = Cont(p.PID, unix.SIGKILL) // an exit event, a stop from before the SIGKILL, or no SIGKILL came
-	}
-}
-
-// signal sends a signal in each way there is until one takes it.
-func (p *Process) signal(s syscall.Signal) error {
-	return Signal(p.PID, p.PIDFD, s)
-}
-
-// Signal sends a signal to a child. All ways are tried, since a filter may pretend the success of some: of the signals that
-// are sent here a second one means nothing.
-func Signal(pid, pidfd int, s syscall.Signal) error {
-	err := unix.ENOSYS
-	for _, try := range []func() error{
-		func() error { return unix.PidfdSendSignal(pidfd, s, nil, 0) },
-		func() error { return unix.Kill(pid, s) },
-		func() error { return unix.Tgkill(pid, pid, s) },
-	} {
-		e := try()
-		if e == nil || e == unix.ESRCH {
-			err = 0
-		} else if errno, ok := e.(syscall.Errno); ok && err != 0 {
-			err = errno
-		}
-	}
-	if err != 0 {
-		return os.NewSyscallError("kill", err)
-	}
-	return nil
 }
 
 // Close gives back what the start needed, PIDFD too. The process has ended, or its program runs.
@@ -319,49 +283,52 @@ func (p *Process) Close() {
 	}
 }
 
-// Reseize changes the hold on a stopped child from that of PTRACE_TRACEME to that of PTRACE_SEIZE, which alone can leave a
-// child in a job control stop. The child, in a system call stop, is stopped by a signal of ours from one hold to the other
-// and runs no instruction between them. release is called before it is let run, and may forbid that. If the child ended instead the event says so.
-func (p *Process) Reseize(options int, release func() error) (Event, error) {
-	stop := p.stopPending()
-	if err := p.detach(unix.SIGSTOP); err != nil {
+// Reseize changes the hold on a stopped child from that of PTRACE_TRACEME to that of PTRACE_SEIZE, which alone can
+// leave a child in a job control stop. The child, in a system call stop, is stopped by a signal of ours from one hold
+// to the other and runs no instruction between them, unless somebody sends it a SIGCONT just then. If the child ended
+// instead the event says so.
+func (p *Process) Reseize(options int) (Event, error) {
+	p.paused = p.stopPending()
+	if err := detach(p.PID, unix.SIGSTOP); err != nil {
 		return Event{}, err
 	}
-	ev, err := Wait(p.PID, unix.WUNTRACED)
-	if err != nil || ev.Dead() {
-		return ev, err
+	if stopped(p.PID) {
+		return Event{}, &RefusedError{"letting it go", ErrAnswered}
 	}
-	if err := Seize(p.PID, options); err != nil {
+	if err := Seize(p.PID, options); err == unix.ESRCH {
+		return Wait(p.PID, 0)
+	} else if err != nil {
 		return Event{}, &RefusedError{"attaching to the started program", err}
 	}
+	if err := interrupt(p.PID); err != nil && err != unix.ESRCH {
+		return Event{}, &RefusedError{"stopping the started program", err}
+	}
 	for {
-		ev, err = Wait(p.PID, 0)
+		ev, err := Wait(p.PID, 0)
 		if err != nil || ev.Dead() {
 			return ev, err
 		}
 		if ev.Cause() == unix.PTRACE_EVENT_STOP {
-			break
+			return Event{}, nil
 		}
 		if err := Cont(p.PID, ev.Signal()); err != nil && err != unix.ESRCH {
 			return Event{}, err
 		}
 	}
-	if err := release(); err != nil {
-		return Event{}, err
-	}
+}
+
+// Continue lets the program run that Reseize holds.
+func (p *Process) Continue() error {
 	if err := p.signal(unix.SIGCONT); err != nil {
-		return Event{}, err
+		return err
 	}
-	if stop {
-		if err := unix.Kill(p.PID, unix.SIGSTOP); err != nil {
-			return Event{}, err
+	if p.paused {
+		if err := p.signal(unix.SIGSTOP); err != nil {
+			return err
 		}
 	}
 	if err := Cont(p.PID, 0); err != nil && err != unix.ESRCH {
-		return Event{}, err
+		return err
 	}
-	if !resumed(p.PID) {
-		return Event{}, &RefusedError{"letting it run", ErrAnswered}
-	}
-	return Event{}, nil
+	return nil
 }

@@ -6,31 +6,98 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"monban/abi"
+	"monban/internal/plain"
 )
+
+// indent is how far what goes on inside a bracket is moved in.
+const indent = "    "
 
 // keywordWidth is the column at which the rest of a line starts, where its first word leaves room.
 const keywordWidth = 9
 
-// Format returns the text laid out in the one standard way: meaning, order, comments and line breaks stay, spacing is ours.
-// Formatting twice changes nothing.
-func (f *File) Format() []byte {
+// String is the text in the one standard layout: meaning, order, comments and line breaks stay, spacing is ours. Parse reads the same
+// tree back from it.
+func (f *File) String() string {
 	var rows []row
-	for start := 0; start < len(f.tokens); {
-		n := start
-		depth := 0
-		for ; f.tokens[n].kind != end && (f.tokens[n].kind != newline || depth > 0); n++ {
-			switch {
-			case opens(f.tokens[n]):
-				depth++
-			case closes(f.tokens[n]):
-				depth--
+	for _, l := range f.Lines {
+		if l.At().Apart {
+			rows = append(rows, row{})
+		}
+		if bad, ok := l.(*Bad); ok {
+			for text := range strings.SplitSeq(bad.Text, "\n") {
+				rows = append(rows, row{code: text})
+			}
+			continue
+		}
+		rows = append(rows, layOut(tokensOf(l))...)
+	}
+	return string(join(rows))
+}
+
+// tokensOf is what a line consists of.
+func tokensOf(l Line) (tokens []token) {
+	add := func(k kind, text string) { tokens = append(tokens, token{kind: k, text: text}) }
+	args := func(args []Arg) {
+		for _, a := range args {
+			k := word
+			if a.Quoted {
+				k = quoted
+			}
+			add(k, a.Text)
+		}
+	}
+	action := func(a Action) {
+		name, data, with := strings.Cut(strings.TrimSuffix(a.String(), ")"), "(")
+		add(word, name)
+		if with {
+			add(symbol, "(")
+			add(word, data)
+			add(symbol, ")")
+		}
+	}
+	remark := func(text string) {
+		if text == "" {
+			return
+		}
+		if text[0] != '#' {
+			text = "# " + text
+		}
+		if strings.ContainsAny(text, "\n\r") { // no line of its own can begin in it
+			text = plain.Text(text)
+		}
+		add(comment, text)
+	}
+	switch l := l.(type) {
+	case *Comment:
+		remark(l.Text)
+	case *Header:
+		add(word, l.Word)
+		if args(l.Args); len(l.Args) == 0 {
+			action(l.Do)
+		}
+		remark(l.Comment)
+	case *Rules:
+		tokens = make([]token, 0, 8+len(l.On)+len(l.Items))
+		if len(l.On) > 0 {
+			add(word, "on")
+			args(l.On)
+			add(symbol, ":")
+		}
+		action(l.Do)
+		for _, it := range l.Items {
+			if it.Optional {
+				add(word, "optional")
+			}
+			add(word, it.Name)
+			if it.Cond != nil {
+				add(symbol, "(")
+				tokens = append(tokens, it.Cond.tokens...)
+				add(symbol, ")")
 			}
 		}
-		rows = append(rows, layOut(f.tokens[start:n])...)
-		start = n + 1
+		remark(l.Comment)
 	}
-	return join(rows)
+	return tokens
 }
 
 func opens(t token) bool  { return t.is("(") || t.is("{") }
@@ -70,7 +137,7 @@ func layOut(line []token) []row {
 		}
 		switch {
 		case first && len(rows) > 0:
-			b.WriteString(strings.Repeat("    ", max(depth, 0)))
+			b.WriteString(strings.Repeat(indent, max(depth, 0)))
 		case first:
 		case i > 0 && spaced(line[:i], last, t):
 			b.WriteByte(' ')
@@ -164,25 +231,4 @@ func join(rows []row) []byte {
 		}
 	}
 	return append(bytes.TrimRight(out.Bytes(), "\n"), bytes.Repeat([]byte("\n"), min(1, out.Len()))...)
-}
-
-// WithKernel returns the formatted text with a kernel header put before its first header or rule.
-func (f *File) WithKernel(v abi.Version) []byte {
-	text := string(f.Format())
-	if len(f.Lines) == 0 {
-		return []byte(text + "kernel   " + v.String() + "\n")
-	}
-	// Formatting keeps lines in order: the first one that is neither blank nor comment is the first of f.Lines.
-	lines := strings.SplitAfter(text, "\n")
-	for i, line := range lines {
-		if s := strings.TrimSpace(line); s != "" && s[0] != '#' {
-			lines[i] = "kernel   " + v.String() + "\n" + line
-			break
-		}
-	}
-	g, err := Parse(f.Name, []byte(strings.Join(lines, "")))
-	if err != nil {
-		panic(err) // a header before the first line does not change what follows
-	}
-	return g.Format()
 }

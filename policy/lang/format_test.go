@@ -54,12 +54,12 @@ func formatTwice(t *testing.T, name string, src []byte) []byte {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got := f.Format()
+	got := []byte(f.String())
 	g, err := lang.Parse(name, got)
 	if err != nil {
 		t.Fatalf("%v in\n%s", err, got)
 	}
-	if again := g.Format(); !bytes.Equal(again, got) {
+	if again := []byte(g.String()); !bytes.Equal(again, got) {
 		t.Fatalf("formatting is not stable:\n%s\nbecomes\n%s", got, again)
 	}
 	return got

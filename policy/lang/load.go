@@ -9,8 +9,7 @@ import (
 
 	"monban/abi"
 	"monban/bpf"
-	"monban/internal/nearest"
-
+	"monban/internal/plain"
 	"monban/policy"
 )
 
@@ -35,7 +34,7 @@ func Load(file string, src []byte, o Options) (*policy.Policy, error) {
 	return f.Resolve(o)
 }
 
-// Resolve turns a parsed file into a policy.
+// Resolve turns a file into a policy. Errors are of type *policy.Error, joined.
 func (f *File) Resolve(o Options) (*policy.Policy, error) {
 	p, err := f.resolve(o)
 	if err == nil {
@@ -49,7 +48,7 @@ func (f *File) Resolve(o Options) (*policy.Policy, error) {
 
 // resolve is Resolve without the check of conditions and errnos, which Verdict makes as well.
 func (f *File) resolve(o Options) (*policy.Policy, error) {
-	if len(f.Lines) == 0 { // comments, perhaps of another language
+	if !slices.ContainsFunc(f.Lines, func(l Line) bool { _, comment := l.(*Comment); return !comment }) { // perhaps of another language
 		return nil, &policy.Error{Pos: policy.Pos{File: f.Name}, Msg: "nothing is in it except comments and blank lines: a gate says at least what its default is"}
 	}
 	l := &loader{o: o, p: &policy.Policy{Name: f.Name}}
@@ -76,7 +75,7 @@ func (f *File) resolve(o Options) (*policy.Policy, error) {
 	if len(l.errs) == 0 {
 		l.rules()
 	}
-	return p, errors.Join(l.errs[:min(len(l.errs), maxErrors)]...)
+	return p, errors.Join(l.errs[:min(len(l.errs), maxShown)]...)
 }
 
 type loader struct {
@@ -92,12 +91,6 @@ type loader struct {
 type header struct {
 	text string
 	pos  policy.Pos
-}
-
-// A pending line is resolved once all headers are known: groups depend on kernel, existence on arch.
-type pending struct {
-	line Line
-	wide bool
 }
 
 func (l *loader) has(word string) bool { _, ok := l.seen[word]; return ok }
@@ -124,63 +117,93 @@ func (l *loader) set(word, text string, pos policy.Pos) bool {
 func (l *loader) file(f *File) {
 	l.stack = append(l.stack, f.Name)
 	defer func() { l.stack = l.stack[:len(l.stack)-1] }()
-	wide := false
+	h := f.Header("compare")
 	for _, line := range f.Lines {
-		if line.Word == "compare" {
-			if line.Args[0].Text != "64" {
-				l.errorf(line.Args[0].Pos, "compare %s: the one value is 64 (without the header, arguments are compared at their real width)", line.Args[0].Text)
-			}
-			wide = true
-		}
-	}
-	for _, line := range f.Lines {
-		if l.files > maxFiles {
+		if l.files > maxFiles || len(l.errs) >= maxShown {
 			return
 		}
-		l.line(line, wide)
+		l.p.Compare64 = l.p.Compare64 || h != nil
+		switch line := line.(type) {
+		case *Header:
+			l.header(line)
+		case *Rules:
+			l.action(line.Do, line.Start)
+			if len(line.Items) == 0 {
+				l.errorf(line.Start, "%s without a system call or a group", line.Do) // the parser makes no such line
+			}
+			l.pending = append(l.pending, pending{line, h != nil})
+		case *Bad:
+			if line.Err == nil {
+				l.errorf(line.Start, "this line was not understood")
+				continue
+			}
+			l.errs = append(l.errs, line.Err)
+		case *Comment:
+		default:
+			l.errorf(policy.Pos{File: f.Name}, "a line of no kind")
+		}
 	}
 }
 
-func (l *loader) line(line Line, wide bool) {
-	if l.p.Compare64 = l.p.Compare64 || wide; len(l.errs) >= maxErrors {
+func (l *loader) header(h *Header) {
+	pos := h.Span.Start
+	action := func(to *policy.Action) {
+		if len(h.Args) > 0 {
+			l.errorf(pos, "%s with values beside its action", h.Word) // the parser makes no such header
+		}
+		if l.action(h.Do, pos); l.set(h.Word, h.Do.Action.String(), pos) {
+			*to = h.Do.Action
+		}
+	}
+	switch h.Word {
+	case "default":
+		action(&l.p.Default)
+		return
+	case "unknown":
+		action(&l.p.Unknown)
+		return
+	case "badarch":
+		action(&l.p.BadArch)
 		return
 	}
-	switch line.Word {
-	case "":
-		l.pending = append(l.pending, pending{line, wide})
+	if len(h.Args) == 0 || len(h.Args) > 1 && h.Word != "arch" && h.Word != "include" {
+		l.errorf(pos, "%s with %d values", h.Word, len(h.Args)) // the parser makes no such header
+		return
+	}
+	first := h.Args[0]
+	if first.Quoted && h.Word != "include" {
+		l.errorf(first.Pos, "%s with a value in quotes", h.Word) // read back, it is no longer quoted
+	}
+	switch h.Word {
 	case "kernel":
-		v, err := abi.ParseVersion(line.Args[0].Text)
+		v, err := abi.ParseVersion(first.Text)
 		if err != nil {
-			l.errorf(line.Args[0].Pos, "kernel %s is no kernel version: write one such as 6.12", line.Args[0].Text)
-		} else if l.set("kernel", v.String(), line.Pos) {
+			l.errorf(first.Pos, "kernel %s is no kernel version: write one such as 6.12", first.Text)
+		} else if l.set("kernel", v.String(), pos) {
 			l.p.Kernel = v
 		}
 	case "arch":
-		l.arch(line)
-	case "default":
-		if l.set("default", line.Do.String(), line.Pos) {
-			l.p.Default = line.Do
+		archs := l.archs(h.Args)
+		if l.set("arch", fmt.Sprint(slices.Sorted(slices.Values(archs))), pos) {
+			l.p.Archs = archs
 		}
-	case "unknown":
-		if l.set("unknown", line.Do.String(), line.Pos) {
-			l.p.Unknown = line.Do
-		}
-	case "badarch":
-		if l.set("badarch", line.Do.String(), line.Pos) {
-			l.p.BadArch = line.Do
+	case "compare":
+		if first.Text != "64" {
+			l.errorf(first.Pos, "compare %s: the one value is 64 (without the header, arguments are compared at their real width)", first.Text)
 		}
 	case "include":
-		for _, a := range line.Args {
+		for _, a := range h.Args {
 			l.include(a)
 		}
+	default:
+		l.errorf(pos, "unknown header %s", h.Word) // the parser makes no such header
 	}
 }
 
-func (l *loader) arch(line Line) {
-	archs := l.archs(line.Args)
-	sorted := slices.Sorted(slices.Values(archs))
-	if l.set("arch", fmt.Sprint(sorted), line.Pos) {
-		l.p.Archs = archs
+// action reports an action that is not read as what it is.
+func (l *loader) action(a Action, pos policy.Pos) {
+	if read, err := ParseAction(a.String()); err != nil || read != a.Action {
+		l.errorf(pos, "%s is not an action", a.Action) // the parser makes no such action
 	}
 }
 
@@ -228,6 +251,10 @@ func (l *loader) include(a Arg) {
 		l.nested(a, a.Text, src)
 		return
 	}
+	if plain.Text(a.Text) != a.Text || strings.Contains(a.Text, `"`) {
+		l.errorf(a.Pos, "%q cannot be written as a file's name", a.Text) // the parser makes no such name
+		return
+	}
 	if l.o.ReadFile == nil {
 		l.errorf(a.Pos, "%q cannot be included here: only presets can", a.Text)
 		return
@@ -265,114 +292,4 @@ func (l *loader) nested(a Arg, file string, src []byte) {
 		return
 	}
 	l.file(f)
-}
-
-// rules spells out groups: one rule a call.
-func (l *loader) rules() {
-	allWide := true
-	items := 0
-	for _, p := range l.pending {
-		items += len(p.line.Items)
-	}
-	l.p.Rules = slices.Grow(l.p.Rules, items)
-	for _, p := range l.pending {
-		on := l.archs(p.line.On)
-		for _, it := range p.line.Items {
-			if len(l.errs) >= maxErrors {
-				return
-			}
-			if len(l.p.Rules) > maxRules {
-				l.errorf(it.Pos, "the policy has more than %d rules", maxRules)
-				return
-			}
-			r := policy.Rule{Action: p.line.Do, Call: it.Name, Cond: it.Cond, Archs: on, Optional: it.Optional, Pos: it.Pos}
-			if r.Cond != nil {
-				allWide = allWide && p.wide
-			}
-			if p.wide {
-				r.Cond = atWidth(r.Cond, true)
-			}
-			switch {
-			case strings.HasPrefix(it.Name, "@"):
-				names, ok := abi.Group(it.Name, l.p.Kernel)
-				if !ok {
-					l.errorf(it.Pos, "%s", unknownGroup(it.Name))
-					continue
-				}
-				r.Optional = true
-				for _, n := range names {
-					r.Call = n
-					l.p.Rules = append(l.p.Rules, r)
-				}
-				continue
-			case it.Name == anyCall:
-				r.Call = ""
-			case !abi.Known(it.Name):
-				l.errorf(it.Pos, "unknown system call %s%s", it.Name, nearest.Hint(it.Name, append(abi.Calls(), anyCall)))
-				continue
-			case !r.Optional:
-				l.exists(r)
-			}
-			l.p.Rules = append(l.p.Rules, r)
-		}
-	}
-	l.p.Compare64 = l.p.Compare64 && allWide
-}
-
-func unknownGroup(name string) string {
-	if _, err := presetSource(name); err == nil {
-		return fmt.Sprintf("%s is a preset, not a group: write include %s", name, name)
-	}
-	return fmt.Sprintf("unknown group %s%s", name, nearest.Hint(name, abi.Groups()))
-}
-
-// exists reports a rule for a call that none of the policy's architectures has.
-func (l *loader) exists(r policy.Rule) {
-	archs := r.On(l.p)
-	for _, a := range archs {
-		if hasCall(a, r.Call) {
-			return
-		}
-	}
-	if len(archs) == 0 && len(r.Archs) > 0 {
-		return // a line for architectures that this policy, or this machine, is not about
-	}
-	var on []string
-	for _, a := range abi.Archs() {
-		if hasCall(a, r.Call) {
-			on = append(on, a.String())
-		}
-	}
-	if len(on) > 4 {
-		on = append(on[:4], "…")
-	}
-	l.errorf(r.Pos, "%s does not exist on %s, only on %s: write optional %s to pass over it", r.Call, abi.Join(archs, ", "), strings.Join(on, ", "), r.Call)
-}
-
-func hasCall(a abi.Arch, call string) bool { return len(a.Reaching(call)) > 0 }
-
-// atWidth is the condition with every comparison at full register width, or at its argument's own.
-func atWidth(e policy.Expr, wide bool) policy.Expr {
-	all := func(es []policy.Expr) []policy.Expr {
-		out := make([]policy.Expr, len(es))
-		for i, e := range es {
-			out[i] = atWidth(e, wide)
-		}
-		return out
-	}
-	switch e := e.(type) {
-	case policy.And:
-		return policy.And(all(e))
-	case policy.Or:
-		return policy.Or(all(e))
-	case policy.Not:
-		return policy.Not{X: atWidth(e.X, wide)}
-	case policy.Compare:
-		e.X.Wide = wide
-		return e
-	case policy.In:
-		e.X.Wide = wide
-		return e
-	}
-	return e
 }

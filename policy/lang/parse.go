@@ -1,111 +1,101 @@
 package lang
 
 import (
+	"bytes"
 	"errors"
+	"fmt"
 	"slices"
-	"strconv"
 	"strings"
-
-	"monban/abi"
-	"monban/bpf"
-	"monban/internal/nearest"
 
 	"monban/policy"
 )
 
-// A File is a policy's text, parsed but not yet resolved: nothing in it has been looked up.
-type File struct {
-	Name  string
-	Lines []Line
-
-	tokens []token
-}
-
-// A Line is one header or one line of rules.
-type Line struct {
-	Pos   policy.Pos
-	Word  string        // the header's name; "" for a rule line
-	Args  []Arg         // a header's arguments
-	Do    policy.Action // of a header default, unknown or badarch, and of a rule line
-	On    []Arg         // the architectures of "on …:"
-	Items []Item
-}
-
-// An Arg is one word of a header.
-type Arg struct {
-	Text   string
-	Quoted bool
-	Pos    policy.Pos
-}
-
-// An Item is one call or group of a rule line.
-type Item struct {
-	Name     string      // read, @basic-io, or any
-	Cond     policy.Expr // nil where there are no parentheses
-	Optional bool        // optional stands before it or before an earlier item of the line
-	Pos      policy.Pos
-}
-
-// anyCall is the item that stands for every number.
-const anyCall = policy.AnyCall
-
-var headers = []string{"kernel", "arch", "default", "unknown", "badarch", "compare", "include"}
-
-// actionWords are the actions as the language writes them, the most permissive first.
-var actionWords = func() (words []string) {
-	for _, a := range slices.Backward(bpf.Actions()) {
-		words = append(words, a.Name())
-	}
-	return words
-}()
-
-// Parse reads a policy's text. Errors are of type *Error, joined where there are several, each naming its place and the mend.
+// Parse reads a policy's text. The file has all of it, with a *Bad line for each that was not understood; the error, of type Errors,
+// says what is wrong with those. A file of more than [MaxSize] bytes or [MaxTokens] words is one *Bad line, and so is what begins with the
+// 100th error.
 func Parse(file string, src []byte) (*File, error) {
+	f := &File{Name: file}
+	src = bytes.TrimPrefix(src, []byte("\ufeff")) // some editors put it there
 	tokens, err := lex(file, src)
 	if err != nil {
-		return nil, err
+		e := err.(*policy.Error)
+		f.Lines = []Line{&Bad{Text: rowsOf(src), Err: e}}
+		return f, Errors{e}
 	}
-	p := &parser{tokens: tokens}
-	f := &File{Name: file, tokens: tokens}
-	for !p.done() {
-		line, ok := p.line()
-		if ok {
-			f.Lines = append(f.Lines, line)
-		}
+	p := &parser{src: src, tokens: tokens}
+	for p.tokens[p.i].kind != end {
+		p.line(f)
 	}
 	if len(p.errs) > 0 {
-		return nil, errors.Join(p.errs...)
+		return f, p.errs
 	}
 	return f, nil
 }
 
+// Errors are what is wrong with a text, in its order.
+type Errors []*policy.Error
+
+// maxShown is how many errors of one file are shown.
+const maxShown = 10
+
+// Error is one line for each of the first ten.
+func (e Errors) Error() string {
+	var lines []string
+	for _, one := range e[:min(len(e), maxShown)] {
+		lines = append(lines, one.Error())
+	}
+	return strings.Join(lines, "\n")
+}
+
+// Unwrap are the errors that Error shows.
+func (e Errors) Unwrap() (shown []error) {
+	for _, one := range e[:min(len(e), maxShown)] {
+		shown = append(shown, one)
+	}
+	return shown
+}
+
 type parser struct {
+	src    []byte
 	tokens []token
 	i      int
 	depth  int // of brackets and operators, bounded so that no input exhausts the stack
-	errs   []error
+	errs   Errors
 
 	operators int // bit operations on this line
 }
 
-// maxErrors is how many errors of one file are reported.
-const maxErrors = 10
+// maxErrors is how many errors of one file are kept.
+const maxErrors = 100
 
 // syntaxError carries the first error of a line out of the parser's depths.
 type syntaxError struct{ err error }
 
-func (p *parser) fail(pos policy.Pos, format string, args ...any) {
-	panic(syntaxError{errorf(pos, format, args...)})
+// fail gives up the line, for what is wrong with a token.
+func (p *parser) fail(t token, format string, args ...any) {
+	panic(syntaxError{&policy.Error{Pos: t.pos, End: t.end(), Msg: fmt.Sprintf(format, args...)}})
 }
 
-func (p *parser) done() bool { return p.tokens[p.i].kind == end || len(p.errs) >= maxErrors }
+// failTyped is fail with an error that has a type of its own.
+func (p *parser) failTyped(t token, err error) {
+	panic(syntaxError{&policy.Error{Pos: t.pos, End: t.end(), Msg: err.Error(), Err: err}})
+}
 
-// peek is the next token that is not a comment, nor a newline inside brackets.
+// failNear is fail where one of some words was probably meant.
+func (p *parser) failNear(t token, near string, format string, args ...any) {
+	panic(syntaxError{&policy.Error{Pos: t.pos, End: t.end(), Msg: fmt.Sprintf(format, args...), Near: near}})
+}
+
+// peek is the next token that is not a comment, nor a newline inside brackets. One that no policy has is an error.
 func (p *parser) peek() token {
 	for p.tokens[p.i].kind == comment || p.depth > 0 && p.tokens[p.i].kind == newline {
 		p.i++
 	}
-	return p.tokens[p.i]
+	t := p.tokens[p.i]
+	if t.kind == wrong {
+		p.fail(t, "%s", t.text)
+	}
+	return t
 }
 
 func (p *parser) next() token {
@@ -127,215 +117,103 @@ func (p *parser) accept(text string) bool {
 func (p *parser) expect(text string) token {
 	t := p.peek()
 	if !t.is(text) {
-		p.fail(t.pos, "expected %s, found %s", text, t.describe())
+		p.fail(t, "expected %s, found %s", text, t.describe())
 	}
 	return p.next()
 }
 
-// line parses one line; after an error it goes on at the next.
-func (p *parser) line() (line Line, ok bool) {
+// catch is the error that a part of the parser gave up with.
+func catch(parse func()) (err error) {
 	defer func() {
 		switch e := recover().(type) {
 		case nil:
 		case syntaxError:
-			p.errs = append(p.errs, e.err)
-			inside := p.depth > 0
-			p.depth = 0
-			for p.tokens[p.i].kind != end && !(p.tokens[p.i].kind == newline && (!inside || p.lineStarts(p.i+1))) {
-				p.i++
-			}
-			ok = false
+			err = e.err
 		default:
 			panic(e)
 		}
 	}()
-	if t := p.peek(); t.kind == newline {
+	parse()
+	return nil
+}
+
+// line parses one line into the file; after an error it goes on at the next.
+func (p *parser) line(f *File) {
+	var place Place
+	for p.tokens[p.i].kind == newline { // at a row's start: it is blank
 		p.i++
-		return Line{}, false
+		place.Apart = len(f.Lines) > 0
 	}
-	if p.peek().kind == end {
-		return Line{}, false
+	start := p.i
+	if p.tokens[start].kind == end {
+		return
 	}
-	t := p.peek()
+	var line Line
+	if err := catch(func() { line = p.understood() }); err != nil {
+		p.skip()
+		e, _ := errors.AsType[*policy.Error](err)
+		if p.errs = append(p.errs, e); len(p.errs) == maxErrors {
+			p.i = len(p.tokens) - 1
+		}
+		line = &Bad{Text: rowsOf(p.src[p.tokens[start].off:p.tokens[p.i].off]), Err: e}
+	}
+	place.Span = Span{p.tokens[start].pos, p.tokens[p.i-1].end()}
+	*line.At() = place
+	f.Lines = append(f.Lines, line)
+	if p.tokens[p.i].kind == newline {
+		p.i++
+	}
+}
+
+// skip goes to the end of a line that was given up.
+func (p *parser) skip() {
+	inside := p.depth > 0
+	p.depth = 0
+	for p.tokens[p.i].kind != end && !(p.tokens[p.i].kind == newline && (!inside || p.lineStarts(p.i+1))) {
+		p.i++
+	}
+}
+
+// rowsOf is a text without blank rows.
+func rowsOf(src []byte) string {
+	var rows []string
+	for row := range strings.Lines(string(src)) {
+		if row = strings.TrimRight(row, " \t\n"); row != "" {
+			rows = append(rows, row)
+		}
+	}
+	return strings.Join(rows, "\n")
+}
+
+// understood parses a line up to its end.
+func (p *parser) understood() Line {
+	t := p.tokens[p.i]
+	if t.kind == comment {
+		p.i++
+		return &Comment{Text: t.text}
+	}
 	p.operators = 0
-	line.Pos = t.pos
-	if t.kind != word {
-		p.fail(t.pos, "a line starts with a header (%s) or an action (%s), not with %s",
+	if t = p.peek(); t.kind != word {
+		p.fail(t, "a line starts with a header (%s) or an action (%s), not with %s",
 			strings.Join(headers, " "), strings.Join(actionWords, " "), t.describe())
 	}
 	if slices.Contains(headers, t.text) {
-		p.header(&line)
-	} else {
-		p.rule(&line)
+		h := p.header()
+		h.Comment = p.end(h.Word)
+		return h
 	}
+	r := p.rules()
+	r.Comment = p.end("")
+	return r
+}
+
+// end is the comment at the end of a line, which must be there.
+func (p *parser) end(word string) string {
 	if t := p.peek(); t.kind != newline && t.kind != end {
-		p.fail(t.pos, "unexpected %s at the end of a %s line", t.describe(), line.Word)
+		p.fail(t, "unexpected %s at the end of a %s line", t.describe(), word)
 	}
-	return line, true
-}
-
-// lineStarts says whether a new line seems to start at token i, rather than go on inside brackets.
-func (p *parser) lineStarts(i int) bool {
-	t := p.tokens[i]
-	if t.kind != word {
-		return t.kind == end
+	if last := p.tokens[p.i-1]; last.kind == comment {
+		return last.text
 	}
-	next := p.tokens[i+1] // there is always an end
-	return t.text == "on" || slices.Contains(headers, t.text) || slices.Contains(actionWords, t.text) ||
-		(next.kind == word || next.kind == name) && next.text != "in"
-}
-
-func (p *parser) header(line *Line) {
-	line.Word = p.next().text
-	switch line.Word {
-	case "default", "unknown", "badarch":
-		line.Do = p.action()
-		return
-	}
-	for t := p.peek(); t.kind != newline && t.kind != end; t = p.peek() {
-		if t.kind == symbol {
-			p.fail(t.pos, "unexpected %s in a header", t.text)
-		}
-		line.Args = append(line.Args, Arg{t.text, t.kind == quoted, t.pos})
-		p.i++
-	}
-	if len(line.Args) == 0 {
-		p.fail(p.peek().pos, "%s needs a value, such as: %s", line.Word, headerExample[line.Word])
-	}
-	if one := line.Word != "arch" && line.Word != "include"; one && len(line.Args) > 1 {
-		p.fail(line.Args[1].Pos, "%s takes one value", line.Word)
-	}
-	for _, a := range line.Args {
-		if line.Word == "include" && !a.Quoted && !strings.HasPrefix(a.Text, "@") {
-			p.fail(a.Pos, `include takes a quoted path or a preset: write "%s" or @%s`, a.Text, a.Text)
-		}
-	}
-}
-
-var headerExample = map[string]string{
-	"kernel": "kernel 6.12", "arch": "arch x86_64 aarch64", "compare": "compare 64", "include": `include "base.gate"`,
-}
-
-func (p *parser) rule(line *Line) {
-	if p.peek().text == "on" {
-		p.i++
-		for t := p.peek(); t.kind == word; t = p.peek() {
-			line.On = append(line.On, Arg{t.text, false, t.pos})
-			p.i++
-		}
-		if len(line.On) == 0 {
-			p.fail(p.peek().pos, "on needs architectures, such as: on arm aarch64: allow cacheflush")
-		}
-		p.expect(":")
-	}
-	line.Do = p.action()
-	optional := false // once written, it holds for the rest of the line
-	for t := p.peek(); t.kind == word || t.kind == name; t = p.peek() {
-		it := p.item()
-		optional = optional || it.Optional
-		it.Optional = optional
-		line.Items = append(line.Items, it)
-	}
-	if len(line.Items) == 0 {
-		t := p.peek()
-		p.fail(t.pos, "%s needs a system call or a group, found %s", line.Do, t.describe())
-	}
-	if t := p.peek(); t.is(",") {
-		p.fail(t.pos, "calls are separated by spaces: leave out the comma")
-	}
-}
-
-func (p *parser) item() Item {
-	t := p.next()
-	it := Item{Name: t.text, Pos: t.pos}
-	if t.kind == word && t.text == "optional" {
-		t = p.peek()
-		if t.kind != word && t.kind != name {
-			p.fail(t.pos, "optional stands before a system call, found %s", t.describe())
-		}
-		p.i++
-		it.Name, it.Pos, it.Optional = t.text, t.pos, true
-	}
-	if p.peek().is("(") {
-		if t.kind == name {
-			p.fail(p.peek().pos, "a condition belongs to one call, not to the group %s", t.text)
-		}
-		p.depth++
-		p.i++
-		if p.peek().is(")") {
-			p.fail(p.peek().pos, "empty condition: leave out the parentheses, or write one such as %s(arg0 == 0)", it.Name)
-		}
-		it.Cond = p.condition()
-		p.expect(")")
-		p.depth--
-	}
-	return it
-}
-
-// action parses an action with its data.
-func (p *parser) action() policy.Action {
-	t := p.next()
-	if t.kind != word {
-		p.fail(t.pos, "expected an action (%s), found %s", strings.Join(actionWords, " "), t.describe())
-	}
-	kind, ok := bpf.ParseAction(t.text)
-	a := policy.Action{Kind: kind}
-	if !ok {
-		hint := nearest.Hint(t.text, slices.Concat(actionWords, headers))
-		switch t.text {
-		case "kill":
-			hint = " (did you mean kill_process? kill_thread leaves the other threads running)"
-		case "deny", "block", "reject":
-			hint = " (did you mean errno(EPERM)?)"
-		}
-		p.fail(t.pos, "unknown action or header %s%s", t.text, hint)
-	}
-	if kind.MaxData() == 0 {
-		return a
-	}
-	if !p.peek().is("(") {
-		if kind.NeedsData() {
-			p.fail(p.peek().pos, "%s needs a value: write %s(%s)", t.text, t.text, map[bool]string{true: "EPERM", false: "1"}[a.Kind == bpf.Errno])
-		}
-		return a
-	}
-	p.next()
-	v := p.next()
-	limit := uint64(kind.MaxData())
-	switch {
-	case v.kind == number:
-		n, err := strconv.ParseUint(v.text, 0, 64)
-		if err != nil || n > limit {
-			p.fail(v.pos, "%s(%s) is out of range: the kernel takes 0 to %d", t.text, v.text, limit)
-		}
-		a.Data = uint16(n)
-	case v.kind == word && a.Kind == bpf.Errno:
-		a.Errno = v.text
-		if !knownErrno(v.text) {
-			p.fail(v.pos, "unknown errno %s%s", v.text, nearest.Hint(v.text, errnoNames()))
-		}
-	default:
-		p.fail(v.pos, "%s takes a number, found %s", t.text, v.describe())
-	}
-	p.expect(")")
-	return a
-}
-
-func knownErrno(s string) bool {
-	for _, a := range abi.Archs() {
-		if _, ok := a.Errno(s); ok {
-			return true
-		}
-	}
-	return false
-}
-
-func errnoNames() []string {
-	var all []string
-	for s := range abi.Constants() {
-		if s[0] == 'E' && knownErrno(s) {
-			all = append(all, s)
-		}
-	}
-	return all
+	return ""
 }

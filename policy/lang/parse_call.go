@@ -27,26 +27,11 @@ func ParseCall(arch abi.Arch, text string) (policy.Call, error) {
 		return c, err
 	}
 	p := &parser{tokens: tokens, depth: 1}
-	err = p.catch(func() { p.call(&c) })
+	err = catch(func() { p.call(&c) })
 	if e, ok := errors.AsType[*policy.Error](err); ok {
 		e.Msg = strings.ReplaceAll(e.Msg, "the end of the file", "the end of the call")
 	}
 	return c, err
-}
-
-// catch turns a syntax error into an error.
-func (p *parser) catch(parse func()) (err error) {
-	defer func() {
-		switch e := recover().(type) {
-		case nil:
-		case syntaxError:
-			err = e.err
-		default:
-			panic(e)
-		}
-	}()
-	parse()
-	return nil
 }
 
 func (p *parser) call(c *policy.Call) {
@@ -56,30 +41,30 @@ func (p *parser) call(c *policy.Call) {
 		nr, ok := c.Arch.Number(t.text)
 		if !ok {
 			if m, muxed := c.Arch.Mux(t.text); muxed {
-				p.fail(t.pos, "%s has no number of its own on %s: ask about %s(%d)", t.text, c.Arch, m.Call, m.Sub)
+				p.fail(t, "%s has no number of its own on %s: ask about %s(%d)", t.text, c.Arch, m.Call, m.Sub)
 			}
 			if abi.Known(t.text) {
-				p.fail(t.pos, "%s has no system call %s: try --arch, and monban syscalls %s", c.Arch, t.text, t.text)
+				p.failTyped(t, &policy.NoCallError{Call: t.text, Arch: c.Arch})
 			}
-			p.fail(t.pos, "unknown system call %s%s", t.text, nearest.Hint(t.text, abi.Calls()))
+			p.failNear(t, nearest.Word(t.text, abi.Calls()), "unknown system call %s", t.text)
 		}
 		c.Name, c.Data.Nr = t.text, nr
 	case number:
 		n, err := strconv.ParseUint(t.text, 0, 32)
 		if err != nil {
-			p.fail(t.pos, "%s is no call number: it must fit 32 bits", t.text)
+			p.fail(t, "%s is no call number: it must fit 32 bits", t.text)
 		}
 		c.Data.Nr = uint32(n)
 		c.Arch, _ = abi.Of(c.Data.Arch, c.Data.Nr)
 		c.Name, _ = c.Arch.Name(c.Data.Nr)
 	default:
-		p.fail(t.pos, "expected a system call such as socket(AF_INET, SOCK_STREAM, 0), found %s", t.describe())
+		p.fail(t, "expected a system call such as socket(AF_INET, SOCK_STREAM, 0), found %s", t.describe())
 	}
 	if p.accept("(") {
 		p.arguments(c)
 	}
 	if t := p.peek(); t.kind != end {
-		p.fail(t.pos, "unexpected %s after the call", t.describe())
+		p.fail(t, "unexpected %s after the call", t.describe())
 	}
 }
 
@@ -100,13 +85,13 @@ func (p *parser) arguments(c *policy.Call) {
 			p.i += 2
 			t = p.peek()
 		} else if named {
-			p.fail(t.pos, "an argument by position cannot stand after one by name")
+			p.fail(t, "an argument by position cannot stand after one by name")
 		}
 		if at == 6 || known && at >= len(args) {
-			p.fail(t.pos, "%s takes %d arguments", c.Label(), min(at, 6))
+			p.fail(t, "%s takes %d arguments", c.Label(), min(at, 6))
 		}
 		if given[at] {
-			p.fail(t.pos, "this argument is given twice")
+			p.fail(t, "this argument is given twice")
 		}
 		given[at] = true
 		arg := abi.Arg{Index: at, Bits: c.Arch.Bits(), High: -1}
@@ -131,7 +116,7 @@ func (p *parser) argumentNamed(c *policy.Call, args []abi.Arg, t token) int {
 	for _, a := range args {
 		names = append(names, a.Name)
 	}
-	p.fail(t.pos, "%s has no argument %s%s", c.Label(), t.text, nearest.Hint(t.text, names))
+	p.failNear(t, nearest.Word(t.text, names), "%s has no argument %s", c.Label(), t.text)
 	panic("not reached")
 }
 
@@ -162,10 +147,10 @@ func ParseAction(text string) (policy.Action, error) {
 		return a, err
 	}
 	p := &parser{tokens: tokens, depth: 1}
-	err = p.catch(func() {
-		a = p.action()
+	err = catch(func() {
+		a = p.action().Action
 		if t := p.peek(); t.kind != end {
-			p.fail(t.pos, "unexpected %s after the action", t.describe())
+			p.fail(t, "unexpected %s after the action", t.describe())
 		}
 	})
 	return a, err

@@ -26,7 +26,7 @@ func (p *parser) condition() policy.Expr {
 func (p *parser) nest(t token) {
 	p.depth++
 	if p.depth > maxDepth {
-		p.fail(t.pos, "conditions nest more than %d deep", maxDepth)
+		p.fail(t, "conditions nest more than %d deep", maxDepth)
 	}
 }
 
@@ -89,7 +89,7 @@ func (p *parser) comparison() policy.Expr {
 	t := p.peek()
 	if t.kind == word && t.text == "in" {
 		p.i++
-		x := p.operandOf(left, t.pos)
+		x := p.operandOf(left, t)
 		return policy.In{X: x, Set: p.set()}
 	}
 	op, ok := relations[t.text]
@@ -98,29 +98,29 @@ func (p *parser) comparison() policy.Expr {
 		if left.operand != nil {
 			hint = " (a value alone is no condition: write != 0 after it)"
 		}
-		p.fail(t.pos, "expected a comparison (== != < <= > >= in), found %s%s", t.describe(), hint)
+		p.fail(t, "expected a comparison (== != < <= > >= in), found %s%s", t.describe(), hint)
 	}
 	p.i++
 	right := p.value()
 	if again := p.peek(); again.kind == symbol {
 		if _, ok := relations[again.text]; ok {
-			p.fail(again.pos, "comparisons do not chain: join them with &&")
+			p.fail(again, "comparisons do not chain: join them with &&")
 		}
 	}
 	switch {
 	case left.operand != nil && right.operand != nil:
-		p.fail(t.pos, "a filter can compare an argument with constants only, not with another argument")
+		p.fail(t, "a filter can compare an argument with constants only, not with another argument")
 	case left.operand == nil && right.operand == nil:
-		p.fail(t.pos, "this compares two constants: one side must be an argument")
+		p.fail(t, "this compares two constants: one side must be an argument")
 	case left.operand != nil:
 		return policy.Compare{X: *left.operand, Op: op, Y: right.constant}
 	}
 	return policy.Compare{X: *right.operand, Op: mirrored[op], Y: left.constant}
 }
 
-func (p *parser) operandOf(v value, pos policy.Pos) policy.Operand {
+func (p *parser) operandOf(v value, in token) policy.Operand {
 	if v.operand == nil {
-		p.fail(pos, "the left side of in must be an argument")
+		p.fail(in, "the left side of in must be an argument")
 	}
 	return *v.operand
 }
@@ -141,7 +141,7 @@ func (p *parser) set() []policy.Range {
 	}
 	p.expect("}")
 	if len(set) == 0 {
-		p.fail(p.tokens[p.i-1].pos, "an empty set: nothing is in it")
+		p.fail(p.tokens[p.i-1], "an empty set: nothing is in it")
 	}
 	return set
 }
@@ -158,7 +158,7 @@ func (p *parser) constant() policy.Const {
 	t := p.peek()
 	v := p.value()
 	if v.operand != nil {
-		p.fail(t.pos, "%s is not a constant", t.describe())
+		p.fail(t, "%s is not a constant", t.describe())
 	}
 	return v.constant
 }
@@ -195,7 +195,7 @@ const maxOperators = 1000
 
 func (p *parser) count(t token) {
 	if p.operators++; p.operators > maxOperators {
-		p.fail(t.pos, "more than %d bit operations on one line", maxOperators)
+		p.fail(t, "more than %d bit operations on one line", maxOperators)
 	}
 }
 
@@ -203,7 +203,7 @@ func (p *parser) count(t token) {
 func (p *parser) combine(op token, a, b value) value {
 	switch {
 	case a.operand != nil && b.operand != nil:
-		p.fail(op.pos, "%s between two arguments: a filter can combine an argument with constants only", op.text)
+		p.fail(op, "%s between two arguments: a filter can combine an argument with constants only", op.text)
 	case a.operand == nil && b.operand == nil:
 		return value{constant: policy.Binary{Op: op.text[0], X: a.constant, Y: b.constant}}
 	case a.operand == nil:
@@ -252,7 +252,7 @@ func (p *parser) unary() value {
 			return value{constant: policy.Unary{Op: t.text[0], X: v.constant}}
 		}
 		if t.is("-") {
-			p.fail(t.pos, "a filter cannot negate an argument: compare it with a negative constant instead")
+			p.fail(t, "a filter cannot negate an argument: compare it with a negative constant instead")
 		}
 		x := *v.operand
 		x.Xor = both('^', x.Xor, policy.Unary{Op: '~', X: policy.Num(0)})
@@ -268,7 +268,7 @@ func (p *parser) unary() value {
 		p.i++
 		n, err := strconv.ParseUint(t.text, 0, 64)
 		if err != nil {
-			p.fail(t.pos, "%s is not a number that fits 64 bits", t.text)
+			p.fail(t, "%s is not a number that fits 64 bits", t.text)
 		}
 		return value{constant: policy.Num(n)}
 	case t.kind == word && t.text != "in":
@@ -281,7 +281,7 @@ func (p *parser) unary() value {
 		}
 		return value{operand: operandNamed(t)}
 	}
-	p.fail(t.pos, "expected an argument or a constant, found %s", t.describe())
+	p.fail(t, "expected an argument or a constant, found %s", t.describe())
 	return value{}
 }
 
@@ -290,7 +290,7 @@ func (p *parser) wide() value {
 	v := p.value()
 	p.expect(")")
 	if v.operand == nil {
-		p.fail(open.pos, "u64() takes an argument")
+		p.fail(open, "u64() takes an argument")
 	}
 	v.operand.Wide = true
 	return v

@@ -1,103 +1,111 @@
 package lang
 
 import (
-	"fmt"
 	"slices"
-	"strings"
+	"unicode/utf8"
 
-	"monban/abi"
 	"monban/policy"
 )
 
-// lineWidth is how long the printer lets a line grow before it starts another.
+// Print is a policy as text that Load reads back to the same meaning.
+func Print(p *policy.Policy) string { return New(p).String() }
+
+// lineWidth is how long New lets a line grow before it starts another.
 const lineWidth = 100
 
-// Print is a policy as text that Load reads back to the same meaning.
-func Print(p *policy.Policy) string {
-	var b strings.Builder
-	head := func(word, rest string) { fmt.Fprintf(&b, "%-*s%s\n", keywordWidth, word, rest) }
+// New is a policy as a file that means the same.
+func New(p *policy.Policy) *File {
+	f := &File{Name: p.Name}
 	if !p.Kernel.IsZero() {
-		head("kernel", p.Kernel.String())
+		f.Add(Head("kernel", p.Kernel.String()))
 	}
-	head("arch", abi.Join(p.Archs, " "))
-	head("default", p.Default.String())
-	head("unknown", p.Unknown.String())
-	head("badarch", p.BadArch.String())
+	f.Add(&Header{Word: "arch", Args: Archs(p.Archs)}, HeadAction("default", p.Default), HeadAction("unknown", p.Unknown), HeadAction("badarch", p.BadArch))
 	if p.Compare64 {
-		head("compare", "64")
+		f.Add(Head("compare", "64"))
 	}
-	if len(p.Rules) > 0 {
-		b.WriteByte('\n')
-	}
+	var rules []Line
 	for i := 0; i < len(p.Rules); {
 		r := &p.Rules[i]
-		start := ""
-		if len(r.Archs) > 0 {
-			start = "on " + abi.Join(r.Archs, " ") + ": "
+		line := &Rules{On: Archs(r.Archs), Do: Act(r.Action)}
+		width := max(codeWidth(tokensOf(line)), keywordWidth-1)
+		if r.Cond != nil {
+			line.Items = []Item{conditional(r, p.Compare64, width)}
+			i++
 		}
-		start += r.Action.String()
-		line := fmt.Sprintf("%-*s", keywordWidth-1, start)
-		n := 0
-		for ; i < len(p.Rules) && sameLine(&p.Rules[i], r); i++ {
-			item := printItem(&p.Rules[i], p.Compare64)
-			if n > 0 {
-				item = strings.TrimPrefix(item, "optional ")
+		for ; i < len(p.Rules) && r.Cond == nil && sameLine(&p.Rules[i], r); i++ {
+			it := Item{Name: callWord(p.Rules[i].Call), Optional: r.Optional && len(line.Items) == 0}
+			more := 1 + len(it.Name)
+			if it.Optional {
+				more += len("optional ")
 			}
-			if n > 0 && len(line)+1+len(item) > lineWidth {
+			if width += more; width > lineWidth && len(line.Items) > 0 {
 				break
 			}
-			line += " " + item
-			n++
+			line.Items = append(line.Items, it)
 		}
-		b.WriteString(wrapped(line) + "\n")
+		rules = append(rules, line)
 	}
-	return b.String()
+	f.Section("", rules...)
+	return f
 }
 
-// wrapped breaks a long line at spaces inside its brackets, where the language allows it.
-func wrapped(line string) string {
-	const indent = "    "
-	var b strings.Builder
-	depth, start, last := 0, 0, -1 // start of the row, last space to break at
-	width := lineWidth
-	for i := range line {
-		switch line[i] {
-		case '(', '{':
-			depth++
-		case ')', '}':
-			depth--
-		case ' ':
-			if depth > 0 {
-				last = i
-			}
-		}
-		if i-start >= width && last > start {
-			b.WriteString(line[start:last] + "\n" + indent)
-			start, last, width = last+1, -1, lineWidth-len(indent)
-		}
-	}
-	return b.String() + line[start:]
-}
-
-// sameLine says that two rules can share a line.
+// sameLine says that two rules without conditions can share a line.
 func sameLine(a, b *policy.Rule) bool {
-	return a.Action == b.Action && a.Optional == b.Optional && slices.Equal(a.Archs, b.Archs) && (a.Cond == nil && b.Cond == nil || a == b)
+	return a.Action == b.Action && a.Optional == b.Optional && a.Cond == nil && slices.Equal(a.Archs, b.Archs)
 }
 
-func printItem(r *policy.Rule, wide bool) string {
-	s := r.Call
-	if s == "" {
-		s = anyCall
+// callWord is the word for a rule's call.
+func callWord(call string) string {
+	if call == "" {
+		return anyCall
 	}
-	if r.Optional {
-		s = "optional " + s
-	}
-	if r.Cond == nil {
-		return s
-	}
+	return call
+}
+
+// conditional is a rule with a condition as an item, of a line that is width wide before it.
+func conditional(r *policy.Rule, wide bool, width int) Item {
+	it := Item{Name: callWord(r.Call), Optional: r.Optional}
 	cond := r.Cond
 	if wide {
 		cond = atWidth(cond, false) // the header says so
 	}
-	return s + "(" + cond.String() + ")"
+	it.Cond = NewCondition(cond)
+	width += 1 + len(it.Name) + 1
+	if it.Optional {
+		width += len("optional ")
+	}
+	it.Cond.tokens = broken(it.Cond.tokens, width)
+	return it
 }
+
+// broken breaks a condition that begins at a column where a row becomes too long, at spaces.
+func broken(tokens []token, col int) (out []token) {
+	line := append([]token{{kind: symbol, text: "("}}, tokens...)
+	depth := 1
+	for i := 1; i < len(line); {
+		n, width, inner := i, 0, depth
+		for n < len(line) && (n == i || !spaced(line[:n], line[n-1], line[n])) {
+			switch {
+			case opens(line[n]):
+				inner++
+			case closes(line[n]):
+				inner--
+			}
+			width += utf8.RuneCountInString(line[n].text)
+			n++
+		}
+		if i > 1 {
+			width++ // the space before it
+		}
+		if col += width; col > lineWidth && i > 1 {
+			out = append(out, token{kind: newline, text: "\n"})
+			col = len(indent)*depth + width - 1
+		}
+		out = append(out, line[i:n]...)
+		i, depth = n, inner
+	}
+	return out
+}
+
+// codeWidth is how wide the tokens of one row are.
+func codeWidth(line []token) int { return utf8.RuneCountInString(layOut(line)[0].code) }

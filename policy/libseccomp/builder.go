@@ -1,7 +1,6 @@
 package libseccomp
 
 import (
-	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -12,15 +11,20 @@ import (
 	"monban/policy"
 )
 
-// What a Builder's methods refuse, to be asked for with errors.Is. Each has the errno that libseccomp returns in its text.
-var (
-	ErrExists      = errors.New("EEXIST")     // architecture there already, or not there
-	ErrDomain      = errors.New("EDOM")       // the call or byte order does not fit the architecture
-	ErrInvalid     = errors.New("EINVAL")     // an argument has no meaning
-	ErrUnsupported = errors.New("EOPNOTSUPP") // a value or combination that is not supported
-	ErrAccess      = errors.New("EACCES")     // the filter's default action as a rule, or a read-only attribute
-	ErrNoCall      = errors.New("EFAULT")     // a number that has no name to translate by
+// An Errno is what a Builder's methods refuse, to be asked for with errors.Is: the name of the errno that libseccomp returns.
+type Errno string
+
+// What is refused.
+const (
+	ErrExists      Errno = "EEXIST"     // architecture there already, or not there
+	ErrDomain      Errno = "EDOM"       // the call or byte order does not fit the architecture
+	ErrInvalid     Errno = "EINVAL"     // an argument has no meaning
+	ErrUnsupported Errno = "EOPNOTSUPP" // a value or combination that is not supported
+	ErrAccess      Errno = "EACCES"     // the filter's default action as a rule, or a read-only attribute
+	ErrNoCall      Errno = "EFAULT"     // a number that has no name to translate by
 )
+
+func (e Errno) Error() string { return string(e) }
 
 // A Builder makes a policy from calls like those of libseccomp's rule API, with their meaning:
 //
