@@ -23,28 +23,32 @@ import (
 	"monban/format/rows"
 	"monban/gate"
 	"monban/inspect"
-	"monban/inspect/page"
 	"monban/learn"
 	"monban/lint"
 	"monban/policy"
 	"monban/policy/decompile"
 	"monban/policy/lang"
 	"monban/record"
+	"monban/report/page"
 	"monban/verdict"
 )
 
 // budgeted are the rooms that work on verdicts for others. Whatever they export is in answers.
-var budgeted = []string{"policy", "policy/decompile", "gate", "lint", "inspect", "inspect/page", "expect", "format/rows", "compile", "record", "learn"}
+var budgeted = []string{"policy", "policy/decompile", "gate", "lint", "inspect", "report", "report/page", "expect", "format/rows", "compile", "record", "learn"}
 
 // A meant policy is the verdict of a policy.
 type meant struct {
 	p     *policy.Policy
 	v     verdict.Verdict
-	other verdict.Verdict // of another policy, in the same space
+	q     *policy.Policy
+	other verdict.Verdict // of q, in the same space
 }
 
 // gate is the policy as a gate in the verdict's space.
 func (m meant) gate() *gate.Gate { return gate.OfPolicy("x", m.p).In(m.v.Space()) }
+
+// second is the other policy as a gate in the same space.
+func (m meant) second() *gate.Gate { return gate.OfPolicy("y", m.q).In(m.v.Space()) }
 
 // bpf is the same as what it was compiled to.
 func (m meant) bpf() *gate.Gate {
@@ -174,10 +178,19 @@ var answers = map[string]func(m meant) (string, error){
 	"gate.Gate.Decide":    func(m meant) (string, error) { return "", nil }, // no work on verdicts
 	"gate.Gate.Named":     func(m meant) (string, error) { return "", nil }, // no work
 	"gate.Gate.In":        func(m meant) (string, error) { return "", nil }, // no work
-	"gate.Share": func(m meant) (string, error) { // in a space of its own
-		all, err := gate.Share(m.gate(), m.gate())
-		return fmt.Sprint(len(all)), err
+	"gate.Share": func(m meant) (string, error) { // two that have no space yet, in one of its own
+		all, err := gate.Share(gate.OfPolicy("x", m.p), gate.OfPolicy("x", m.p))
+		if err != nil {
+			return "", err
+		}
+		v, err := all[0].Verdict()
+		if err != nil {
+			return "", err
+		}
+		w, err := all[1].Verdict()
+		return fmt.Sprint(err == nil && v == w), err
 	},
+	"gate.Together": func(m meant) (string, error) { return "", nil }, // no work
 	"lint.Run": func(m meant) (string, error) {
 		r, err := lint.Run(m.gate(), lint.Options{})
 		if err != nil {
@@ -193,32 +206,98 @@ var answers = map[string]func(m meant) (string, error){
 		}
 		return strings.Join(out, "\n"), err
 	},
-	"inspect.Diff":      func(m meant) (string, error) { return text(inspect.Diff(m.v, m.other, m.p.Archs)) },
-	"inspect.Summarise": func(m meant) (string, error) { return text(inspect.Summarise(m.v, abi.X86_64)) },
-	"inspect.Compare":   func(m meant) (string, error) { return text(inspect.Compare(m.v, m.other, abi.X86_64)) },
+	"inspect.Diff":      func(m meant) (string, error) { return classes(inspect.Diff(m.gate(), m.second())) },
+	"inspect.Excess":    func(m meant) (string, error) { return classes(inspect.Excess(m.gate(), m.second())) },
+	"inspect.Summarise": func(m meant) (string, error) { return text(inspect.Summarise(m.gate(), abi.X86_64)) },
+	"inspect.Compare":   func(m meant) (string, error) { return text(inspect.Compare(m.gate(), m.second(), abi.X86_64)) },
 	"inspect.Tell": func(m meant) (string, error) {
-		stories, err := inspect.Tell(gate.OfPolicy("x", m.p).In(m.v.Space()), "ioctl", m.p.Archs)
+		stories, err := inspect.Tell(m.bpf(), "ioctl", m.p.Archs)
 		return fmt.Sprint(stories), err
 	},
 	"inspect.Elsewhere": func(m meant) (string, error) {
-		do, ok, err := inspect.Elsewhere(m.v)
+		do, ok, err := inspect.Elsewhere(m.gate())
 		return fmt.Sprint(do, ok), err
 	},
 	"inspect.Merge": func(m meant) (string, error) {
 		var out []string
-		for _, how := range []inspect.How{inspect.Union, inspect.Intersect, inspect.Stack} {
-			v, err := inspect.Merge(how, m.v, m.other)
+		for _, op := range []inspect.Operation{inspect.Union, inspect.Intersect, inspect.Stack} {
+			g, err := inspect.Merge(op, m.gate(), m.second())
 			if err != nil {
 				return "", err
 			}
-			out = append(out, at(v))
+			out = append(out, fmt.Sprint(g.Policy))
 		}
 		return strings.Join(out, "\n"), nil
 	},
+	"inspect.Origins": func(m meant) (string, error) { return text(inspect.Origins(m.p.Archs, m.gate(), m.second())) },
+	"inspect.Explain": func(m meant) (string, error) {
+		e, err := inspect.Explain(m.gate())
+		if err != nil {
+			return "", err
+		}
+		var out []string
+		for _, v := range e.Views {
+			out = append(out, fmt.Sprintf("%+v %+v", *v.Summary, *v.Known))
+		}
+		return fmt.Sprint(out, e.Elsewhere, e.Told), nil
+	},
+	"inspect.Words": func(m meant) (string, error) {
+		p, notes, err := inspect.Words(m.gate()) // which words it finds depends on the budget, what they mean does not
+		if err != nil {
+			return "", err
+		}
+		v, err := p.Verdict(m.v.Space())
+		return fmt.Sprint(err == nil && v == m.v, notes), err
+	},
+	"inspect.Ask": func(m meant) (string, error) {
+		c, err := lang.ParseCall(abi.X86_64, "ioctl(_, {TIOCSTI, TIOCGWINSZ, 3..9})")
+		if err != nil {
+			return "", err
+		}
+		a, err := inspect.Ask(m.gate(), &c)
+		if err != nil {
+			return "", err
+		}
+		return fmt.Sprintf("%+v %+v %+v", a.Cases, a.UpperHalf, a.Example), nil
+	},
+	"inspect.Fixed": func(m meant) (string, error) { return text(inspect.Fixed(m.bpf(), abi.X86_64, "ioctl")) },
+	"inspect.Follow": func(m meant) (string, error) {
+		return text(inspect.Follow(m.gate(), &bpf.Data{Arch: abi.X86_64.Token()}))
+	},
+	"inspect.Answer.Follow": func(m meant) (string, error) { return "", nil }, // it is Follow
+	"inspect.Kills":         func(m meant) (string, error) { return text(inspect.Kills(m.gate(), abi.X86_64)) },
+	"inspect.Culprits": func(m meant) (string, error) {
+		found, err := inspect.Culprits(m.gate(), &bpf.Data{Arch: abi.X86_64.Token(), Nr: nr("mount")})
+		return fmt.Sprint(len(found)), err
+	},
+	"inspect.Compile": func(m meant) (string, error) {
+		c, err := inspect.Compile(m.gate(), compile.Options{})
+		if err != nil {
+			return "", err
+		}
+		return fmt.Sprint(c.Filters), nil
+	},
+	"inspect.Compilation.Measure": func(m meant) (string, error) {
+		c, err := inspect.Compile(m.gate(), compile.Options{})
+		if err != nil {
+			return "", err
+		}
+		return text(c.Measure())
+	},
+	"inspect.Desk.Gate": func(m meant) (string, error) {
+		d := inspect.Desk{Archs: []abi.Arch{abi.X86_64}, Read: func(abi.Arch) (*gate.Gate, error) { return m.bpf(), nil }}
+		_, err := d.Gate(abi.X86_64)
+		return "", err
+	},
+	"inspect.Process.Gates": func(m meant) (string, error) { return "", nil }, // no work
+	"report.MergedGate":     func(m meant) (string, error) { return "", nil }, // no work
+	"report.MergedJSON":     func(m meant) (string, error) { return "", nil }, // no work
+	"report.ArchRemedy":     func(m meant) (string, error) { return "", nil }, // no work
 	"page.Write": func(m meant) (string, error) {
-		err := page.Write(io.Discard, &page.Content{Gate: m.gate(), Archs: m.p.Archs})
+		err := page.Write(io.Discard, &inspect.Explanation{Gate: m.gate(), Archs: m.p.Archs})
 		return "", err // a filter that is too complex to draw says so on the page
 	},
+	"expect.File.Run": func(m meant) (string, error) { return "", nil }, // it is Prove
 	"expect.File.Prove": func(m meant) (string, error) {
 		f, err := expect.Parse("t", []byte("allow ioctl(_, TIOCGWINSZ)\nerrno(EPERM) ioctl(_, TIOCSTI)\nallow socket(AF_UNIX)\nallow ioctl\n"))
 		if err != nil {
@@ -308,6 +387,13 @@ var answers = map[string]func(m meant) (string, error){
 	"record.LooksElsewhere": func(m meant) (string, error) { return text(record.LooksElsewhere(m.v, m.p.Archs)) },
 }
 
+func classes(d *inspect.Difference, err error) (string, error) {
+	if err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("%+v", d.Classes), nil
+}
+
 func text[T any](x T, err error) (string, error) { return fmt.Sprintf("%+v", x), err }
 
 func nr(call string) uint32 {
@@ -388,6 +474,7 @@ func TestBudget(t *testing.T) {
 		s := verdict.NewSpace(budget)
 		m.p = p
 		if m.v, err = p.Verdict(s); err == nil {
+			m.q = q
 			m.other, err = q.Verdict(s)
 		}
 		return m, err
@@ -471,7 +558,8 @@ func TestBudgeted(t *testing.T) {
 				signature := string(src[fn.Type.Pos()-1 : fn.Type.End()-1])
 				looks := strings.Contains(signature, "verdict.") || strings.HasPrefix(name, "policy.Answer.") || strings.HasPrefix(name, "policy.Chain.") || strings.HasPrefix(name, "learn.Earlier.") ||
 					f.Name.Name == "gate" && strings.Contains(signature, "error") ||
-					(f.Name.Name == "lint" || f.Name.Name == "expect" || f.Name.Name == "page" || f.Name.Name == "learn") && (strings.Contains(signature, "gate.Gate") || strings.Contains(signature, "*Content"))
+					slices.Contains([]string{"lint", "inspect", "report", "page", "expect", "learn"}, f.Name.Name) && strings.Contains(signature, "gate.Gate") ||
+					name == "page.Write"
 				if _, ok := answers[name]; looks && !ok && !strings.HasSuffix(name, "Error.Unwrap") {
 					t.Errorf("%s: %s is not in answers: what does it do with a spent budget?", file, name)
 				}

@@ -22,7 +22,7 @@ func TestOnePlace(t *testing.T) {
 			"compile/numbers.go",                  // one tree for both tables, with the bit masked
 			"format/oci/runc.go",                  // what runc's stub makes of it
 			"format/source/value.go",              // the constant's names in C
-			"inspect/page/tree.go",                // a test of the bit in somebody's program
+			"report/page/tree.go",                 // a test of the bit in somebody's program
 			"lint/bypass.go", "lint/catalogue.go", // the pitfall is about the bit
 			"record/ebpf_programs_linux_amd64.go",         // the kernel's tables, in eBPF
 			"seccomp/features_linux_amd64.go",             // makes an x32 call
@@ -30,7 +30,7 @@ func TestOnePlace(t *testing.T) {
 		}},
 		{"whose token it is: abi.Of", `\.Token\(\) [=!]= |[=!]= \w+\.Token\(\)`, []string{
 			"abi/of.go",
-			"expect/live_linux.go",                            // what this machine can be asked for
+			"expect/live/live_linux.go",                       // what this machine can be asked for
 			"policy/decide.go", "policy/decompile/headers.go", // errnos of badarch are of the architecture that shares the token
 			"format/minijail/constants.go", // a file of constants names its token
 		}},

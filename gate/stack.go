@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"monban/verdict"
 )
@@ -72,9 +73,12 @@ func (e *OrderError) Error() string {
 	return fmt.Sprintf("%s: its byte order is not that of the gates before it: no kernel runs both", e.Gate)
 }
 
-// Share puts the gates' verdicts into one space, so that they can be compared or merged. That they do not fit into it together is a
-// *TogetherError.
+// Share puts the gates' verdicts into one space, so that they can be compared or merged; gates of one space stay in it. That they do not
+// fit into it together is a *TogetherError.
 func Share(gates ...*Gate) ([]*Gate, error) {
+	if len(gates) > 0 && gates[0].space != nil && !slices.ContainsFunc(gates, func(g *Gate) bool { return g.space != gates[0].space }) {
+		return gates, nil
+	}
 	var out []*Gate
 	space := verdict.NewSpace(verdict.DefaultBudget)
 	names := ""
@@ -92,6 +96,18 @@ func Share(gates ...*Gate) ([]*Gate, error) {
 		out = append(out, in)
 	}
 	return out, nil
+}
+
+// Together gives verdict.ErrTooComplex the names of the gates that were worked with: a [*TogetherError]. Other errors stay as they are.
+func Together(err error, gates ...*Gate) error {
+	if _, named := errors.AsType[*TogetherError](err); named || !errors.Is(err, verdict.ErrTooComplex) {
+		return err
+	}
+	var names []string
+	for _, g := range gates {
+		names = append(names, g.Name)
+	}
+	return &TogetherError{strings.Join(names, " and "), err}
 }
 
 // A TogetherError says that gates do not fit one budget, each of which may.

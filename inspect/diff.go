@@ -9,6 +9,7 @@ import (
 
 	"monban/abi"
 	"monban/bpf"
+	"monban/gate"
 	"monban/policy"
 	"monban/verdict"
 )
@@ -43,36 +44,78 @@ func changeOf(a, b bpf.Action) Change {
 // freedom is how much an action leaves to the program: whichever way a call is refused, that is the same.
 func freedom(a bpf.Action) bpf.Effect { return max(a.Effect(), bpf.Refuses) }
 
-// A Class is all calls that two gates answer differently in the same way, on one architecture or on several alike.
+// A Class is all calls that two gates answer differently in the same way, on one architecture or on several.
 type Class struct {
-	Change Change
-	Archs  []string // names; "other architectures" for all that neither gate tells apart
-	A, B   string   // the two answers, in the policy language
-	Calls  []Partly // by number; each when the difference is only for some arguments
-	// Numbers are those that no call has.
-	Numbers []Numbers
-	Partial bool   // there are too many ranges of numbers to list them all
-	Witness string // one call that shows it
+	Change  Change
+	Archs   []abi.Arch    // that it speaks of; nil for Others
+	Others  bool          // it speaks of all architectures that neither gate tells apart
+	A, B    policy.Action // the two answers
+	Calls   []Subset      // by number; each when the difference is only for some arguments
+	Numbers []Numbers     // those that no call has
+	Partial bool          // there are too many ranges of numbers to list them all
+	Witness bpf.Data      // one call that shows it, on the first of Archs
 }
 
 // Numbers is a run of call numbers on one architecture, both ends included.
 type Numbers struct {
-	Arch     string
+	Arch     abi.Arch // of no meaning in a class of other architectures
 	From, To uint32
-	When     string // "": always
+	When     Condition
 }
 
-// Others is the name of all architectures that a gate does not tell apart.
-const Others = "other architectures"
-
-// Diff sorts all calls on which a and b disagree into classes, worst first; it is empty if and only if a == b. first are the
-// architectures to name first. Both verdicts must live in the same space. The error is verdict.ErrTooComplex.
-func Diff(a, b verdict.Verdict, first []abi.Arch) ([]Class, error) {
-	return verdict.Exact(a.Space(), func() ([]Class, error) { return diff(a, b, first), nil })
+// A Difference is all that two gates disagree on, or, of a subset, what one lets pass beyond the other.
+type Difference struct {
+	A, B    string  // the gates' names
+	Subset  bool    // only what A lets pass, or leaves to a supervisor, and B doesn't
+	Classes []Class // the worst first; there are none if and only if the gates are equal, or A is a subset of B
 }
 
+// Holds says that the gates are equal, or that A is a subset of B.
+func (d *Difference) Holds() bool { return len(d.Classes) == 0 }
+
+// Diff sorts all calls on which a and b disagree into classes, for somebody who replaces a by b. The error is a gate's, a
+// *gate.TogetherError.
+func Diff(a, b *gate.Gate) (*Difference, error) {
+	classes, err := classesOf(a, b, false)
+	if err != nil {
+		return nil, err
+	}
+	return &Difference{A: a.Name, B: b.Name, Classes: classes}, nil
+}
+
+// Excess is what a lets pass, or leaves to a supervisor, and b doesn't. Errors are those of [Diff].
+func Excess(a, b *gate.Gate) (*Difference, error) {
+	all, err := classesOf(a, b, true)
+	if err != nil {
+		return nil, err
+	}
+	d := &Difference{A: a.Name, B: b.Name, Subset: true}
+	for _, c := range all {
+		if c.Change == NewlyAllowed || c.Change == NewlySupervised {
+			c.A, c.B = c.B, c.A
+			d.Classes = append(d.Classes, c)
+		}
+	}
+	return d, nil
+}
+
+// classesOf is what changes from a to b, or back from b to a.
+func classesOf(a, b *gate.Gate, back bool) ([]Class, error) {
+	_, v, err := together([]*gate.Gate{a, b})
+	if err != nil {
+		return nil, err
+	}
+	if back {
+		slices.Reverse(v)
+	}
+	first := slices.Concat(a.Native().Family(), b.Native().Family())
+	classes, err := verdict.Exact(v[0].Space(), func() ([]Class, error) { return diff(v[0], v[1], first), nil })
+	return classes, gate.Together(err, a, b)
+}
+
+// diff is what changes from a to b. first are the architectures to name first.
 func diff(a, b verdict.Verdict, first []abi.Arch) []Class {
-	d := &differ{first: first, index: map[pair]int{}, partial: map[string]bool{}}
+	d := &differ{first: first, index: map[pair]int{}, partial: map[place]bool{}}
 	archs, all := pairSpans(a, b, verdict.Arch)
 	for _, sa := range archs {
 		if d.listed > maxSpans {
@@ -84,17 +127,17 @@ func diff(a, b verdict.Verdict, first []abi.Arch) []Class {
 	if !all || len(d.classes) == 0 {
 		d.unlisted(a, b, nil)
 	}
-	out := d.named()
 	rank := func(c *Class) int {
-		for i, a := range first {
-			if a.String() == c.Archs[0] {
-				return i
-			}
+		if i := slices.Index(first, c.place().arch); i >= 0 && !c.Others {
+			return i
 		}
 		return len(first)
 	}
-	slices.SortStableFunc(out, func(x, y Class) int { return cmp.Compare(rank(&x), rank(&y)) })
-	out = alike(out)
+	for i := range d.classes {
+		d.classes[i].Partial = d.partial[d.classes[i].place()]
+	}
+	slices.SortStableFunc(d.classes, func(x, y Class) int { return cmp.Compare(rank(&x), rank(&y)) })
+	out := joined(d.classes)
 	slices.SortStableFunc(out, func(x, y Class) int {
 		return cmp.Or(cmp.Compare(x.Change, y.Change), cmp.Compare(rank(&x), rank(&y)), -cmp.Compare(len(x.Calls), len(y.Calls)))
 	})
@@ -103,59 +146,82 @@ func diff(a, b verdict.Verdict, first []abi.Arch) []Class {
 
 type differ struct {
 	first   []abi.Arch
-	classes []found
+	classes []Class
 	index   map[pair]int
-	listed  int             // runs of numbers in all classes
-	partial map[string]bool // architectures of which not all was gone through
+	listed  int            // runs of numbers in all classes
+	partial map[place]bool // architectures of which not all was gone through
 }
 
-// A pair of answers on an architecture.
+// A place is an architecture, or all that nobody tells apart.
+type place struct {
+	arch   abi.Arch
+	others bool
+}
+
+// place is that of a class which is of one architecture.
+func (c *Class) place() place {
+	if c.Others {
+		return place{others: true}
+	}
+	return place{arch: c.Archs[0]}
+}
+
+// A pair of answers at a place.
 type pair struct {
-	arch string
+	place
 	a, b bpf.Action
 }
 
-// A found class has a witness that is still data.
-type found struct {
-	Class
-	data bpf.Data
-}
-
-// class is the class of a pair of answers on an architecture.
-func (d *differ) class(arch string, diff verdict.Difference, errnos abi.Arch) *found {
-	key := pair{arch, diff.A, diff.B}
+// class is the class of a pair of answers at a place. Its errno values are an architecture's.
+func (d *differ) class(at place, diff verdict.Difference, errnos abi.Arch) *Class {
+	key := pair{at, diff.A, diff.B}
 	i, ok := d.index[key]
 	if !ok {
-		x, y := policy.ActionOn(errnos, diff.A).String(), policy.ActionOn(errnos, diff.B).String()
 		i = len(d.classes)
 		d.index[key] = i
-		d.classes = append(d.classes, found{Class{Change: changeOf(diff.A, diff.B), Archs: []string{arch}, A: x, B: y}, diff.Data})
+		c := Class{Change: changeOf(diff.A, diff.B), Others: at.others, A: policy.ActionOn(errnos, diff.A), B: policy.ActionOn(errnos, diff.B),
+			Witness: diff.Data}
+		if !at.others {
+			c.Archs = []abi.Arch{at.arch}
+		}
+		d.classes = append(d.classes, c)
 	}
 	return &d.classes[i]
 }
 
+// placeOf is where a number belongs, of a run of architecture tokens.
+func placeOf(arch abi.Arch, known bool, token, nr uint32) place {
+	if !known {
+		return place{others: true}
+	}
+	if own, ok := abi.Of(token, nr); ok {
+		arch = own
+	}
+	return place{arch: arch}
+}
+
 // architecture goes through the calls of a run of architecture tokens.
 func (d *differ) architecture(sa pairSpan) {
-	arch, name, known := tokenName(sa.lo, sa.hi, d.first)
+	arch, known := tokenArch(sa.lo, sa.hi, d.first)
 	numbers, all := pairSpans(sa.a, sa.b, verdict.Nr)
 	for _, sn := range numbers {
 		diffs := verdict.Differences(sn.a, sn.b)
 		for _, run := range numbersIn(arch, known, sn.lo, sn.hi) {
-			on, errnos := name, arch
-			if own, _ := abi.Of(sa.lo, run.lo); known && own != arch {
-				on, errnos = own.String(), own
+			on, errnos := placeOf(arch, known, sa.lo, run.lo), arch
+			if !on.others {
+				errnos = on.arch
 			}
 			for _, diff := range diffs {
 				d.listed++
-				sn.a.Space().Charge(perRun)
+				s := sn.a.Space()
+				s.Charge(perRun)
 				diff.Data.Arch, diff.Data.Nr = sa.lo, run.lo
 				c := d.class(on, diff, errnos)
-				s := sn.a.Space()
-				cond := when(errnos, run.name, s, s.And(s.When(sn.a, diff.A), s.When(sn.b, diff.B)))
+				when := condition(errnos, run.name, s, s.And(s.When(sn.a, diff.A), s.When(sn.b, diff.B)))
 				if run.name != "" {
-					c.Calls = append(c.Calls, Partly{run.name, cond})
+					c.Calls = append(c.Calls, Subset{run.name, when})
 				} else {
-					c.Numbers = append(c.Numbers, Numbers{on, run.lo, run.hi, cond})
+					c.Numbers = append(c.Numbers, Numbers{on.arch, run.lo, run.hi, when})
 				}
 			}
 		}
@@ -171,49 +237,32 @@ func (d *differ) unlisted(a, b verdict.Verdict, token *uint32) {
 		if token != nil {
 			diff.Data.Arch = *token
 		}
-		arch, name, known := tokenName(diff.Data.Arch, diff.Data.Arch, d.first)
-		on := name
-		if own, _ := abi.Of(diff.Data.Arch, diff.Data.Nr); known && own != arch {
-			on = own.String()
-		}
-		d.partial[on], d.partial[name] = true, true
+		arch, known := tokenArch(diff.Data.Arch, diff.Data.Arch, d.first)
+		on := placeOf(arch, known, diff.Data.Arch, diff.Data.Nr)
+		d.partial[on], d.partial[placeOf(arch, known, diff.Data.Arch, 0)] = true, true
 		if c := d.class(on, diff, arch); len(c.Calls)+len(c.Numbers) == 0 {
+			some := Condition{Unreadable: true}
 			if call, ok := arch.Name(diff.Data.Nr); ok && known {
-				c.Calls = []Partly{{call, Unreadable}}
+				c.Calls = []Subset{{call, some}}
 			} else {
-				c.Numbers = []Numbers{{on, diff.Data.Nr, diff.Data.Nr, Unreadable}}
+				c.Numbers = []Numbers{{on.arch, diff.Data.Nr, diff.Data.Nr, some}}
 			}
 		}
 	}
 }
 
-// named writes the witnesses.
-func (d *differ) named() []Class {
-	var out []Class
-	for _, c := range d.classes {
-		c.Partial = d.partial[c.Archs[0]]
-		if arch, err := abi.ParseArch(c.Archs[0]); err == nil {
-			c.Witness = policy.FormatCall(arch, &c.data)
-		} else {
-			c.Witness = fmt.Sprintf("call %d, arguments %#x, of architecture %#x", c.data.Nr, c.data.Args, c.data.Arch)
-		}
-		out = append(out, c.Class)
-	}
-	return out
-}
-
-// alike joins classes that say the same of several architectures.
-func alike(classes []Class) []Class {
+// joined are the classes, those that say the same of several architectures made one.
+func joined(classes []Class) []Class {
 	var out []Class
 	index := map[string]int{}
 	for _, c := range classes {
 		var lines []string
 		for _, p := range c.Calls {
-			lines = append(lines, p.Call+" "+p.When)
+			lines = append(lines, p.Call+" "+p.When.String())
 		}
 		slices.Sort(lines) // each architecture has its own order of numbers
-		key := fmt.Sprintln(c.Change, c.A, c.B, c.Partial, strings.Join(lines, "\n"))
-		if i, ok := index[key]; ok && c.Archs[0] != Others && out[i].Archs[0] != Others {
+		key := fmt.Sprintln(c.Change, c.Others, c.A, c.B, c.Partial, strings.Join(lines, "\n"))
+		if i, ok := index[key]; ok && !c.Others {
 			out[i].Archs = append(out[i].Archs, c.Archs...)
 			out[i].Numbers = append(out[i].Numbers, c.Numbers...)
 			continue
@@ -224,17 +273,16 @@ func alike(classes []Class) []Class {
 	return out
 }
 
-// tokenName names a range of architecture tokens.
-func tokenName(lo, hi uint32, first []abi.Arch) (arch abi.Arch, name string, known bool) {
+// tokenArch is the architecture of a run of tokens. Where nobody tells those apart, it is one whose errno values may stand for theirs.
+func tokenArch(lo, hi uint32, first []abi.Arch) (arch abi.Arch, known bool) {
 	if a, ok := abi.Of(lo, 0); ok && lo == hi {
-		return a, a.String(), true
+		return a, true
 	}
-	arch = abi.Native()
-	if len(first) > 0 {
-		arch = first[0]
-	}
-	return arch, Others, false
+	return first[0], false
 }
+
+// maxSpans bounds how many ranges of numbers are looked at one by one.
+const maxSpans = 1 << 16
 
 // A pairSpan is a range on which each of two verdicts does one thing, and not the same.
 type pairSpan struct {

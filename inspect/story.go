@@ -1,7 +1,6 @@
 package inspect
 
 import (
-	"cmp"
 	"slices"
 
 	"monban/abi"
@@ -17,12 +16,12 @@ type Story struct {
 	Direct bool   // it has a number of its own
 	Cases  []Case // the answers to that number
 	Mux    *abi.Mux
-	Behind []Case // the answers to the multiplexer's call that makes it, where there is one
-	Rules  []*policy.Rule
+	Behind []Case         // the answers to the multiplexer's call that makes it, where there is one
+	Rules  []*policy.Rule // of the gate's text, that speak of it or of its multiplexer, in order
 }
 
-// Tell tells a call's story on the architectures that have it, from what the gate says of that call alone; the work is done in a space of
-// its own. Errors name the gate; what is too complex is a *gate.ComplexError.
+// Tell tells a call's story on those of the architectures that have it, from what the gate says of that call alone; the work is done in a
+// space of its own. Errors name the gate; what is too complex is a *gate.ComplexError.
 func Tell(g *gate.Gate, call string, archs []abi.Arch) ([]Story, error) {
 	s := verdict.NewSpace(verdict.DefaultBudget)
 	out, err := verdict.Exact(s, func() ([]Story, error) { return tell(g, s, call, archs) })
@@ -36,19 +35,23 @@ func tell(g *gate.Gate, s *verdict.Space, call string, archs []abi.Arch) ([]Stor
 		st := Story{Arch: a}
 		if st.Number, st.Direct = a.Number(call); st.Direct {
 			own, err := g.Slice(s, a, st.Number)
+			if err == nil {
+				st.Cases, err = casesOf(a, call, own)
+			}
 			if err != nil {
 				return nil, err
 			}
-			st.Cases = answers(a, call, own)
 		}
 		if m, ok := a.Mux(call); ok {
 			nr, _ := a.Number(m.Call)
 			own, err := g.Slice(s, a, nr)
+			if err == nil {
+				st.Mux = &m
+				st.Behind, err = casesOf(a, m.Call, own.Restrict(verdict.ArgHi(0), 0).Restrict(verdict.ArgLo(0), m.Sub))
+			}
 			if err != nil {
 				return nil, err
 			}
-			st.Mux = &m
-			st.Behind = answers(a, m.Call, own.Restrict(verdict.ArgHi(0), 0).Restrict(verdict.ArgLo(0), m.Sub))
 		}
 		if !st.Direct && st.Mux == nil {
 			continue
@@ -64,16 +67,4 @@ func tell(g *gate.Gate, s *verdict.Space, call string, archs []abi.Arch) ([]Stor
 		out = append(out, st)
 	}
 	return out, nil
-}
-
-func answers(a abi.Arch, call string, left verdict.Verdict) []Case {
-	if do, ok := left.Constant(); ok {
-		return []Case{{Action: do}}
-	}
-	return cases(a, call, left)
-}
-
-// SameCases says that two lists of answers read alike.
-func SameCases(x, y []Case) bool {
-	return slices.EqualFunc(x, y, func(p, q Case) bool { return cmp.Compare(p.Action, q.Action) == 0 && p.When == q.When })
 }

@@ -7,7 +7,7 @@ import (
 
 	"monban/abi"
 	"monban/bpf"
-	"monban/policy/decompile"
+	"monban/gate"
 	"monban/verdict"
 )
 
@@ -17,12 +17,6 @@ type Call struct {
 	Number  uint32
 	Purpose string
 	Cases   []Case // one where the arguments do not matter; else the most permissive first
-}
-
-// A Case is one answer to a call.
-type Case struct {
-	Action bpf.Action
-	When   string // a condition of the policy language, or ""; [Unreadable] where it has no form that a person could read
 }
 
 // Depends says that the arguments decide.
@@ -63,37 +57,23 @@ type Summary struct {
 	Unknown []bpf.Action
 }
 
-// Summarise sorts a verdict's answers to the calls of an architecture. The error is verdict.ErrTooComplex.
-func Summarise(v verdict.Verdict, a abi.Arch) (*Summary, error) {
-	return verdict.Exact(v.Space(), func() (*Summary, error) { return summarise(v, a), nil })
+// Summarise sorts a gate's answers to the calls of an architecture. The error is the gate's.
+func Summarise(g *gate.Gate, a abi.Arch) (*Summary, error) {
+	return gate.Exact(g, func(v verdict.Verdict) (*Summary, error) { return summarise(v, a) })
 }
 
-func summarise(v verdict.Verdict, a abi.Arch) *Summary {
+func summarise(v verdict.Verdict, a abi.Arch) (*Summary, error) {
 	s := &Summary{Arch: a}
 	own := v.Restrict(verdict.Arch, a.Token())
 	for nr, name := range a.Calls() {
-		c := Call{Name: name, Number: nr, Purpose: Purpose(name)}
-		c.Cases = answers(a, name, own.Restrict(verdict.Nr, nr))
-		s.Calls = append(s.Calls, c)
+		cases, err := casesOf(a, name, own.Restrict(verdict.Nr, nr))
+		if err != nil {
+			return nil, err
+		}
+		s.Calls = append(s.Calls, Call{Name: name, Number: nr, Purpose: Purpose(name), Cases: cases})
 	}
 	s.Unknown = unknown(own, a)
-	return s
-}
-
-// cases are the answers to a call whose arguments decide.
-func cases(a abi.Arch, call string, left verdict.Verdict) []Case {
-	var out []Case
-	outcomes, err := decompile.Outcomes(a, call, left)
-	if err != nil {
-		for _, do := range slices.SortedFunc(left.Actions(), func(x, y bpf.Action) int { return cmp.Compare(int32(y), int32(x)) }) {
-			out = append(out, Case{do, Unreadable})
-		}
-		return out
-	}
-	for _, o := range outcomes {
-		out = append(out, Case{o.On, o.Cond.String()})
-	}
-	return out
+	return s, nil
 }
 
 // unknown are the answers to the numbers that no call of a has, that to most of them first.
@@ -126,9 +106,6 @@ func unknown(own verdict.Verdict, a abi.Arch) []bpf.Action {
 	})
 	return out
 }
-
-// maxSpans bounds how many ranges of numbers are looked at one by one.
-const maxSpans = 1 << 16
 
 // Passing counts the calls that always and sometimes pass.
 func (s *Summary) Passing() (always, sometimes int) {
@@ -183,74 +160,4 @@ func (s *Summary) Groups() []Group {
 	}
 	slices.SortFunc(out, func(x, y Group) int { return cmp.Compare(int32(y.Action), int32(x.Action)) })
 	return out
-}
-
-// Against are the calls that pass at one gate and not at another, each with the condition where it is not all of the call.
-type Against struct {
-	More, Fewer []Partly
-	Equal       bool // every call gets the same answers, refused ones included
-}
-
-// Partly is a call, and when.
-type Partly struct {
-	Call string
-	When string // "": always
-}
-
-// Compare tells what passes at v and not at w, and the reverse, on one architecture. Both must live in the same space. The error is
-// verdict.ErrTooComplex.
-func Compare(v, w verdict.Verdict, a abi.Arch) (Against, error) {
-	return verdict.Exact(v.Space(), func() (Against, error) { return compare(v, w, a), nil })
-}
-
-func compare(v, w verdict.Verdict, a abi.Arch) Against {
-	s := v.Space()
-	x, y := v.Restrict(verdict.Arch, a.Token()), w.Restrict(verdict.Arch, a.Token())
-	out := Against{Equal: true}
-	for nr, name := range a.Calls() {
-		l, r := x.Restrict(verdict.Nr, nr), y.Restrict(verdict.Nr, nr)
-		if l == r {
-			continue
-		}
-		out.Equal = false
-		p, q := l.Where(bpf.Action.Passes), r.Where(bpf.Action.Passes)
-		if n := s.And(p, s.Not(q)); n != verdict.False {
-			out.More = append(out.More, partly(a, name, s, n))
-		}
-		if n := s.And(q, s.Not(p)); n != verdict.False {
-			out.Fewer = append(out.Fewer, partly(a, name, s, n))
-		}
-	}
-	return out
-}
-
-func partly(a abi.Arch, call string, s *verdict.Space, n verdict.Node) Partly {
-	return Partly{call, when(a, call, s, n)}
-}
-
-// Unreadable stands for a condition that would take thousands of alternatives to write down.
-const Unreadable = "for some arguments"
-
-// when is a condition on a call's arguments in words, "" where it always holds.
-func when(a abi.Arch, call string, s *verdict.Space, n verdict.Node) string {
-	if n == verdict.True {
-		return ""
-	}
-	cond, err := decompile.Condition(a, call, s, n)
-	if err != nil {
-		return Unreadable
-	}
-	return cond.String()
-}
-
-// Elsewhere is the answer to calls of architectures that nobody has; ok is false where the gate judges them by anything else. The
-// error is verdict.ErrTooComplex.
-func Elsewhere(v verdict.Verdict) (do bpf.Action, ok bool, err error) {
-	err = v.Space().Do(func() error {
-		elsewhere := v.Elsewhere()
-		do, ok = elsewhere[0].Then.Constant()
-		ok = ok && len(elsewhere) == 1
-		return nil
-	})
-	return do, ok, err
 }

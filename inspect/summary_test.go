@@ -8,8 +8,8 @@ import (
 
 	"monban/abi"
 	"monban/bpf"
+	"monban/gate"
 	"monban/inspect"
-	"monban/verdict"
 )
 
 // Where single bits of the number decide there are more ranges than anybody could go through: all answers are found all the same.
@@ -18,11 +18,7 @@ func TestUnknownNumbers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	v, err := verdict.Of(p, binary.LittleEndian)
-	if err != nil {
-		t.Fatal(err)
-	}
-	s, err := inspect.Summarise(v, abi.X86)
+	s, err := inspect.Summarise(gate.OfPrograms("t", binary.LittleEndian, p), abi.X86)
 	if err != nil {
 		t.Fatal(err)
 	}

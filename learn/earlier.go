@@ -46,7 +46,7 @@ func (e *Earlier) anew(native abi.Arch) error {
 // Add is the gate with what it lacks of a recording before all that it says, and the architectures that it now speaks for, too. Errors
 // are those of gate.Exact and decompile.Policy.
 func (e *Earlier) Add(rec *record.Recording, o Options) (f *lang.File, more []abi.Arch, err error) {
-	if o.Extra, err = gate.Exact(e.gate, func(v verdict.Verdict) ([]Extra, error) { return refused(v, o) }); err != nil {
+	if o.Extra, err = refused(e.gate, o); err != nil {
 		return nil, nil, err
 	}
 	lacking, err := gate.Exact(e.gate, rec.Lacking)
@@ -74,8 +74,8 @@ func (e *Earlier) Add(rec *record.Recording, o Options) (f *lang.File, more []ab
 }
 
 // refused are those of the calls for somebody else that a gate does not let pass whole.
-func refused(v verdict.Verdict, o Options) (extra []Extra, err error) {
-	s, err := inspect.Summarise(v, o.Native)
+func refused(g *gate.Gate, o Options) (extra []Extra, err error) {
+	s, err := inspect.Summarise(g, o.Native)
 	if err != nil {
 		return nil, err
 	}

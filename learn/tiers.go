@@ -11,7 +11,6 @@ import (
 	"monban/policy/lang"
 	"monban/record"
 	"monban/scan"
-	"monban/verdict"
 )
 
 // Tiers is the gate of a run and of a scan of the programs that took part in it: what was seen is allowed, what can be reached beside
@@ -22,7 +21,7 @@ func Tiers(rec *record.Recording, r *scan.Result, o Options, reachable policy.Ac
 	if err != nil {
 		return nil, err
 	}
-	s, err := gate.Exact(gate.OfPolicy(f.Name, p), func(v verdict.Verdict) (*inspect.Summary, error) { return inspect.Summarise(v, r.Arch) })
+	s, err := inspect.Summarise(gate.OfPolicy(f.Name, p), r.Arch)
 	if err != nil {
 		return nil, err
 	}

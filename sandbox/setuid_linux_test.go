@@ -35,13 +35,13 @@ import (
 	"os"
 
 	"monban"
-	"monban/expect"
+	"monban/expect/live"
 	"monban/record"
 	"monban/sandbox"
 	"monban/seccomp"
 )
 
-var _, _, _, _, _ = monban.Enforce, sandbox.ErrNotFound, seccomp.Install, expect.LiveEnv, record.New
+var _, _, _, _, _ = monban.Enforce, sandbox.ErrNotFound, seccomp.Install, live.Env, record.New
 
 func main() { fmt.Println("main", os.Geteuid()) }
 `

@@ -7,7 +7,6 @@ import (
 	"path/filepath"
 	"testing"
 
-	"monban/abi"
 	"monban/format"
 )
 
@@ -33,7 +32,7 @@ func BenchmarkAskLines(b *testing.B) {
 		if os.Stdin, err = os.Open(name); err != nil {
 			b.Fatal(err)
 		}
-		if err := askLines(io.Discard, newDesk("@container", []abi.Arch{abi.Native()}, format.Options{}), "@container", false); err != nil {
+		if err := (&askPlan{ref: "@container"}).lines(io.Discard, newDesk("@container", format.Options{})); err != nil {
 			b.Fatal(err)
 		}
 		os.Stdin.Close()

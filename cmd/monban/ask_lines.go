@@ -2,7 +2,6 @@ package main
 
 import (
 	"bufio"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -11,12 +10,11 @@ import (
 
 	"golang.org/x/term"
 
-	"monban/abi"
 	"monban/format/strace"
-	"monban/gate"
+	"monban/inspect"
 	"monban/internal/plain"
 	"monban/policy"
-	"monban/verdict"
+	"monban/report"
 )
 
 // maxLine is the longest line of questions, in bytes: strace can be told to write whole buffers.
@@ -25,22 +23,22 @@ const maxLine = 1 << 20
 // maxRemembered is how many answers are kept. Calls repeat, their addresses apart.
 const maxRemembered = 1 << 16
 
-// askLines answers the lines of standard input, each with a line.
-func askLines(w io.Writer, d *desk, ref string, asJSON bool) error {
-	if ref == "-" {
+// lines answers the lines of standard input, each with a line.
+func (p *askPlan) lines(w io.Writer, d *inspect.Desk) error {
+	if p.ref == "-" {
 		return exit{exitUsage, errors.New("CALL is missing: standard input cannot be both the gate and the calls")}
 	}
 	if term.IsTerminal(int(os.Stdin.Fd())) {
 		say("reading calls from standard input, one a line; end with Ctrl-D")
 	}
-	g, err := d.reading(d.asked[0])
+	g, err := d.Gate(d.Archs[0])
 	if err == nil {
 		_, err = g.Verdict()
 	}
 	if err != nil { // a bad gate is said before the first line is read
 		return usage(err)
 	}
-	b := bench{desk: d, json: asJSON, whole: map[string]string{}, calls: map[string][]reply{}, isFixed: map[string]bool{}}
+	b := bench{desk: d, json: p.asJSON, trace: p.trace, whole: map[string]string{}, calls: map[string][]report.Line{}, isFixed: map[string]bool{}}
 	in := bufio.NewScanner(os.Stdin)
 	in.Buffer(make([]byte, 64<<10), maxLine)
 	n := 0
@@ -55,7 +53,7 @@ func askLines(w io.Writer, d *desk, ref string, asJSON bool) error {
 			} else {
 				err = fmt.Errorf("standard input:%d: %w", n, err)
 			}
-			report(err)
+			complain(err)
 			continue
 		}
 		if _, err := io.WriteString(w, out); err != nil {
@@ -76,17 +74,15 @@ func askLines(w io.Writer, d *desk, ref string, asJSON bool) error {
 
 // A bench answers lines, and remembers what it answered.
 type bench struct {
-	desk  *desk
+	desk  *inspect.Desk
 	json  bool
-	whole map[string]string  // answers by the line
-	calls map[string][]reply // by the call, addresses taken out, or its name where no argument matters
+	trace bool
+	whole map[string]string        // answers by the line
+	calls map[string][]report.Line // by the call, addresses taken out, or its name where no argument matters
 	bad   int
 
 	isFixed map[string]bool
 }
-
-// A reply is an answer without the call: what stands before it and after it in a line.
-type reply struct{ before, after string }
 
 func (b *bench) line(line string) (string, error) {
 	if out, ok := b.whole[line]; ok {
@@ -105,26 +101,26 @@ func (b *bench) line(line string) (string, error) {
 		if shown = name + "(" + strings.Join(args, ", ") + ")"; b.fixed(name) && !b.json {
 			question = name
 		} else {
-			question = b.question(name, args)
+			question = strace.Question(b.desk.Archs[0], name, args)
 		}
 	}
 	replies, ok := b.calls[question]
 	if !ok {
-		answers, err := b.desk.ask(question)
+		answers, err := b.desk.Ask(question, b.trace && b.json)
 		if err != nil {
 			return "", err
 		}
 		if b.json {
-			return jsonLines(answers)
+			return report.AnswerLinesJSON(answers)
 		}
-		replies = b.replies(answers)
+		replies = report.AnswerLines(answers, len(b.desk.Archs) > 1)
 		if len(b.calls) < maxRemembered {
 			b.calls[question] = replies
 		}
 	}
 	var out strings.Builder
 	for _, r := range replies {
-		out.WriteString(r.before + plain.Text(shown) + r.after)
+		out.WriteString(r.Of(shown))
 	}
 	if len(b.whole) < maxRemembered {
 		b.whole[line] = out.String()
@@ -143,104 +139,14 @@ func (b *bench) fixed(name string) bool {
 }
 
 func (b *bench) isFixedNow(name string) bool {
-	for _, a := range b.desk.asked {
-		g, err := b.desk.reading(a)
-		nr, ok := a.Number(name)
-		if err != nil || !ok || !g.Fixed(a, nr) {
-			return false
-		}
-		constant, err := gate.Exact(g, func(v verdict.Verdict) (bool, error) {
-			_, constant := v.Call(a, nr).Constant()
-			return constant, nil
-		})
-		if err != nil || !constant {
+	for _, a := range b.desk.Archs {
+		g, err := b.desk.Gate(a)
+		if err != nil {
 			return false // asked as any other call, it gives the error
 		}
-	}
-	return true
-}
-
-// question writes what strace shows as a call: strings, structures and addresses may be anything, and so may what has no value here.
-func (b *bench) question(name string, args []string) string {
-	a := b.desk.asked[0]
-	known, ok := a.Args(name)
-	if !ok {
-		return name
-	}
-	var q strings.Builder
-	q.WriteString(name)
-	q.WriteByte('(')
-	for i := range known {
-		if i > 0 {
-			q.WriteString(", ")
-		}
-		if i < len(args) && evaluable(a, known[i], args[i]) {
-			q.WriteString(args[i])
-		} else {
-			q.WriteByte('?')
-		}
-	}
-	q.WriteByte(')')
-	return q.String()
-}
-
-// evaluable says that an argument as strace shows it is a number, or constants joined by |.
-func evaluable(a abi.Arch, arg abi.Arg, text string) bool {
-	if arg.Pointer {
-		return false
-	}
-	for part := range strings.SplitSeq(text, "|") {
-		if part == "" {
-			return false
-		}
-		if c := part[0]; c >= '0' && c <= '9' || c == '-' && len(part) > 1 {
-			if strings.ContainsAny(part, "<>/ *'\"") || len(part) > 1 && part[0] == '0' && part[1] != 'x' {
-				return false // a file's path after its number (-y), a time, or octal
-			}
-			continue
-		}
-		if _, ok := a.Constant(part); !ok {
+		if fixed, err := inspect.Fixed(g, a, name); err != nil || !fixed {
 			return false
 		}
 	}
 	return true
-}
-
-// replies are the lines of answers: the action, the call and why, with tabs between.
-func (b *bench) replies(answers []answer) (out []reply) {
-	for _, a := range answers {
-		why := a.Why
-		if a.Where != "" {
-			why = a.Where + ": " + a.Why
-		}
-		if a.Cases != nil {
-			var cases []string
-			for _, c := range a.Cases {
-				cases = append(cases, c.Action+" "+c.condition())
-			}
-			why = strings.Join(cases, "; ")
-		}
-		r := reply{plain.Sprintf("%s\t", a.Action), plain.Sprintf("\t%s\n", why)}
-		if len(b.desk.asked) > 1 {
-			r.before = plain.Sprintf("%s\t", a.Arch) + r.before
-		}
-		out = append(out, r)
-	}
-	return out
-}
-
-func jsonLines(answers []answer) (string, error) {
-	var out strings.Builder
-	for _, a := range answers {
-		raw, err := json.Marshal(struct {
-			Schema string `json:"schema"`
-			answer
-		}{"monban/ask-line/1", a})
-		if err != nil {
-			return "", err
-		}
-		out.Write(plain.JSON(raw))
-		out.WriteByte('\n')
-	}
-	return out.String(), nil
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"monban/internal/plain"
+	"monban/report"
 	"monban/seccomp"
 )
 
@@ -37,7 +38,7 @@ func doctorCommand() *cobra.Command {
 					}
 					out = append(out, e)
 				}
-				return printJSON(w, "doctor/1", map[string]any{"features": out})
+				return report.JSON(w, "doctor/1", map[string]any{"features": out})
 			}
 			for _, f := range features {
 				mark, what := styled(w, green, "yes"), f.Detail

@@ -50,9 +50,14 @@ func terminal(w io.Writer) bool {
 	return ok && term.IsTerminal(int(o.file.Fd()))
 }
 
-// styled is text in a style where w is a terminal and the user has not set NO_COLOR (https://no-color.org).
+// coloured says that w is a terminal that takes styles, and the user has not set NO_COLOR (https://no-color.org).
+func coloured(w io.Writer) bool {
+	return terminal(w) && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
+}
+
+// styled is text in a style where w takes styles.
 func styled(w io.Writer, s plain.Style, text string) plain.Painted {
-	if !terminal(w) || os.Getenv("NO_COLOR") != "" || os.Getenv("TERM") == "dumb" {
+	if !coloured(w) {
 		s = ""
 	}
 	return plain.Paint(s, text)
@@ -73,8 +78,8 @@ func printNotes(notes []string) {
 	}
 }
 
-// report writes an error, a line for each where several are joined, and what to do next.
-func report(err error) {
+// complain writes an error, a line for each where several are joined, and what to do next.
+func complain(err error) {
 	for _, line := range append(errorLines(err), hints(err)...) {
 		say("%s", line)
 	}

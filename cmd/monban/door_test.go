@@ -38,7 +38,8 @@ func TestErrorLines(t *testing.T) {
 }
 
 // formatAt is which argument of what prints is the format.
-var formatAt = map[string]int{"plain.Fprintf": 1, "plain.Sprintf": 0, "plain.Paragraph": 2, "plain.Shortened": 2, "say": 0, "heading": 1}
+var formatAt = map[string]int{"plain.Fprintf": 1, "plain.Sprintf": 0, "plain.Paragraph": 2, "say": 0,
+	"p.Printf": 0, "p.Paragraph": 1, "p.Shortened": 1, "p.heading": 0}
 
 // called is what a call's function is named.
 func called(f ast.Expr) string {

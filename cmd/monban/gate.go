@@ -36,7 +36,7 @@ func (f *gateFlags) register(cmd *cobra.Command) {
 		}
 	}
 	for name, words := range map[string]func() []string{
-		"arch":    func() []string { return strings.Split(archNames(abi.Archs()), ", ") },
+		"arch":    func() []string { return strings.Fields(abi.Join(abi.Archs(), " ")) },
 		"cap":     func() []string { return append(oci.AllCaps(), "docker", "none", "all") },
 		"kernel":  func() []string { return nil },
 		"runtime": func() []string { return oci.Runtimes },
@@ -117,12 +117,4 @@ func (f *gateFlags) read(ref string) (*gate.Gate, error) {
 	}
 	printNotes(g.Notes)
 	return g, nil
-}
-
-func archNames(archs []abi.Arch) string {
-	var names []string
-	for _, a := range archs {
-		names = append(names, a.String())
-	}
-	return strings.Join(names, ", ")
 }

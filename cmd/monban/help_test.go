@@ -7,12 +7,14 @@ import (
 	"unicode/utf8"
 
 	"github.com/spf13/cobra"
+
+	"monban/internal/plain"
 )
 
 // tooWide are the lines of a text that do not fit.
 func tooWide(text string) (wide []string) {
 	for line := range strings.SplitSeq(text, "\n") {
-		if utf8.RuneCountInString(line) > width {
+		if utf8.RuneCountInString(line) > plain.Width {
 			wide = append(wide, line)
 		}
 	}
@@ -30,7 +32,7 @@ func TestHelp(t *testing.T) {
 				t.Fatal(err)
 			}
 			for _, line := range tooWide(out.String()) {
-				t.Errorf("wider than %d columns: %s", width, line)
+				t.Errorf("wider than %d columns: %s", plain.Width, line)
 			}
 			if c.Short == "" || c.Long == "" {
 				t.Error("it does not say what it is for")

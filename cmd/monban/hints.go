@@ -7,6 +7,7 @@ import (
 	"monban/format"
 	"monban/format/codec"
 	"monban/gate"
+	"monban/inspect"
 	"monban/lint"
 	"monban/policy"
 	"monban/policy/decompile"
@@ -34,6 +35,9 @@ var hintTable = []struct {
 }{
 	{is[*policy.OrderError], "--arch compiles one file for each byte order"},
 	{is[*policy.NoCallError], "--arch names another architecture, and monban syscalls CALL shows which ones have a call"},
+	{is[*inspect.OrderError], "--arch names the architecture"},
+	{is[*inspect.NoCallError], "monban syscalls CALL shows which architectures have a call"},
+	{is[*inspect.NoPolicyError], "--arch chooses the architectures"},
 	{is[*lint.IDError], "monban lint --list lists the catalogue"},
 	{is[*format.ReadOnlyError], "monban convert --help lists the formats that are written"},
 	{is[*format.TargetError], "--for names the program that will read what is written"},

@@ -16,7 +16,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"monban/expect"
+	"monban/expect/live"
 	"monban/internal/nearest"
 	"monban/verdict"
 )
@@ -56,15 +56,15 @@ func main() {
 
 // Main runs the command and returns its exit status.
 func Main() int {
-	if os.Getenv(expect.LiveEnv) != "" {
-		if err := expect.Child(); err != nil {
-			report(err)
+	if os.Getenv(live.Env) != "" {
+		if err := live.Child(); err != nil {
+			complain(err)
 			return exitUsage
 		}
 		return 0
 	}
 	if err := checkMemory(); err != nil {
-		report(err)
+		complain(err)
 		if len(os.Args) > 1 && os.Args[1] == "run" {
 			return exitFailed
 		}
@@ -85,7 +85,7 @@ func Main() int {
 		e = exit{exitUsage, err}
 	}
 	if e.err != nil {
-		report(e.err)
+		complain(e.err)
 	}
 	if cmd.Name() == "run" && e.code == exitUsage {
 		return exitFailed // 2 could be the program's own

@@ -14,6 +14,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"monban/abi"
 	"monban/gate"
 	"monban/internal/plain"
 	"monban/learn"
@@ -150,7 +151,7 @@ fails or is interrupted. Without -o it goes to standard output after the program
 				}
 				if len(more) > 0 {
 					archs, _ := earlier.Archs()
-					say("%s spoke for %s only; the new gate speaks for %s, too", earlier.Name, archNames(archs), archNames(more))
+					say("%s spoke for %s only; the new gate speaks for %s, too", earlier.Name, abi.Join(archs, ", "), abi.Join(more, ", "))
 				}
 				f = both
 			}

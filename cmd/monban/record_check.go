@@ -14,6 +14,7 @@ import (
 	"monban/internal/plain"
 	"monban/policy"
 	"monban/record"
+	"monban/report"
 	"monban/verdict"
 )
 
@@ -53,7 +54,7 @@ func checked(cmd *cobra.Command, rec *record.Recording, g *gate.Gate, asJSON boo
 		if j.Lacking, err = lackingOf(rec, v); err != nil {
 			return false, err
 		}
-		j.Unused, err = unusedOf(rec, v, archs)
+		j.Unused, err = unusedOf(rec, g, archs)
 		return true, err
 	})
 	if err != nil {
@@ -66,7 +67,7 @@ func checked(cmd *cobra.Command, rec *record.Recording, g *gate.Gate, asJSON boo
 	}
 	w := cmd.OutOrStdout()
 	if asJSON {
-		if err := printJSON(w, "record-check/1", j); err != nil {
+		if err := report.JSON(w, "record-check/1", j); err != nil {
 			return err
 		}
 		return status
@@ -113,10 +114,10 @@ func lackingOf(rec *record.Recording, v verdict.Verdict) ([]lackingJSON, error) 
 	return out, nil
 }
 
-func unusedOf(rec *record.Recording, v verdict.Verdict, archs []abi.Arch) ([]unusedJSON, error) {
+func unusedOf(rec *record.Recording, g *gate.Gate, archs []abi.Arch) ([]unusedJSON, error) {
 	out := []unusedJSON{}
 	for _, a := range archs {
-		s, err := inspect.Summarise(v, a)
+		s, err := inspect.Summarise(g, a)
 		if err != nil {
 			return nil, err
 		}

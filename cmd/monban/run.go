@@ -14,6 +14,7 @@ import (
 	"monban/compile"
 	"monban/format"
 	"monban/gate"
+	"monban/inspect"
 	"monban/sandbox"
 	"monban/verdict"
 )
@@ -97,7 +98,7 @@ same, is put on at main instead. For the loader of a C program @libc is enough.`
 				if p.Gates, err = st.Compile(compile.Options{}); err != nil {
 					return p, err
 				}
-				p.Watch, err = killers(st, abi.Native())
+				p.Watch, err = inspect.Kills(st, abi.Native())
 				if err == nil && denials.name != "" && !p.Watch {
 					err = fmt.Errorf("--denials %s: no answer of this gate kills a call, and run sees no others: say kill_process in it", denials.name)
 				}

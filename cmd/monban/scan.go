@@ -15,6 +15,7 @@ import (
 	"monban/internal/plain"
 	"monban/learn"
 	"monban/policy/lang"
+	"monban/report"
 	"monban/scan"
 )
 
@@ -78,7 +79,7 @@ system, such as that of a container image.`,
 			case why != "":
 				return reason(cmd, r, why)
 			case asJSON:
-				return printJSON(cmd.OutOrStdout(), "scan/1", scanned(r))
+				return report.JSON(cmd.OutOrStdout(), "scan/1", scanned(r))
 			}
 			f := learn.Scan(r, learn.Options{Default: &flags.action, Extra: loadersCalls(flags.target)})
 			notes := &lang.File{}

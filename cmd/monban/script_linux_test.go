@@ -19,6 +19,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"monban/bpf"
+	"monban/internal/plain"
 	"monban/seccomp"
 )
 
@@ -170,7 +171,7 @@ func narrow(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("usage: narrow")
 	}
 	for _, line := range tooWide(ts.ReadFile("stdout")) {
-		ts.Fatalf("wider than %d columns: %s", width, line)
+		ts.Fatalf("wider than %d columns: %s", plain.Width, line)
 	}
 }
 

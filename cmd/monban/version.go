@@ -7,6 +7,7 @@ import (
 
 	"monban/abi"
 	"monban/internal/plain"
+	"monban/report"
 )
 
 // A build says which Monban this is.
@@ -61,7 +62,7 @@ system calls it knows. monban --version prints the same.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			b := builtAs()
 			if asJSON {
-				return printJSON(cmd.OutOrStdout(), "version/1", b)
+				return report.JSON(cmd.OutOrStdout(), "version/1", b)
 			}
 			plain.Fprintf(cmd.OutOrStdout(), "%s\n", b.line())
 			return nil

@@ -55,7 +55,9 @@ func TestSprintf(t *testing.T) {
 			Sprintf("%s\n", Paint("", name)), Sprintf("%+v\n", struct{ A any }{name}), Sprintf("%*s\n", 9, name), Sprintf("%s\n", []byte(name)),
 		} {
 			var b strings.Builder
-			put(&b, got)
+			if err := put(&b, got); err != nil {
+				t.Fatal(err)
+			}
 			if err := hostile.Check(b.String()); err != nil {
 				t.Errorf("%q: %v", name, err)
 			}
@@ -65,7 +67,10 @@ func TestSprintf(t *testing.T) {
 		}
 		for _, print := range []func(*strings.Builder){
 			func(b *strings.Builder) { Paragraph(b, "  ", "%s", strings.Repeat(name+" ", 30)) },
-			func(b *strings.Builder) { Shortened(b, "  ", "%s", strings.Repeat(name+" ", 30)) },
+			func(b *strings.Builder) { (&Printer{To: b}).Shortened("  ", "%s", strings.Repeat(name+" ", 30)) },
+			func(b *strings.Builder) {
+				(&Printer{To: b, Width: 20}).Paragraph("  ", "%s", strings.Repeat(name+" ", 30))
+			},
 			func(b *strings.Builder) { Paragraph(b, "  ", "%s %s", strings.Repeat("y", Width-1), name) },
 		} {
 			var b strings.Builder
@@ -168,7 +173,7 @@ func TestParagraph(t *testing.T) {
 		t.Errorf("a style moves the line break:\n%s\n%s", got, plainly.String())
 	}
 	var short strings.Builder
-	Shortened(&short, "    ", "  %s", words+" "+words)
+	(&Printer{To: &short}).Shortened("    ", "  %s", words+" "+words)
 	if rows := strings.Split(strings.TrimSuffix(short.String(), "\n"), "\n"); len(rows) != 3 || !strings.HasSuffix(rows[2], " …") || columns(rows[2]) > Width {
 		t.Errorf("shortened: %q", rows)
 	}

@@ -46,48 +46,33 @@ func Fprintf(w io.Writer, format string, args ...any) {
 	if false {
 		_ = fmt.Sprintf(format, args...)
 	}
-	put(w, Sprintf(format, args...))
+	_ = put(w, Sprintf(format, args...))
 }
-
-// Width is how many columns a paragraph takes at most.
-const Width = 100
 
 // Paragraph writes Sprintf as a line to w, broken between words where it is wider than [Width]; what goes on is indented.
 func Paragraph(w io.Writer, indent, format string, args ...any) {
 	if false {
 		_ = fmt.Sprintf(format, args...)
 	}
-	put(w, strings.Join(rows(Sprintf(format, args...), indent), "\n")+"\n")
-}
-
-// Shortened is a Paragraph that after three rows says that it goes on.
-func Shortened(w io.Writer, indent, format string, args ...any) {
-	if false {
-		_ = fmt.Sprintf(format, args...)
-	}
-	const most = 3
-	all := rows(Sprintf(format, args...), indent)
-	if len(all) > most {
-		last := all[most-1]
-		for columns(last) > Width-2 && strings.LastIndexByte(last, ' ') > len(indent) {
-			last = last[:strings.LastIndexByte(last, ' ')]
-		}
-		all = append(all[:most-1], last+" …")
-	}
-	put(w, strings.Join(all, "\n")+"\n")
+	_ = put(w, paragraph(rows(Sprintf(format, args...), indent, Width)))
 }
 
 // rows breaks a line between words.
-func rows(line, indent string) (out []string) {
-	for columns(line) > Width {
-		i := strings.LastIndexByte(line[:after(line, Width+1)], ' ')
+func rows(line, indent string, width int) (out []string) {
+	for columns(line) > width {
+		i := strings.LastIndexByte(line[:after(line, width+1)], ' ')
 		if i <= len(indent) {
 			break // one word that is longer than the line
 		}
-		out = append(out, strings.TrimRight(line[:i], " "))
+		if row := strings.TrimRight(line[:i], " "); row != "" { // more spaces than a row has
+			out = append(out, row)
+		}
 		line = indent + line[i+1:]
 	}
-	return append(out, strings.TrimRight(line, " "))
+	if row := strings.TrimRight(line, " "); row != "" || out == nil {
+		out = append(out, row)
+	}
+	return out
 }
 
 // columns is how many columns a line takes, styles apart.

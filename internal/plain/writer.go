@@ -111,14 +111,15 @@ func (w *Writer) put(lines string) {
 	}
 }
 
-// put writes lines of which all arguments were made plain, to a Writer or to a buffer.
-func put(w io.Writer, lines string) {
+// put writes lines of which all arguments were made plain, to a Writer or to a buffer. The error is that of the latter.
+func put(w io.Writer, lines string) error {
 	lines = disarmed(lines)
 	if door, ok := w.(interface{ put(string) }); ok {
 		door.put(lines)
-		return
+		return nil
 	}
-	_, _ = io.WriteString(w, lines)
+	_, err := io.WriteString(w, lines)
+	return err
 }
 
 // disarmed are lines that no CI system takes for its commands, which start with ::.

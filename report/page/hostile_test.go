@@ -2,14 +2,17 @@ package page_test
 
 import (
 	"bytes"
+	"errors"
 	"strings"
 	"testing"
 
 	"monban/abi"
 	"monban/gate"
-	"monban/inspect/page"
+	"monban/inspect"
 	"monban/internal/hostile"
+	"monban/lint"
 	"monban/policy/lang"
+	"monban/report/page"
 )
 
 // All of a page's texts are hostile: it has the elements that it has otherwise, and no invisible characters.
@@ -22,8 +25,14 @@ func TestHostileNames(t *testing.T) {
 	want := ""
 	for _, s := range append([]string{"plain"}, hostile.Names()...) {
 		var b bytes.Buffer
-		if err := page.Write(&b, &page.Content{Gate: gate.OfPolicy(s, p), Archs: []abi.Arch{arch}, Elsewhere: s,
-			Notes: []string{s}, Dangers: []page.Danger{{Title: s, Reason: s, Witness: s}}, Known: s, Policy: s}); err != nil {
+		p.Name = s
+		e, err := inspect.Explain(gate.OfPolicy(s, p))
+		if err != nil {
+			t.Fatal(err)
+		}
+		e.Notes, e.Wordless = []string{s}, errors.New(s)
+		e.Findings = []lint.Finding{{Entry: &lint.Entry{Why: s}, Title: s, Archs: []abi.Arch{arch}}}
+		if err := page.Write(&b, e); err != nil {
 			t.Fatal(err)
 		}
 		html := b.String()

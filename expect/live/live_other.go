@@ -1,6 +1,6 @@
 //go:build !linux
 
-package expect
+package live
 
 import (
 	"context"
@@ -8,16 +8,17 @@ import (
 	"fmt"
 
 	"monban/bpf"
+	"monban/expect"
 )
 
-// LiveEnv, in the environment of a process that runs Child, makes it one.
-const LiveEnv = "MONBAN_EXPECT_CHILD"
+// Env, in the environment of a process that runs Child, makes it one.
+const Env = "MONBAN_EXPECT_CHILD"
 
 // Safe says that a result's witness may be put to the kernel; here there is none.
-func (r *Result) Safe() bool { return false }
+func Safe(*expect.Result) bool { return false }
 
 // Try needs Linux.
-func (r *Result) Try(context.Context, []bpf.Program, string) error {
+func Try(context.Context, *expect.Result, []bpf.Program, string) error {
 	return fmt.Errorf("making calls needs Linux: %w", errors.ErrUnsupported)
 }
 

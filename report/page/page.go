@@ -15,26 +15,12 @@ import (
 	"monban/abi"
 	"monban/bpf"
 	"monban/compile"
-	"monban/gate"
 	"monban/inspect"
 	"monban/internal/plain"
 	"monban/policy"
+	"monban/policy/lang"
+	"monban/report"
 )
-
-// A Gate is what a page shows.
-type Content struct {
-	Gate      *gate.Gate
-	Archs     []abi.Arch // to show, in this order
-	Elsewhere string     // the answer to other architectures' calls, "" where they are not told apart
-	Notes     []string
-	Dangers   []Danger
-	Known     string                        // the gate that it is compared with, "" for none
-	Against   map[abi.Arch]*inspect.Against // what passes here and not there, and the reverse
-	Policy    string                        // the text in the policy language, "" where there is none
-}
-
-// A Danger is what may surprise, with a call that shows it.
-type Danger struct{ Title, Reason, Witness string }
 
 //go:embed page.html
 var text string
@@ -43,25 +29,29 @@ var page = sync.OnceValue(func() *template.Template { return template.Must(templ
 
 // Write draws the page. Names are written in HTML, and so that no browser obeys an invisible character in them. The error is w's, or
 // the gate's.
-func Write(w io.Writer, c *Content) error {
-	named := *c
-	named.Notes = nil
-	for _, n := range c.Notes {
-		named.Notes = append(named.Notes, plain.Text(n))
+func Write(w io.Writer, e *inspect.Explanation) error {
+	m := model{Name: plain.Text(e.Gate.Name), Kind: e.Gate.Kind, Known: inspect.WellKnown, Legend: legend()}
+	notes := e.Notes
+	if e.Wordless != nil {
+		notes = append(slices.Clone(notes), e.Wordless.Error())
 	}
-	m := model{Content: &named, Name: plain.Text(c.Gate.Name), Kind: c.Gate.Kind, Legend: legend()}
-	v, err := c.Gate.Verdict()
-	if err != nil {
-		return err
+	for _, n := range notes {
+		m.Notes = append(m.Notes, plain.Text(n))
 	}
-	for i, a := range c.Archs {
-		s, err := inspect.Summarise(v, a)
-		if err != nil {
-			return err
-		}
-		m.Tabs = append(m.Tabs, tabOf(c, s, i == 0))
+	if e.Told {
+		m.Elsewhere = policy.ActionOn(e.Archs[0], e.Elsewhere).String()
 	}
-	m.Trees = trees(c)
+	if e.Policy != nil {
+		m.Policy = lang.Print(e.Policy)
+	}
+	for i := range e.Findings {
+		f := &e.Findings[i]
+		m.Dangers = append(m.Dangers, danger{f.Title, f.Why, report.Witness(f)})
+	}
+	for i, v := range e.Views {
+		m.Tabs = append(m.Tabs, tabOf(v, i == 0))
+	}
+	m.Trees = trees(e)
 	door := plain.NewWriter(w)
 	if err := page().Execute(door, m); err != nil {
 		return err
@@ -69,13 +59,21 @@ func Write(w io.Writer, c *Content) error {
 	return door.Flush()
 }
 
+// A model is what the template shows.
 type model struct {
-	*Content
 	Name, Kind string
 	Tabs       []tab
 	Legend     []kind
 	Trees      []drawing
+	Elsewhere  string // the answer to other architectures' calls, "" where they are not told apart
+	Notes      []string
+	Dangers    []danger
+	Known      string // the gate that it is compared with
+	Policy     string // the text in the policy language, "" where there is none
 }
+
+// A danger is what may surprise, with a call that shows it.
+type danger struct{ Title, Reason, Witness string }
 
 // A tab is one architecture.
 type tab struct {
@@ -98,13 +96,13 @@ type section struct {
 
 // A tile is a call.
 type tile struct {
-	Name    string
-	Number  uint32
-	Class   string // its colour
-	Action  string // in words: "allow", "depends"
-	Lines   []string
-	Against string // "more", "fewer" or "": compared with the known gate
-	Arch    string
+	Name     string
+	Number   uint32
+	Class    string // its colour
+	Action   string // in words: "allow", "depends"
+	Lines    []string
+	Compared string // "more", "fewer" or "": compared with the known gate
+	Arch     string
 }
 
 // A kind is a colour of tiles.
@@ -135,7 +133,7 @@ func classOf(do bpf.Action) string {
 	return "kill"
 }
 
-func tabOf(g *Content, s *inspect.Summary, first bool) tab {
+func tabOf(s inspect.View, first bool) tab {
 	a := s.Arch
 	t := tab{Arch: a.String(), First: first, Total: len(s.Calls)}
 	t.Always, t.Sometimes = s.Passing()
@@ -145,7 +143,7 @@ func tabOf(g *Content, s *inspect.Summary, first bool) tab {
 	}
 	t.Unknown = strings.Join(unknown, ", or ")
 	compared := map[string]string{}
-	if c := g.Against[a]; c != nil {
+	if c := s.Known; c != nil {
 		t.More, t.Fewer = len(c.More), len(c.Fewer)
 		for _, p := range c.Fewer {
 			compared[p.Call] = "fewer"
@@ -157,7 +155,7 @@ func tabOf(g *Content, s *inspect.Summary, first bool) tab {
 	count := map[string]int{}
 	by := map[string][]tile{}
 	for _, c := range s.Calls {
-		k := tile{Name: c.Name, Number: c.Number, Class: "depends", Action: "depends", Against: compared[c.Name], Arch: t.Arch}
+		k := tile{Name: c.Name, Number: c.Number, Class: "depends", Action: "depends", Compared: compared[c.Name], Arch: t.Arch}
 		if !c.Depends() {
 			k.Class, k.Action = classOf(c.Cases[0].Action), policy.ActionOn(a, c.Cases[0].Action).String()
 			k.Lines = []string{k.Action}
@@ -165,12 +163,12 @@ func tabOf(g *Content, s *inspect.Summary, first bool) tab {
 			for i, one := range c.Cases {
 				line := policy.ActionOn(a, one.Action).String()
 				switch {
-				case one.When == inspect.Unreadable:
-					line += " " + one.When
+				case one.When.Unreadable:
+					line += " " + one.When.String()
 				case i == len(c.Cases)-1:
 					line += " otherwise"
 				default:
-					line += " if " + one.When
+					line += " if " + one.When.String()
 				}
 				k.Lines = append(k.Lines, line)
 			}
@@ -193,13 +191,13 @@ func tabOf(g *Content, s *inspect.Summary, first bool) tab {
 }
 
 // trees draws the filters that the gate compiles to, of each byte order; where that is impossible, the drawing says why.
-func trees(c *Content) []drawing {
+func trees(e *inspect.Explanation) []drawing {
 	var out []drawing
-	parts := c.Gate.Parts()
+	parts := e.Gate.Parts()
 	for _, part := range parts {
 		of := ""
 		if len(parts) > 1 {
-			of = "for " + strings.Join(names(part.Policy.Archs), ", ") + ": "
+			of = "for " + abi.Join(part.Policy.Archs, ", ") + ": "
 		}
 		programs, err := part.Compile(compile.Options{})
 		if err != nil {
@@ -212,7 +210,7 @@ func trees(c *Content) []drawing {
 		}
 		order, _ := part.ByteOrder() // it was compiled
 		for i, p := range programs {
-			d := draw(p, order, c.Archs)
+			d := draw(p, order, e.Archs)
 			d.Title = of + plain.Count(len(p), "instruction") + ", proven to mean the same as the gate"
 			if len(programs) > 1 {
 				d.Title = fmt.Sprintf("%sfilter %d of %d: %s; together they are proven to mean the same as the gate", of, i+1, len(programs), plain.Count(len(p), "instruction"))
@@ -221,11 +219,4 @@ func trees(c *Content) []drawing {
 		}
 	}
 	return slices.Clip(out)
-}
-
-func names(archs []abi.Arch) (out []string) {
-	for _, a := range archs {
-		out = append(out, a.String())
-	}
-	return out
 }

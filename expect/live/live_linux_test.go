@@ -1,4 +1,4 @@
-package expect_test
+package live_test
 
 import (
 	"context"
@@ -13,6 +13,7 @@ import (
 	"monban/abi"
 	"monban/bpf"
 	"monban/expect"
+	"monban/expect/live"
 	"monban/gate"
 	"monban/policy"
 	"monban/policy/lang"
@@ -20,10 +21,10 @@ import (
 
 // TestMain is the child as well: tests start their own program again.
 func TestMain(m *testing.M) {
-	if os.Getenv(expect.LiveEnv) == "" {
+	if os.Getenv(live.Env) == "" {
 		os.Exit(m.Run())
 	}
-	if err := expect.Child(); err != nil {
+	if err := live.Child(); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
@@ -44,11 +45,7 @@ func TestTry(t *testing.T) {
 	self := itself(t)
 	const text = "arch native\ndefault errno(EPERM)\nunknown errno(ENOSYS)\nallow read getpid exit_group\nlog getppid\nerrno(0) setuid\n" +
 		"kill_thread personality\nkill_process umask\ntrap ptrace\n"
-	p, err := lang.Load("live.gate", []byte(text), lang.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	g := gate.OfPolicy("live.gate", p)
+	g := load(t, text)
 	filters, err := g.Filters()
 	if err != nil {
 		t.Fatal(err)
@@ -74,13 +71,13 @@ func TestTry(t *testing.T) {
 			continue
 		}
 		r := &results[0]
-		if r.Safe() != c.safe {
-			t.Errorf("%s: safe to try: %v", c.line, r.Safe())
+		if live.Safe(r) != c.safe {
+			t.Errorf("%s: safe to try: %v", c.line, live.Safe(r))
 		}
 		if !c.safe {
 			continue
 		}
-		if err := r.Try(t.Context(), filters, self); err != nil {
+		if err := live.Try(t.Context(), r, filters, self); err != nil {
 			t.Errorf("%s: %v", c.line, err)
 			continue
 		}
@@ -89,7 +86,7 @@ func TestTry(t *testing.T) {
 		}
 		// A filter of another meaning.
 		wrong := bpf.Program{{Code: bpf.RET, K: uint32(bpf.Errno) | 77}}
-		if err := r.Try(t.Context(), []bpf.Program{wrong}, self); err != nil || r.Live.Agrees || r.Live.Text != policy.ActionOn(r.Arch, bpf.Errno|77).String() {
+		if err := live.Try(t.Context(), r, []bpf.Program{wrong}, self); err != nil || r.Live.Agrees || r.Live.Text != policy.ActionOn(r.Arch, bpf.Errno|77).String() {
 			t.Errorf("%s, against another filter: %+v, %v", c.line, r.Live, err)
 		}
 	}
@@ -101,8 +98,8 @@ func TestSafeForeign(t *testing.T) {
 	if abi.Native() == foreign {
 		foreign = abi.X86_64
 	}
-	r := expect.Result{Arch: foreign, Got: bpf.Errno | 1}
-	if r.Safe() {
+	r := &expect.Result{Arch: foreign, Got: bpf.Errno | 1}
+	if live.Safe(r) {
 		t.Errorf("a call of %s is safe on %s", foreign, abi.Native())
 	}
 }
@@ -110,29 +107,29 @@ func TestSafeForeign(t *testing.T) {
 // A child that cannot do it, or doesn't, is an error: never an answer of the kernel's.
 func TestTryErrors(t *testing.T) {
 	self := itself(t)
-	results, err := prove(t, webGate(t), "errno(EPERM) ptrace")
+	results, err := prove(t, load(t, "arch native\ndefault errno(EPERM)\nunknown errno(ENOSYS)\nallow read\n"), "errno(EPERM) ptrace")
 	if err != nil {
 		t.Fatal(err)
 	}
 	r := &results[0]
 	ret := bpf.Program{{Code: bpf.RET, K: uint32(bpf.Allow)}}
-	if err := r.Try(t.Context(), nil, "/does/not/exist"); !errors.Is(err, fs.ErrNotExist) {
+	if err := live.Try(t.Context(), r, nil, "/does/not/exist"); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("no command: %v", err)
 	}
-	if err := r.Try(t.Context(), []bpf.Program{{}}, self); err == nil || !strings.Contains(err.Error(), "the child that tries ptrace: ") {
+	if err := live.Try(t.Context(), r, []bpf.Program{{}}, self); err == nil || !strings.Contains(err.Error(), "the child that tries ptrace: ") {
 		t.Errorf("a program that the kernel refuses: %v", err)
 	}
 	for _, command := range []string{"/bin/true", "/bin/false"} {
 		if _, err := os.Stat(command); err != nil {
 			continue
 		}
-		if err := r.Try(t.Context(), []bpf.Program{ret}, command); err == nil || !strings.HasPrefix(err.Error(), "the child that tries ptrace") {
+		if err := live.Try(t.Context(), r, []bpf.Program{ret}, command); err == nil || !strings.HasPrefix(err.Error(), "the child that tries ptrace") {
 			t.Errorf("%s as the command: %v", command, err)
 		}
 	}
 	ctx, cancel := context.WithDeadline(t.Context(), time.Unix(0, 0))
 	defer cancel()
-	if err := r.Try(ctx, []bpf.Program{ret}, self); !errors.Is(err, context.DeadlineExceeded) {
+	if err := live.Try(ctx, r, []bpf.Program{ret}, self); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("no time: %v", err)
 	}
 	if r.Live != nil {
@@ -142,7 +139,27 @@ func TestTryErrors(t *testing.T) {
 
 // Who is in the environment only by its name gets nothing done.
 func TestChildRefuses(t *testing.T) {
-	if err := expect.Child(); err == nil || !strings.Contains(err.Error(), expect.LiveEnv+" is in the environment, and no parent hands over what to do") {
+	if err := live.Child(); err == nil || !strings.Contains(err.Error(), live.Env+" is in the environment, and no parent hands over what to do") {
 		t.Errorf("without a parent: %v", err)
 	}
+}
+
+// load is the gate of a text.
+func load(t *testing.T, text string) *gate.Gate {
+	t.Helper()
+	p, err := lang.Load("live.gate", []byte(text), lang.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return gate.OfPolicy("live.gate", p)
+}
+
+// prove proves a file's text against a gate.
+func prove(t *testing.T, g *gate.Gate, src string) ([]expect.Result, error) {
+	t.Helper()
+	f, err := expect.Parse("a.expect", []byte(src))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return f.Prove(g)
 }

@@ -12,9 +12,12 @@ import (
 	"time"
 
 	"monban/abi"
+	"monban/bpf"
 	"monban/gate"
-	"monban/inspect/page"
+	"monban/inspect"
+	"monban/lint"
 	"monban/policy/lang"
+	"monban/report/page"
 )
 
 func write(t *testing.T, preset string, archs ...abi.Arch) string {
@@ -23,12 +26,17 @@ func write(t *testing.T, preset string, archs ...abi.Arch) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var b bytes.Buffer
-	err = page.Write(&b, &page.Content{
-		Gate: gate.OfPolicy("<i>"+preset, p), Archs: archs, Policy: lang.Print(p),
-		Notes: []string{"a note"}, Dangers: []page.Danger{{Title: "a danger", Reason: "a reason", Witness: "clone(flags=<CLONE_VM>)"}},
-	})
+	g := gate.OfPolicy("<i>"+preset, p)
+	e, err := inspect.Explain(g)
 	if err != nil {
+		t.Fatal(err)
+	}
+	e.Notes = []string{"a note"}
+	danger := lint.Finding{Entry: &lint.Entry{Why: "a reason"}, Title: "a <danger>", Archs: archs[:1]}
+	danger.Call = bpf.Data{Arch: archs[0].Token(), Nr: 56, Args: [6]uint64{0x100}}
+	e.Findings = append(e.Findings, danger)
+	var b bytes.Buffer
+	if err := page.Write(&b, e); err != nil {
 		t.Fatal(err)
 	}
 	return b.String()
@@ -37,12 +45,12 @@ func write(t *testing.T, preset string, archs ...abi.Arch) string {
 // The page needs nothing else, shows each call of each architecture once, and escapes what it is given.
 func TestWrite(t *testing.T) {
 	html := write(t, "@container", abi.X86_64, abi.X86, abi.X32)
-	for _, bad := range []string{"http:", "https:", "src=", "@import", "url(", "<i>@", "<CLONE_VM>"} {
+	for _, bad := range []string{"http:", "https:", "src=", "@import", "url(", "<i>@"} {
 		if strings.Contains(html, bad) {
 			t.Errorf("the page contains %q", bad)
 		}
 	}
-	for _, want := range []string{"&lt;i&gt;@container", "a danger", "clone(flags=&lt;CLONE_VM&gt;)", "proven to mean the same",
+	for _, want := range []string{"&lt;i&gt;@container", "a &lt;danger&gt;", "clone(flags=CLONE_VM", "proven to mean the same",
 		"allow if flags &amp; (CLONE_NEWNS | ", "nr = 41 socket", "arch = x86", ">errno(EPERM)</text>"} {
 		if !strings.Contains(html, want) {
 			t.Errorf("the page has no %q", want)
@@ -77,11 +85,15 @@ func TestRare(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var b bytes.Buffer
-	if err := page.Write(&b, &page.Content{Gate: gate.OfPolicy("n", p), Archs: p.Archs}); err != nil {
+	e, err := inspect.Explain(gate.OfPolicy("n", p))
+	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{`class="tile ask" data-kind="ask" tabindex="0" data-n="0">read<`, `class="tile log"`, `class="tile trap"`,
+	var b bytes.Buffer
+	if err := page.Write(&b, e); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{`class="tile ask fewer" data-kind="ask" tabindex="0" data-n="0">read<`, `class="tile log"`, `class="tile trap"`,
 		"protocol &amp; 0xf0f0f0f"} {
 		if !strings.Contains(b.String(), want) {
 			t.Errorf("the page has no %q", want)

@@ -1,4 +1,4 @@
-package main
+package report
 
 import (
 	"io"
@@ -50,8 +50,8 @@ type (
 
 var sarifLevel = map[lint.Severity]string{lint.High: "error", lint.Medium: "warning", lint.Low: "note", lint.Advice: "note"}
 
-// printSARIF writes the findings for a code forge.
-func printSARIF(w io.Writer, all []linted) error {
+// FindingsSARIF writes findings in SARIF 2.1.0, as code forges take it.
+func FindingsSARIF(w io.Writer, all []Findings) error {
 	rules := []sarifRule{}
 	for _, e := range lint.Catalogue {
 		r := sarifRule{ID: e.ID, Name: e.Name, Short: sarifText{e.Title}, Full: sarifText{e.Why}, Help: sarifText{e.Mend},
@@ -64,13 +64,15 @@ func printSARIF(w io.Writer, all []linted) error {
 		rules = append(rules, r)
 	}
 	results := []sarifResult{}
-	for _, l := range all {
-		for i := range l.findings {
-			results = append(results, sarifOf(l.name, &l.findings[i]))
+	for i := range all {
+		name := all[i].Gate.Name
+		shown, _ := all[i].shown()
+		for i := range shown {
+			results = append(results, sarifOf(name, &shown[i]))
 		}
-		for i := range l.ignored {
-			r := sarifOf(l.name, &l.ignored[i].Finding)
-			r.Suppressions = []sarifSuppression{{"inSource", l.ignored[i].Reason}}
+		for _, ignored := range all[i].Ignored {
+			r := sarifOf(name, &ignored.Finding)
+			r.Suppressions = []sarifSuppression{{"inSource", ignored.Reason}}
 			results = append(results, r)
 		}
 	}
@@ -90,7 +92,7 @@ func printSARIF(w io.Writer, all []linted) error {
 }
 
 func sarifOf(gate string, f *lint.Finding) sarifResult {
-	message := f.Title + ". " + f.Why + ". Witness: " + witness(f) + ". Mend: " + f.Mend
+	message := f.Title + ". " + f.Why + ". Witness: " + Witness(f) + ". Mend: " + f.Mend
 	// Two brackets make a link of a message's words.
 	r := sarifResult{RuleID: f.ID, Level: sarifLevel[f.Severity], Message: sarifText{strings.ReplaceAll(message, "](", `]\(`)}}
 	var at sarifPlace

@@ -1,4 +1,4 @@
-package expect
+package live
 
 import (
 	"context"
@@ -17,6 +17,7 @@ import (
 
 	"monban/abi"
 	"monban/bpf"
+	"monban/expect"
 	"monban/internal/sys"
 	"monban/policy"
 	"monban/seccomp"
@@ -28,7 +29,7 @@ var harmless = map[string]bool{"getpid": true, "getppid": true, "gettid": true, 
 
 // Safe says that a result's witness may be put to the kernel: the gate refuses it, which is proven, or it is harmless. It must be one
 // that the running architecture can ask for. trap, trace and notify are left out: somebody else would answer.
-func (r *Result) Safe() bool {
+func Safe(r *expect.Result) bool {
 	if r.Arch.Token() != abi.Native().Token() {
 		return false
 	}
@@ -38,21 +39,21 @@ func (r *Result) Safe() bool {
 	return r.Got.Kills() || r.Got.Kind() == bpf.Errno
 }
 
-// liveRequest is what the child reads.
-type liveRequest struct {
+// request is what the child reads.
+type request struct {
 	Programs []bpf.Program
 	Call     bpf.Data
 }
 
-// LiveEnv, in the environment of a process that runs Child, makes it one.
-const LiveEnv = "MONBAN_EXPECT_CHILD"
+// Env, in the environment of a process that runs Child, makes it one.
+const Env = "MONBAN_EXPECT_CHILD"
 
 // Try has the kernel decide a result's witness: a child process, the command started again, puts the filters on one of its threads and
 // makes the call there. command is how to start it.
-func (r *Result) Try(ctx context.Context, programs []bpf.Program, command string) error {
+func Try(ctx context.Context, r *expect.Result, programs []bpf.Program, command string) error {
 	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
 	defer cancel()
-	in, err := json.Marshal(liveRequest{programs, r.Witness})
+	in, err := json.Marshal(request{programs, r.Witness})
 	if err != nil {
 		return err
 	}
@@ -63,7 +64,7 @@ func (r *Result) Try(ctx context.Context, programs []bpf.Program, command string
 	ours, theirs := os.NewFile(uintptr(pair[0]), "child"), os.NewFile(uintptr(pair[1]), "parent")
 	defer ours.Close()
 	child := exec.CommandContext(ctx, command)
-	child.Env = append(os.Environ(), LiveEnv+"=1")
+	child.Env = append(os.Environ(), Env+"=1")
 	child.ExtraFiles = []*os.File{theirs}
 	err = child.Start()
 	theirs.Close()
@@ -80,7 +81,7 @@ func (r *Result) Try(ctx context.Context, programs []bpf.Program, command string
 	ended := (*exec.ExitError)(nil)
 	switch {
 	case errors.As(err, &ended) && ended.Sys().(syscall.WaitStatus).Signal() == syscall.SIGSYS:
-		r.Live = &LiveOutcome{Text: "kill_process", Agrees: r.Got.Kind() == bpf.KillProcess}
+		r.Live = &expect.LiveOutcome{Text: "kill_process", Agrees: r.Got.Kind() == bpf.KillProcess}
 		return nil
 	case err != nil:
 		return fmt.Errorf("the child that tries %s: %w", r.Asked.Name, err)
@@ -97,12 +98,12 @@ func (r *Result) Try(ctx context.Context, programs []bpf.Program, command string
 	case got.Error != "":
 		return fmt.Errorf("the child that tries %s: %s", r.Asked.Name, got.Error)
 	case got.Gone:
-		r.Live = &LiveOutcome{Text: "kill_thread", Agrees: r.Got.Kind() == bpf.KillThread}
+		r.Live = &expect.LiveOutcome{Text: "kill_thread", Agrees: r.Got.Kind() == bpf.KillThread}
 	case got.Result < 0 && got.Result > -4096:
 		do := bpf.Errno | bpf.Action(-got.Result)
-		r.Live = &LiveOutcome{Text: policy.ActionOn(r.Arch, do).String(), Agrees: do == r.Got}
+		r.Live = &expect.LiveOutcome{Text: policy.ActionOn(r.Arch, do).String(), Agrees: do == r.Got}
 	default:
-		r.Live = &LiveOutcome{Text: fmt.Sprintf("it returned %d", got.Result),
+		r.Live = &expect.LiveOutcome{Text: fmt.Sprintf("it returned %d", got.Result),
 			Agrees: r.Got.Passes() || r.Got == bpf.Errno && got.Result == 0}
 	}
 	return nil
@@ -116,17 +117,17 @@ func (r *Result) Try(ctx context.Context, programs []bpf.Program, command string
 func Child() error {
 	switch secure, err := atSecure(); {
 	case err != nil:
-		return fmt.Errorf("making calls for %s: %w", LiveEnv, err)
+		return fmt.Errorf("making calls for %s: %w", Env, err)
 	case secure:
-		return fmt.Errorf("making calls for %s: not with privileges that the caller does not have", LiveEnv)
+		return fmt.Errorf("making calls for %s: not with privileges that the caller does not have", Env)
 	}
 	const handed = 3
 	maker, err := unix.GetsockoptUcred(handed, unix.SOL_SOCKET, unix.SO_PEERCRED)
 	if err != nil || int(maker.Pid) != os.Getppid() || int(maker.Uid) != os.Getuid() {
-		return fmt.Errorf("%s is in the environment, and no parent hands over what to do: unset it", LiveEnv)
+		return fmt.Errorf("%s is in the environment, and no parent hands over what to do: unset it", Env)
 	}
 	parent := os.NewFile(handed, "parent")
-	var q liveRequest
+	var q request
 	if err := json.NewDecoder(parent).Decode(&q); err != nil {
 		return err
 	}
