@@ -172,6 +172,7 @@ var answers = map[string]func(m meant) (string, error){
 	},
 	"gate.Gate.ByteOrder": func(m meant) (string, error) { return "", nil }, // no work
 	"gate.Gate.Decide":    func(m meant) (string, error) { return "", nil }, // no work on verdicts
+	"gate.Gate.Named":     func(m meant) (string, error) { return "", nil }, // no work
 	"gate.Gate.In":        func(m meant) (string, error) { return "", nil }, // no work
 	"gate.Share": func(m meant) (string, error) { // in a space of its own
 		all, err := gate.Share(m.gate(), m.gate())

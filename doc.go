@@ -13,5 +13,9 @@
 //	}
 //
 // From then on every thread of the program, and everything that it starts, is bound; there is no way back. The policy language is
-// described in docs/language.md. Programs that are not written in Go are put behind a gate by package sandbox, or by monban run.
+// described in docs/language.md.
+//
+// Another program is started behind a policy by Command, as exec.Command starts it without:
+//
+//	out, err := monban.Command(policy, "convert", "in.png", "out.jpg").CombinedOutput()
 package monban

@@ -2,21 +2,21 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"os"
 	"time"
-	"unsafe"
 
 	"github.com/opencontainers/runc/libcontainer/configs"
 	"github.com/opencontainers/runc/libcontainer/seccomp"
 	"github.com/opencontainers/runc/libcontainer/specconv"
-	"golang.org/x/sys/unix"
 
 	"monban/bpf"
 	"monban/compile"
 	"monban/internal/ptrace"
+	"monban/internal/sys"
 	"monban/policy/lang"
 	gate "monban/seccomp"
 	"monban/verdict"
@@ -69,7 +69,7 @@ func catch(config *configs.Seccomp) (b built, err error) {
 		if err = gate.NoNewPrivs(); err != nil {
 			return
 		}
-		fd, e := gate.InstallListener(program, gate.SpecAllow)
+		l, e := gate.InstallListener(program, gate.SpecAllow)
 		if err = e; err != nil {
 			return
 		}
@@ -77,8 +77,8 @@ func catch(config *configs.Seccomp) (b built, err error) {
 		var loaded time.Time
 		go func() {
 			defer close(answered)
-			defer unix.Close(fd) // lets a call that got no answer fail
-			b.program, loaded, caught = answer(fd)
+			defer l.Close() // lets a call that got no answer fail
+			b.program, loaded, caught = answer(l)
 		}()
 		start := time.Now()
 		_, err = seccomp.InitSeccomp(config)
@@ -88,71 +88,29 @@ func catch(config *configs.Seccomp) (b built, err error) {
 	return b, errors.Join(err, caught)
 }
 
-// notification is struct seccomp_notif, response struct seccomp_notif_resp (linux/seccomp.h).
-type (
-	notification struct {
-		id         uint64
-		pid, flags uint32
-		nr, arch   uint32
-		ip         uint64
-		args       [6]uint64
-	}
-	response struct {
-		id    uint64
-		val   int64
-		error int32
-		flags uint32
-	}
-)
-
-// The requests SECCOMP_IOCTL_NOTIF_RECV and SECCOMP_IOCTL_NOTIF_SEND.
-const (
-	notifRecv = 3<<30 | unsafe.Sizeof(notification{})<<16 | '!'<<8
-	notifSend = 3<<30 | unsafe.Sizeof(response{})<<16 | '!'<<8 | 1
-)
-
 // answer waits for the call that loads a filter, copies the program and tells the caller that it is loaded.
-func answer(fd int) (p bpf.Program, at time.Time, err error) {
+func answer(l *gate.Listener) (p bpf.Program, at time.Time, err error) {
 	// Without a call within this time the thread has failed before it, and its error is the one to tell.
-	if n, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, 10_000); n != 1 {
-		return nil, at, fmt.Errorf("runc loaded no filter: %w", errors.Join(err, os.ErrDeadlineExceeded))
-	}
-	var n notification
-	if err := ioctl(fd, notifRecv, unsafe.Pointer(&n)); err != nil {
-		return nil, at, fmt.Errorf("hearing of the filter: %w", err)
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	n, err := l.Receive(ctx)
+	if err != nil {
+		return nil, at, fmt.Errorf("runc loaded no filter: %w", err)
 	}
 	at = time.Now()
-	p, err = readProgram(n.args[2])
-	r := response{id: n.id}
-	return p, at, errors.Join(err, ioctl(fd, notifSend, unsafe.Pointer(&r)))
-}
-
-func ioctl(fd int, request uintptr, p unsafe.Pointer) error {
-	if _, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(fd), request, uintptr(p)); errno != 0 {
-		return errno
-	}
-	return nil
+	p, err = readProgram(n.Call.Args[2])
+	return p, at, errors.Join(err, n.Return(0))
 }
 
 // readProgram copies a program that lies at a struct sock_fprog of ours. The kernel reads it, as the address came from there.
 func readProgram(at uint64) (bpf.Program, error) {
 	head := make([]byte, 16)
-	if err := readSelf(head, at); err != nil {
+	if err := sys.ReadMemory(os.Getpid(), at, head); err != nil {
 		return nil, err
 	}
 	code := make([]byte, bpf.InstructionSize*int(binary.LittleEndian.Uint16(head)))
-	if err := readSelf(code, binary.LittleEndian.Uint64(head[8:])); err != nil {
+	if err := sys.ReadMemory(os.Getpid(), binary.LittleEndian.Uint64(head[8:]), code); err != nil {
 		return nil, err
 	}
 	return bpf.Read(bytes.NewReader(code), binary.LittleEndian)
-}
-
-func readSelf(buf []byte, at uint64) error {
-	local := []unix.Iovec{{Base: &buf[0]}}
-	local[0].SetLen(len(buf))
-	n, err := unix.ProcessVMReadv(os.Getpid(), local, []unix.RemoteIovec{{Base: uintptr(at), Len: len(buf)}}, 0)
-	if err == nil && n != len(buf) {
-		err = unix.EFAULT
-	}
-	return err
 }

@@ -222,7 +222,7 @@ func (s *splitter) close() error {
 	s.parts = append(s.parts, s.filter)
 	if s.length > bpf.MaxStacked {
 		return fmt.Errorf("%w: in %d filters it is more than the %d instructions, as the kernel counts, that it takes in all "+
-			"filters of a program: name fewer argument values, or use ranges and masks; or fewer architectures (--arch)",
+			"filters of a program: name fewer argument values, or use ranges and masks; or fewer architectures",
 			ErrTooLong, len(s.parts), bpf.MaxStacked)
 	}
 	s.open, s.filter = s.allow, nil

@@ -72,8 +72,8 @@ func program(g *gate.Gate) (p *codec.Program, notes []string, err error) {
 	if single && (errors.Is(err, compile.ErrTooLong) || errors.Is(err, verdict.ErrTooComplex) || len(p.Code) > len(g.Programs[0])) {
 		p.Code, p.AsRead, err = g.Programs[0], true, nil
 	}
-	if err != nil {
+	if errors.Is(err, compile.ErrTooLong) {
 		err = fmt.Errorf("%s: %w", g.Name, err)
 	}
-	return p, nil, err
+	return p, nil, g.Named(err)
 }

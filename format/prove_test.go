@@ -118,7 +118,7 @@ func TestWriteTarget(t *testing.T) {
 	}
 }
 
-// What is too large for the budget is refused, with the gate's name and the format's, and nothing is written.
+// What is too large for the budget is refused, with the gate's name, and nothing is written.
 func TestWriteTooComplex(t *testing.T) {
 	rules := writes(codec.Text{})
 	rules.Write = func(m *codec.Meaning) (*codec.Text, error) {
@@ -129,7 +129,7 @@ func TestWriteTooComplex(t *testing.T) {
 	}
 	g := gateOf(t, "arch x86_64\ndefault errno(EPERM)\nallow read\n")
 	_, err := Write(g, rules, "", Options{})
-	if !errors.Is(err, verdict.ErrTooComplex) || !strings.HasPrefix(err.Error(), "web.gate as a fixed text: ") {
+	if !errors.Is(err, verdict.ErrTooComplex) || !strings.HasPrefix(err.Error(), "web.gate: ") {
 		t.Errorf("a writer that walks without end: %v", err)
 	}
 }

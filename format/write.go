@@ -41,10 +41,7 @@ func Write(g *gate.Gate, to codec.Format, target string, o Options) (*codec.Text
 		}
 		return text, prove(m, to, text)
 	})
-	if _, named := errors.AsType[*gate.ComplexError](err); !named && errors.Is(err, verdict.ErrTooComplex) {
-		err = fmt.Errorf("%s as %s: %w", g.Name, to.Title, err)
-	}
-	return text, err
+	return text, g.Named(err)
 }
 
 func meaning(g *gate.Gate, target string, o Options, space *verdict.Space) (*codec.Meaning, error) {

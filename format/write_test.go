@@ -80,9 +80,9 @@ func TestWriteProfileErrors(t *testing.T) {
 		"notify write":                     "write gets notify, which runc refuses, because it needs write itself to hand the listener over (let it pass)",
 		"badarch kill_thread\non x86: kill_process any\nallow read": "all calls of x86 get kill_process, but those of architectures that it does not speak for something else: " +
 			"a profile cannot tell the two apart (give badarch the same answer)",
-		"on x86: allow read": "read does not get the same on x86_64 and on x86, and a profile has one list for all architectures (write one profile for each with --arch, or another format)",
+		"on x86: allow read": "read does not get the same on x86_64 and on x86, and a profile has one list for all architectures (write one profile for each, or another format)",
 		"unknown errno(EPERM)\nallow socket(domain == 1)": "socketcall(call=SYS_SOCKET, args=0) must get errno(1) on x86 and would get allow: " +
-			"rules of a profile about the calls behind socketcall hold for it too: give it one answer of its own, or leave x86 out with --arch",
+			"rules of a profile about the calls behind socketcall hold for it too: give it one answer of its own, or leave x86 out",
 	} {
 		name := filepath.Join(t.TempDir(), "a.gate")
 		if err := os.WriteFile(name, []byte("arch x86_64 x86\ndefault errno(EPERM)\n"+text+"\n"), 0o644); err != nil {

@@ -82,7 +82,7 @@ func (g *Gate) Verdict() (verdict.Verdict, error) {
 		}
 	}
 	if err != nil {
-		return verdict.Verdict{}, g.named(err)
+		return verdict.Verdict{}, g.Named(err)
 	}
 	g.verdict = &v
 	return v, nil
@@ -96,7 +96,7 @@ func Exact[T any](g *Gate, f func(v verdict.Verdict) (T, error)) (T, error) {
 		return none, err
 	}
 	r, err := verdict.Exact(v.Space(), func() (T, error) { return f(v) })
-	return r, g.named(err)
+	return r, g.Named(err)
 }
 
 // A ComplexError says that what a gate means, or what was asked about it, does not fit the budget.
@@ -114,8 +114,8 @@ func (e *ComplexError) Error() string {
 }
 func (e *ComplexError) Unwrap() error { return e.Err }
 
-// named gives verdict.ErrTooComplex the gate's name.
-func (g *Gate) named(err error) error {
+// Named gives verdict.ErrTooComplex the gate's name: a [*ComplexError]. Other errors stay as they are.
+func (g *Gate) Named(err error) error {
 	if _, ok := errors.AsType[*ComplexError](err); ok || !errors.Is(err, verdict.ErrTooComplex) {
 		return err
 	}

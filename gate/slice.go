@@ -12,7 +12,7 @@ import (
 // [Gate.Verdict].
 func (g *Gate) Slice(s *verdict.Space, a abi.Arch, nr uint32) (verdict.Verdict, error) {
 	v, err := verdict.Exact(s, func() (verdict.Verdict, error) { return g.slice(s, a, nr) })
-	return v, g.named(err)
+	return v, g.Named(err)
 }
 
 func (g *Gate) slice(s *verdict.Space, a abi.Arch, nr uint32) (v verdict.Verdict, err error) {

@@ -2,7 +2,6 @@ package inspect
 
 import (
 	"cmp"
-	"errors"
 	"slices"
 
 	"monban/abi"
@@ -27,10 +26,7 @@ type Story struct {
 func Tell(g *gate.Gate, call string, archs []abi.Arch) ([]Story, error) {
 	s := verdict.NewSpace(verdict.DefaultBudget)
 	out, err := verdict.Exact(s, func() ([]Story, error) { return tell(g, s, call, archs) })
-	if !errors.As(err, new(*gate.ComplexError)) && errors.Is(err, verdict.ErrTooComplex) {
-		err = &gate.ComplexError{Gate: g.Name, Programs: g.Programs != nil, Err: err}
-	}
-	return out, err
+	return out, g.Named(err)
 }
 
 func tell(g *gate.Gate, s *verdict.Space, call string, archs []abi.Arch) ([]Story, error) {

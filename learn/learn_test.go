@@ -1,6 +1,7 @@
 package learn_test
 
 import (
+	"regexp"
 	"strings"
 	"testing"
 
@@ -298,3 +299,63 @@ func TestScan(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// The text of a recording with all that it can have in it.
+func TestText(t *testing.T) {
+	r := record.New([]string{"sh", "-c", "true"}, "hand")
+	add := func(a abi.Arch, text, program string) {
+		c, err := lang.ParseCall(a, text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Add(a, &c.Data, program)
+	}
+	for range 3 {
+		add(abi.X86_64, "socket(AF_UNIX, SOCK_STREAM)", "app")
+	}
+	add(abi.X86_64, "socket(AF_UNIX, SOCK_STREAM|SOCK_CLOEXEC)", "b")
+	for _, p := range []string{"c", "d", "e"} {
+		add(abi.X86_64, "socket(AF_UNIX, SOCK_STREAM)", p)
+	}
+	add(abi.X86_64, "prctl(PR_SET_NAME)", "app")
+	add(abi.X86_64, "1000", "app")
+	add(abi.X86, "read", "old")
+	r.Clone3[abi.X86_64] = 2
+	r.Lost = 1
+	r.Unseen = []string{"read", "write", "socket"}
+	eacces := policy.Action{Kind: bpf.Errno, Errno: "EACCES"}
+	o := learn.Options{Native: abi.X86_64, Args: record.Safe, Default: &eacces, Extra: []learn.Extra{{"the runtime makes these", []string{"prctl", "capset", "no_such_call"}}}}
+	text := learn.Recording(r, o).String()
+	for _, line := range []string{
+		"# What this run did, by monban record (hand):\n#   sh -c true\n",
+		"# 10 calls of 4 kinds. Behind each: how often, and by which programs.\n",
+		"# Events were lost, 1 of them: a call may be missing.\n",
+		"\narch     x86_64 x86\ndefault  errno(EACCES)\n",
+		"\non x86_64: allow    socket(family == AF_UNIX && type & 0xf == SOCK_STREAM) # 7: app b c d …\n",
+		"\non x86_64: allow    prctl                            # 1: app\n", // whole: the runtime has arguments of its own
+		"\non x86_64: allow    any(nr == 1000)                  # 1: app\n",
+		"\non x86_64: errno(ENOSYS) clone3 # 2: its flags are behind a pointer; libc falls back to clone\n",
+		"\n# let pass while recording, so not counted\non x86_64: allow    read write\n",
+		"\n# the runtime makes these\non x86_64: allow    capset\n",
+		"\non x86: allow    read                             # 1: old\n",
+		"\non x86: errno(ENOSYS) clone3\n",
+	} {
+		if !strings.Contains(spaced(text), spaced(line)) {
+			t.Errorf("it lacks %q:\n%s", line, text)
+		}
+	}
+	p, err := lang.Load("x.gate", []byte(text), lang.Options{Native: abi.X86_64})
+	if err != nil {
+		t.Fatalf("%v in\n%s", err, text)
+	}
+	v, err := p.Verdict(verdict.NewSpace(verdict.DefaultBudget))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if l, err := r.Lacking(v); err != nil || l.Kinds() != 0 {
+		t.Errorf("%d kinds are lacking, %v", l.Kinds(), err)
+	}
+}
+
+// spaced has one space where there are several.
+func spaced(text string) string { return regexp.MustCompile(" +").ReplaceAllString(text, " ") }

@@ -10,6 +10,7 @@ import (
 	"monban/abi"
 	"monban/bpf"
 	"monban/inspect"
+	"monban/internal/plain"
 	"monban/policy"
 	"monban/policy/lang"
 	"monban/record"
@@ -55,7 +56,7 @@ func Recording(r *record.Recording, o Options) *lang.File {
 	f := &lang.File{Name: "the recording"}
 	f.Note("What this run did, by monban record (%s):", r.By)
 	f.Note("  %s", strings.Join(r.Command, " "))
-	f.Note("%s of %s. Behind each: how often, and by which programs.", plural(r.Made, "call"), plural(uint64(len(r.Calls)), "kind"))
+	f.Note("%s of %s. Behind each: how often, and by which programs.", plain.Count(r.Made, "call"), plain.Count(len(r.Calls), "kind"))
 	if r.Lost > 0 {
 		f.Note("Events were lost, %d of them: a call may be missing.", r.Lost)
 	}
@@ -181,14 +182,6 @@ func (w *writer) list(why string, calls []string) {
 	if lines != nil {
 		w.f.Section(why, lines...)
 	}
-}
-
-// plural is a number of things.
-func plural(n uint64, what string) string {
-	if n == 1 {
-		return "1 " + what
-	}
-	return fmt.Sprintf("%d %ss", n, what)
 }
 
 // programs lists who made a call, the most frequent first.

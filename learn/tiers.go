@@ -6,6 +6,7 @@ import (
 	"monban/abi"
 	"monban/gate"
 	"monban/inspect"
+	"monban/internal/plain"
 	"monban/policy"
 	"monban/policy/lang"
 	"monban/record"
@@ -37,7 +38,7 @@ func Tiers(rec *record.Recording, r *scan.Result, o Options, reachable policy.Ac
 	if len(rec.Archs(o.Native)) > 1 {
 		on = []abi.Arch{r.Arch}
 	}
-	f.Section("", &lang.Comment{Text: lang.Remark("Reachable, never seen in this run (or not with such arguments): %s.", plural(uint64(len(unseen)), "call"))})
+	f.Section("", &lang.Comment{Text: lang.Remark("Reachable, never seen in this run (or not with such arguments): %s.", plain.Count(len(unseen), "call"))})
 	byPurpose(f, on, reachable, unseen)
 	return f, nil
 }

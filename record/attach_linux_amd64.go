@@ -105,8 +105,11 @@ func Cgroup(path string) ([]int, error) {
 	if !strings.HasPrefix(path, cgroups) {
 		path = filepath.Join(cgroups, path)
 	}
-	var out []int
-	err := filepath.WalkDir(path, func(dir string, e fs.DirEntry, err error) error {
+	return members(path)
+}
+
+func members(path string) (out []int, err error) {
+	err = filepath.WalkDir(path, func(dir string, e fs.DirEntry, err error) error {
 		if err != nil || !e.IsDir() {
 			return err
 		}
@@ -128,14 +131,16 @@ func Cgroup(path string) ([]int, error) {
 }
 
 // Container finds the control group of a container by its ID, or the beginning of it: Docker, Podman, containerd and CRI-O have it in
-// the group's name.
-func Container(id string) (cgroup string, err error) {
+// the group's name. Where there are several it is an *GroupsError.
+func Container(id string) (cgroup string, err error) { return containerBelow(cgroups, id) }
+
+func containerBelow(root, id string) (cgroup string, err error) {
 	const shortest = 6
 	if len(id) < shortest {
-		return "", fmt.Errorf("%q is no container ID: give %d characters of it at least", id, shortest)
+		return "", fmt.Errorf("%q is not a container ID: give %d characters of it at least", id, shortest)
 	}
 	var found []string
-	err = filepath.WalkDir(cgroups, func(dir string, e fs.DirEntry, err error) error {
+	err = filepath.WalkDir(root, func(dir string, e fs.DirEntry, err error) error {
 		if err != nil {
 			return nil // gone meanwhile
 		}
@@ -156,9 +161,9 @@ func Container(id string) (cgroup string, err error) {
 	case err != nil:
 		return "", err
 	case len(found) == 0:
-		return "", fmt.Errorf("no control group below %s belongs to a container %s (docker ps shows the IDs)", cgroups, id)
+		return "", fmt.Errorf("no control group below %s belongs to a container %s (docker ps shows the IDs)", root, id)
 	case len(found) > 1:
-		return "", fmt.Errorf("several control groups belong to %s: %s; give more of the ID, or --cgroup", id, strings.Join(found, " "))
+		return "", &GroupsError{id, found}
 	}
 	return found[0], nil
 }

@@ -26,9 +26,11 @@ type Stream struct {
 }
 
 // Streams are those that are known.
-var Streams = []Stream{
-	{"audit", "the audit daemon's log, or what ausearch --raw prints of it", ownInAudit},
-	{"kmsg", "records of /dev/kmsg", ownInKmsg},
+func Streams() []Stream {
+	return []Stream{
+		{"audit", "the audit daemon's log, or what ausearch --raw prints of it", ownInAudit},
+		{"kmsg", "records of /dev/kmsg", ownInKmsg},
+	}
 }
 
 // ErrUsers says that lines are of several users' programs, and no user was named.
@@ -84,11 +86,11 @@ func ownInKmsg(line string) (string, error) {
 	return m[2], nil
 }
 
-// Audit adds to a recording the calls that seccomp has refused, or logged, by a log of the kernel's. They have no arguments. The log has the lines of
-// every program that has a filter, whoever started it: only those of the users count, and without any named the lines must be of one
-// user's programs, else it is ErrUsers. Other lines of the stream are ignored; a line that is none of the stream's is an error, and so
-// is a log without any refused call.
-func (s Stream) Audit(rec *Recording, name string, in io.Reader, users []int) error {
+// AddAudit adds the calls that seccomp has refused, or logged, by a log of the kernel's. They have no arguments. The log has the lines
+// of every program that has a filter, whoever started it: only those of the users count, and without any named the lines must be of
+// one user's programs, else it is ErrUsers. Other lines of the stream are ignored; a line that is not the stream's is an error, and
+// so is a log without any refused call. After an error the recording has what stands before it.
+func (r *Recording) AddAudit(s Stream, name string, in io.Reader, users []int) error {
 	lines := bufio.NewScanner(io.LimitReader(in, maxLog+1))
 	lines.Buffer(nil, maxLine)
 	size, first, found := 0, -1, false
@@ -123,7 +125,7 @@ func (s Stream) Audit(rec *Recording, name string, in io.Reader, users []int) er
 		if err != nil {
 			return wrong(err)
 		}
-		rec.addWhole(l.arch, &l.data, l.program)
+		r.addWhole(l.arch, &l.data, l.program)
 	}
 	switch err := lines.Err(); {
 	case errors.Is(err, bufio.ErrTooLong):

@@ -15,7 +15,7 @@ type Backend struct {
 }
 
 // Backends are all there are, the one that costs least first.
-var Backends = []Backend{{"ebpf", EBPF}, {"ptrace", Ptrace}, {"notify", Notify}}
+func Backends() []Backend { return []Backend{{"ebpf", EBPF}, {"ptrace", Ptrace}, {"notify", Notify}} }
 
 // A Run is a program to be recorded.
 type Run struct {

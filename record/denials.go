@@ -54,7 +54,7 @@ const maxDenialsFile = 16 << 20
 type DenialsFile struct{ name string }
 
 // CreateDenials makes a file of denials, which must not be there yet and nobody but this user may read or write. It stays empty, and so
-// is refused by [ReadDenials], until Write.
+// is refused by [Recording.AddDenials], until Write.
 func CreateDenials(name string) (*DenialsFile, error) {
 	f, err := regular.CreateOwn(name)
 	if err != nil {
@@ -114,15 +114,16 @@ func (f *DenialsFile) Write(command []string, denials []Denial, missed uint64) e
 	return regular.ReplaceOwn(f.name, b.Bytes())
 }
 
-// ReadDenials adds to a recording what is in a file that DenialsFile has written, and says how many killed calls are not. It must be a regular file, no
-// link, that belongs to this user and that nobody else may write: what others wrote would become rules.
-func ReadDenials(rec *Recording, name string) (missed uint64, err error) {
+// AddDenials adds what is in a file that DenialsFile has written, and says how many killed calls are not in it. It must be a regular
+// file, no link, that belongs to this user and that nobody else may write: what others wrote would become rules. After an error the
+// recording has what stands before it.
+func (r *Recording) AddDenials(name string) (missed uint64, err error) {
 	f, err := regular.OpenOwn(name)
 	if err != nil {
 		return 0, err
 	}
 	defer f.Close()
-	return rec.parseDenials(name, f)
+	return r.parseDenials(name, f)
 }
 
 func (r *Recording) parseDenials(name string, in io.Reader) (missed uint64, err error) {

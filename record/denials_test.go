@@ -30,9 +30,9 @@ func marked(stream, line string) string {
 
 func readAudit(stream, log string, users ...int) (*record.Recording, error) {
 	r := record.Denied("log")
-	for _, s := range record.Streams {
+	for _, s := range record.Streams() {
 		if s.Name == stream {
-			return r, s.Audit(r, "log", strings.NewReader(log), users)
+			return r, r.AddAudit(s, "log", strings.NewReader(log), users)
 		}
 	}
 	return nil, errors.New("no such stream")
@@ -142,7 +142,7 @@ func TestDenialsFile(t *testing.T) {
 	}
 	read := func() (*record.Recording, uint64, error) {
 		r := record.Denied(name)
-		missed, err := record.ReadDenials(r, name)
+		missed, err := r.AddDenials(name)
 		return r, missed, err
 	}
 	if _, _, err := read(); err == nil || !strings.Contains(err.Error(), "it is empty") {
@@ -218,7 +218,7 @@ func TestLargeDenials(t *testing.T) {
 		if err := os.WriteFile(name, []byte(c.text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := record.ReadDenials(record.Denied(name), name); err == nil || !strings.Contains(err.Error(), c.wrong) {
+		if _, err := record.Denied(name).AddDenials(name); err == nil || !strings.Contains(err.Error(), c.wrong) {
 			t.Errorf("%s: %v, want %s", what, err, c.wrong)
 		}
 	}
@@ -227,7 +227,7 @@ func TestLargeDenials(t *testing.T) {
 		t.Fatal(err)
 	}
 	r := record.Denied(name)
-	if _, err := record.ReadDenials(r, name); err != nil || says(r) != `x86_64 165 "x" 1023`+"\n" {
+	if _, err := r.AddDenials(name); err != nil || says(r) != `x86_64 165 "x" 1023`+"\n" {
 		t.Errorf("%v, %s", err, says(r))
 	}
 }
@@ -247,7 +247,7 @@ func TestManyDenials(t *testing.T) {
 		t.Fatal(err)
 	}
 	r := record.Denied(name)
-	if missed, err := record.ReadDenials(r, name); err != nil || missed != 3 || r.Made != record.MaxDenials {
+	if missed, err := r.AddDenials(name); err != nil || missed != 3 || r.Made != record.MaxDenials {
 		t.Errorf("%v, %d missed, %d read", err, missed, r.Made)
 	}
 }
@@ -281,7 +281,7 @@ func FuzzDenials(f *testing.F) {
 			t.Fatal(err)
 		}
 		r := record.Denied(name)
-		if _, err := record.ReadDenials(r, name); err == nil {
+		if _, err := r.AddDenials(name); err == nil {
 			loads(t, r)
 		}
 	})

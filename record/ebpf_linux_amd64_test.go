@@ -274,7 +274,7 @@ func TestSameNumbers(t *testing.T) {
 		want[Key{abi.X86, nr}]++
 	}
 	file := program(t, "numbers", code, allEnd)
-	for _, b := range Backends {
+	for _, b := range Backends() {
 		rec, result, err := b.Record(t.Context(), Run{Path: file, Args: []string{file}})
 		if un := (*UnavailableError)(nil); errors.As(err, &un) {
 			t.Logf("needs %s: %v", b.Name, err)

@@ -1,6 +1,7 @@
 package record
 
 import (
+	"path/filepath"
 	"strconv"
 	"strings"
 	"unsafe"
@@ -82,28 +83,58 @@ func mappedID(name string) (id FileID) {
 	return FileID{}
 }
 
-// maps notes the file that a call maps, if it maps one to run code from: a library, or a module that no table of the program names.
-func (r *Recording) maps(tid int, a abi.Arch, name string, d *bpf.Data) {
+// A namedFile is a file and the name that a process had for it.
+type namedFile struct {
+	name string
+	id   FileID
+}
+
+// fileOf is where one of a thread's links leads.
+func fileOf(tid int, link string) (namedFile, error) {
+	name, err := sys.Link(tid, link)
+	return namedFile{name, statID(sys.Path(tid, link))}, err
+}
+
+// unknownProgram stands for the program of a thread that is gone.
+const unknownProgram = "?"
+
+// executableOf is the file that a thread runs; the zero namedFile if it is gone.
+func executableOf(tid int) namedFile {
+	x, err := fileOf(tid, "exe")
+	if err != nil {
+		return namedFile{}
+	}
+	return x
+}
+
+// runs notes an executable, and is its name without its directory.
+func (r *Recording) runs(x namedFile) string {
+	if x.name == "" {
+		return unknownProgram
+	}
+	r.takes(x.name, x.id, "", FileID{})
+	return filepath.Base(x.name)
+}
+
+// mapped is the file that a call maps, if it maps one to run code from: a library, or a module that no table of the program names.
+func mapped(tid int, a abi.Arch, name string, d *bpf.Data) (program, file namedFile, ok bool) {
 	if name != "mmap" && name != "mmap2" {
-		return
+		return program, file, false
 	}
 	args, _ := a.Args(name)
-	file, runs := -1, false
+	descriptor, runs := -1, false
 	for _, arg := range args {
 		switch v := d.Args[arg.Index]; {
 		case arg.Is("fd"):
-			file = int(int32(v))
+			descriptor = int(int32(v))
 		case arg.Is("prot"):
 			runs = v&unix.PROT_EXEC != 0
 		}
 	}
-	if !runs || file < 0 {
-		return
+	if !runs || descriptor < 0 {
+		return program, file, false
 	}
-	descriptor := "fd/" + strconv.Itoa(file)
-	program, err := sys.Link(tid, "exe")
-	mapped, err2 := sys.Link(tid, descriptor)
-	if err == nil && err2 == nil && strings.HasPrefix(mapped, "/") {
-		r.takes(program, statID(sys.Path(tid, "exe")), mapped, statID(sys.Path(tid, descriptor)))
-	}
+	program, err := fileOf(tid, "exe")
+	file, err2 := fileOf(tid, "fd/"+strconv.Itoa(descriptor))
+	return program, file, err == nil && err2 == nil && strings.HasPrefix(file.name, "/")
 }

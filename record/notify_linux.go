@@ -1,17 +1,16 @@
 package record
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"os"
+	"io"
 	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"syscall"
 	"time"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
 
@@ -19,13 +18,15 @@ import (
 	"monban/bpf"
 	"monban/compile"
 	"monban/internal/ptrace"
+	"monban/internal/sys"
 	"monban/policy/lang"
+	"monban/seccomp"
 	"monban/verdict"
 )
 
-// Harmless are calls that Notify lets pass unseen, because programs make them all the time and they do little: reading and writing what
+// harmless are calls that Notify lets pass unseen, because programs make them all the time and they do little: reading and writing what
 // is open, asking what is known, waiting.
-var Harmless = []string{"read", "write", "readv", "writev", "lseek", "_llseek", "close", "fstat", "fstat64", "stat", "stat64", "lstat", "lstat64",
+var harmless = []string{"read", "write", "readv", "writev", "lseek", "_llseek", "close", "fstat", "fstat64", "stat", "stat64", "lstat", "lstat64",
 	"newfstatat", "fstatat64", "statx", "access", "faccessat", "faccessat2", "readlink", "readlinkat", "getdents64", "poll", "ppoll", "select",
 	"pselect6", "epoll_wait", "epoll_pwait", "getuid", "geteuid", "getgid", "getegid", "getppid", "fork"}
 
@@ -52,7 +53,7 @@ func (r *Recording) forks(a abi.Arch) {
 }
 
 // Notify runs a program behind a filter that asks this process about each call, which takes it down and lets it pass. The kernel answers
-// itself for what run.Gate allows, and for Harmless and the calls that any run may make: those cost nothing and are not counted. It needs
+// itself for what run.Gate allows, and for harmless calls and those that any run may make: those cost nothing and are not counted. It needs
 // no privilege, but a kernel with SECCOMP_USER_NOTIF_FLAG_CONTINUE (5.5) and pidfd_getfd (5.6); set-user-ID programs do not work inside.
 func Notify(ctx context.Context, run Run) (*Recording, Result, error) {
 	filter, passed, err := askingFilter(run.Gate)
@@ -72,18 +73,20 @@ func Notify(ctx context.Context, run Run) (*Recording, Result, error) {
 		if run.Started != nil {
 			run.Started(p.PID)
 		}
-		var listener int
-		if listener, err = listen(p, filter); err != nil {
+		var l *seccomp.Listener
+		if l, err = listen(p, filter); err != nil {
 			p.Kill()
 			err = &UnavailableError{err}
 			return
 		}
-		defer unix.Close(listener)
+		defer l.Close()
 		if err = ptrace.Detach(p.PID, 0); err != nil {
 			p.Kill()
 			return
 		}
-		result, err = n.answer(ctx, listener, p.PID)
+		var following sync.WaitGroup // the program lives as long as this thread, which has nothing else to do
+		following.Go(func() { result, err = n.follow(ctx, l, p.PID) })
+		following.Wait()
 	})
 	if lost != nil {
 		return nil, Result{}, lost
@@ -98,7 +101,7 @@ func Notify(ctx context.Context, run Run) (*Recording, Result, error) {
 func askingFilter(known *verdict.Verdict) (p bpf.Program, passed []string, err error) {
 	native := abi.Native()
 	for _, name := range native.Calls() {
-		if slices.Contains(Harmless, name) || AnyRun(name) {
+		if slices.Contains(harmless, name) || AnyRun(name) {
 			passed = append(passed, name)
 		}
 	}
@@ -128,193 +131,181 @@ func askingFilter(known *verdict.Verdict) (p bpf.Program, passed []string, err e
 }
 
 // listen puts the filter on a program that stands before its first instruction, and takes the listener out of it.
-func listen(p *ptrace.Process, filter bpf.Program) (listener int, err error) {
+func listen(p *ptrace.Process, filter bpf.Program) (*seccomp.Listener, error) {
 	in, err := ptrace.NewInjection(p.Image)
 	if err != nil {
-		return -1, err
+		return nil, err
 	}
 	if err := in.Do(ptrace.Prctl, unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
-		return -1, fmt.Errorf("setting no_new_privs: %w", err)
+		return nil, fmt.Errorf("setting no_new_privs: %w", err)
 	}
-	// A call that waits for its answer is not to be interrupted by signals that it would not see otherwise (5.19).
-	fd, err := in.InstallListener(filter, unix.SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV)
-	if errors.Is(err, unix.EINVAL) {
-		fd, err = in.InstallListener(filter, 0)
-	}
+	fd, err := in.InstallListener(filter, listenerFlags())
 	if err != nil {
-		return -1, fmt.Errorf("installing a filter with a listener: %w", err)
+		return nil, fmt.Errorf("installing a filter with a listener: %w", err)
 	}
 	pidfd, err := unix.PidfdOpen(p.PID, 0)
 	if err != nil {
-		return -1, fmt.Errorf("pidfd_open: %w", err)
+		return nil, fmt.Errorf("pidfd_open: %w", err)
 	}
 	defer unix.Close(pidfd)
-	if listener, err = unix.PidfdGetfd(pidfd, fd, 0); err != nil {
-		return -1, fmt.Errorf("taking the listener out of the program: %w", err)
+	taken, err := unix.PidfdGetfd(pidfd, fd, 0)
+	if err != nil {
+		return nil, fmt.Errorf("taking the listener out of the program: %w", err)
+	}
+	l, err := seccomp.OpenListener(taken)
+	if err != nil {
+		unix.Close(taken)
+		return nil, err
 	}
 	// An i386 program's close is asked about, and nobody answers yet.
-	var closed atomic.Bool
+	ctx, closed := context.WithCancel(context.Background())
 	var answering sync.WaitGroup
-	answering.Go(func() { letGo(listener, &closed) })
+	answering.Go(func() {
+		for ask, err := l.Receive(ctx); err == nil; ask, err = l.Receive(ctx) {
+			_ = ask.Continue()
+		}
+	})
 	err = in.Do(ptrace.Close, uint64(fd))
-	closed.Store(true)
+	closed()
 	answering.Wait()
 	if err != nil {
-		unix.Close(listener)
-		return -1, err
+		l.Close()
+		return nil, err
 	}
 	in.SetMask(p.Mask)
-	return listener, in.End()
+	return l, in.End()
 }
 
-// letGo lets calls pass that are asked about until it is over.
-func letGo(listener int, over *atomic.Bool) {
-	for !over.Load() {
-		fds := []unix.PollFd{{Fd: int32(listener), Events: unix.POLLIN}}
-		if n, _ := unix.Poll(fds, 1); n <= 0 {
-			continue
-		}
-		var ask notification
-		if control(listener, unix.SECCOMP_IOCTL_NOTIF_RECV, unsafe.Pointer(&ask)) == nil {
-			_ = goesOn(listener, ask.ID)
-		}
+// listenerFlags are those with which a call that waits for its answer is not interrupted by signals that it would not see otherwise.
+func listenerFlags() uint32 {
+	if seccomp.Have(seccomp.FeatureWaitKillableRecv) != nil {
+		return 0
 	}
+	return uint32(seccomp.WaitKillableRecv)
 }
 
 type notified struct {
+	sync.Mutex // of the recording, which a ticker looks at, too
+
 	rec      *Recording
 	run      *Run
 	programs map[int]string
 	changed  time.Time
-	told     time.Time
 }
 
-// struct seccomp_notif and seccomp_notif_resp (linux/seccomp.h).
-type (
-	notification struct {
-		ID    uint64
-		PID   uint32
-		Flags uint32
-		Nr    int32
-		Arch  uint32
-		IP    uint64
-		Args  [6]uint64
-	}
-	response struct {
-		ID    uint64
-		Val   int64
-		Error int32
-		Flags uint32
-	}
-)
-
-const goOn = 1 // SECCOMP_USER_NOTIF_FLAG_CONTINUE
-
-func control(fd int, req uint, arg unsafe.Pointer) error {
-	_, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(fd), uintptr(req), uintptr(arg))
-	if errno != 0 {
-		return errno
-	}
-	return nil
-}
-
-// answer takes calls down until all that is behind the filter has ended, or the first process has and ctx is done.
-func (n *notified) answer(ctx context.Context, listener, pid int) (result Result, err error) {
-	ended := make(chan unix.WaitStatus, 1)
+// follow takes calls down until all that is behind the filter has ended, or the first process has and ctx is done.
+func (n *notified) follow(ctx context.Context, l *seccomp.Listener, pid int) (Result, error) {
+	var result Result // once ended is closed
+	receiving, enough := context.WithCancel(context.Background())
+	ended := make(chan struct{})
 	go func() {
-		var status unix.WaitStatus
-		for {
-			if _, err := unix.Wait4(pid, &status, unix.WALL, nil); err != unix.EINTR {
-				ended <- status
-				return
-			}
+		defer enough()
+		result = waitFor(pid)
+		close(ended)
+		select {
+		case <-ctx.Done():
+		case <-receiving.Done():
 		}
 	}()
-	over := false
+	over := make(chan struct{})
+	var telling sync.WaitGroup
+	telling.Go(func() { n.tell(over) })
+	defer telling.Wait()
+	defer close(over)
+	defer enough()
+	for {
+		ask, err := l.Receive(receiving)
+		switch {
+		case err == io.EOF, receiving.Err() != nil: // the first process is about to be reaped, or has been
+			<-ended
+			return result, nil
+		case err != nil:
+			return Result{}, err
+		}
+		if err := n.take(ask); err != nil {
+			return Result{}, err
+		}
+	}
+}
+
+// waitFor waits for the end of a child.
+func waitFor(pid int) (result Result) {
+	var status unix.WaitStatus
+	for {
+		if _, err := unix.Wait4(pid, &status, unix.WALL, nil); err != unix.EINTR {
+			break
+		}
+	}
+	if status.Signaled() {
+		result.Signal = status.Signal()
+	} else {
+		result.ExitCode = status.ExitStatus()
+	}
+	return result
+}
+
+// tell says ten times a second how far the recording is.
+func (n *notified) tell(over <-chan struct{}) {
+	if n.run.Seen == nil {
+		return
+	}
+	ticker := time.NewTicker(100 * time.Millisecond)
+	defer ticker.Stop()
 	for {
 		select {
-		case status := <-ended:
-			over = true
-			if status.Signaled() {
-				result.Signal = status.Signal()
-			} else {
-				result.ExitCode = status.ExitStatus()
-			}
-		default:
+		case <-over:
+			return
+		case <-ticker.C:
 		}
-		fds := []unix.PollFd{{Fd: int32(listener), Events: unix.POLLIN}}
-		_, err := unix.Poll(fds, 50)
-		switch {
-		case err != nil && err != unix.EINTR:
-			return result, fmt.Errorf("waiting for calls: %w", err)
-		case fds[0].Revents&unix.POLLIN != 0:
-			if err := n.one(listener); err != nil {
-				return result, err
-			}
-		case fds[0].Revents&unix.POLLHUP != 0 && over, over && ctx.Err() != nil:
-			return result, nil
-		case fds[0].Revents&unix.POLLHUP != 0:
-			time.Sleep(time.Millisecond) // the first process is about to be reaped
-		}
-		if now := time.Now(); n.run.Seen != nil && now.Sub(n.told) > 100*time.Millisecond {
-			n.told = now
-			n.run.Seen(n.rec, now.Sub(n.changed))
-		}
+		n.Lock()
+		n.run.Seen(n.rec, time.Since(n.changed))
+		n.Unlock()
 	}
 }
 
-// one takes one call down and lets it go on.
-func (n *notified) one(listener int) error {
-	var ask notification
-	switch err := control(listener, unix.SECCOMP_IOCTL_NOTIF_RECV, unsafe.Pointer(&ask)); {
-	case errors.Is(err, unix.ENOENT), errors.Is(err, unix.EINTR):
-		return nil // a signal has taken the call back
-	case err != nil:
-		return fmt.Errorf("taking a call: %w", err)
-	}
-	d := bpf.Data{Nr: uint32(ask.Nr), Arch: ask.Arch, IP: ask.IP, Args: ask.Args}
-	if a, ok := abi.Of(d.Arch, d.Nr); ok {
-		pid := int(ask.PID)
-		name, _ := a.Name(d.Nr)
-		program, known := n.programs[pid]
-		if !known {
-			program = n.rec.programOf(pid)
-			n.programs[pid] = program
-		}
-		if name == "execve" || name == "execveat" {
-			delete(n.programs, pid) // it is another one afterwards
-		}
-		if n.run.Files {
-			n.rec.maps(pid, a, name, &d)
-		}
-		if name == "clone3" {
-			asClone(a, &d, n.rec, func(addr uint64, buf []byte) error { return readProcess(pid, addr, buf) })
-		}
-		if n.rec.Add(a, &d, program) {
-			n.changed = time.Now()
-		}
-	} else {
-		n.rec.Lost++
-	}
-	return goesOn(listener, ask.ID)
-}
-
-// goesOn lets the call with this number pass; it may have been taken back meanwhile.
-func goesOn(listener int, id uint64) error {
-	answer := response{ID: id, Flags: goOn}
-	if err := control(listener, unix.SECCOMP_IOCTL_NOTIF_SEND, unsafe.Pointer(&answer)); err != nil && !errors.Is(err, unix.ENOENT) {
-		return fmt.Errorf("letting a call go on: %w", err)
+// take takes one call down and lets it go on.
+func (n *notified) take(ask *seccomp.Notification) error {
+	n.Lock()
+	n.note(ask)
+	n.Unlock()
+	if err := ask.Continue(); err != nil && !errors.Is(err, seccomp.ErrGone) {
+		return err
 	}
 	return nil
 }
 
-// readProcess reads a process's memory.
-func readProcess(pid int, addr uint64, buf []byte) error {
-	local := []unix.Iovec{{Base: &buf[0]}}
-	local[0].SetLen(len(buf))
-	n, err := unix.ProcessVMReadv(pid, local, []unix.RemoteIovec{{Base: uintptr(addr), Len: len(buf)}}, 0)
-	if err == nil && n != len(buf) {
-		err = os.ErrInvalid
+// note takes one call down. What was looked up by the thread's number counts only if it is still that thread's.
+func (n *notified) note(ask *seccomp.Notification) {
+	d, tid := ask.Call, ask.TID
+	a, ok := abi.Of(d.Arch, d.Nr)
+	if !ok {
+		n.rec.Lost++
+		return
 	}
-	return err
+	name, _ := a.Name(d.Nr)
+	program, known := n.programs[tid]
+	if !known {
+		if x := executableOf(tid); ask.Valid() == nil {
+			program = n.rec.runs(x)
+			n.programs[tid] = program
+		} else {
+			program = unknownProgram
+		}
+	}
+	if name == "execve" || name == "execveat" {
+		delete(n.programs, tid) // it is another one afterwards
+	}
+	if n.run.Files {
+		if program, file, ok := mapped(tid, a, name, &d); ok && ask.Valid() == nil {
+			n.rec.takes(program.name, program.id, file.name, file.id)
+		}
+	}
+	if name == "clone3" {
+		d = n.rec.asClone(a, d, func(addr uint64, buf []byte) error {
+			return cmp.Or(sys.ReadMemory(tid, addr, buf), ask.Valid())
+		})
+	}
+	if n.rec.Add(a, &d, program) {
+		n.changed = time.Now()
+	}
 }

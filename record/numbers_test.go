@@ -20,7 +20,7 @@ func TestDenialsOfNumbers(t *testing.T) {
 	for _, nr := range []uint32{0, 0x3fffffff, 0x40000000, 0x40000005, 0x7fffffff, 0x80000000, 0x80000001, 0xbfffffff, 0xc0000000, 0xfffffffe, 0xffffffff} {
 		d := bpf.Data{Arch: abi.X86_64.Token(), Nr: nr}
 		audit := record.Denied("log")
-		if err := record.Streams[0].Audit(audit, "log", strings.NewReader(marked("audit", line(fmt.Sprint(int32(nr)), named))+"\n"), nil); err != nil {
+		if err := audit.AddAudit(record.Streams()[0], "log", strings.NewReader(marked("audit", line(fmt.Sprint(int32(nr)), named))+"\n"), nil); err != nil {
 			t.Errorf("%#x: %v", nr, err)
 		}
 		run := record.Denied("file")
@@ -30,7 +30,7 @@ func TestDenialsOfNumbers(t *testing.T) {
 			err = file.Write(nil, []record.Denial{{Data: d, Program: "a", Count: 1}}, 0)
 		}
 		if err == nil {
-			_, err = record.ReadDenials(run, name)
+			_, err = run.AddDenials(name)
 		}
 		if err != nil {
 			t.Errorf("%#x: %v", nr, err)

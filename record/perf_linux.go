@@ -13,8 +13,6 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
-
-	"monban/internal/sys"
 )
 
 // A fileWatch is told by the kernel's performance events which files a process tree maps to run code from.
@@ -36,12 +34,12 @@ const ringSize = 1 << 18
 
 // watchFiles begins with a process that stands before its first instruction.
 func watchFiles(pid int) (w *fileWatch, err error) {
-	program, err := sys.Link(pid, "exe")
+	program, err := fileOf(pid, "exe")
 	if err != nil {
 		return nil, err
 	}
-	w = &fileWatch{programs: map[uint32]string{uint32(pid): program}, execs: map[uint32]bool{}, seen: New(nil, "")}
-	w.seen.takes(program, statID(sys.Path(pid, "exe")), "", FileID{})
+	w = &fileWatch{programs: map[uint32]string{uint32(pid): program.name}, execs: map[uint32]bool{}, seen: New(nil, "")}
+	w.seen.runs(program)
 	attr := unix.PerfEventAttr{Type: unix.PERF_TYPE_SOFTWARE, Config: unix.PERF_COUNT_SW_DUMMY, Size: uint32(unsafe.Sizeof(unix.PerfEventAttr{})),
 		Sample_type: unix.PERF_SAMPLE_TIME, Bits: unix.PerfBitSampleIDAll | unix.PerfBitInherit | unix.PerfBitMmap | unix.PerfBitMmap2 |
 			unix.PerfBitComm | unix.PerfBitCommExec | unix.PerfBitTask | unix.PerfBitExcludeKernel}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"maps"
+	"os"
 	"slices"
 	"testing"
 
@@ -55,5 +56,51 @@ func TestFileWatch(t *testing.T) {
 	w.take(perfRecord(unix.PERF_RECORD_LOST, 0, "", 0, 0, 1, 0))
 	if !w.seen.FilesLost {
 		t.Error("a loss is not noted")
+	}
+}
+
+// newRing is what the kernel shares of one processor, with records that begin at a place of its own.
+func newRing(tail uint64, records ...[]byte) *ring {
+	r := &ring{fd: -1, mem: make([]byte, os.Getpagesize()+ringSize)}
+	page, data := r.page(), r.mem[os.Getpagesize():]
+	page.Data_tail, page.Data_head = tail, tail
+	for _, record := range records {
+		for _, b := range record {
+			data[page.Data_head%ringSize] = b
+			page.Data_head++
+		}
+	}
+	return r
+}
+
+// What processors have written is taken in order of time, around the end of a ring too; what cannot be a record is a loss.
+func TestRings(t *testing.T) {
+	at := func(when uint64, record []byte) []byte {
+		binary.NativeEndian.PutUint64(record[len(record)-8:], when)
+		return record
+	}
+	mmap := func(pid uint32, name string) []byte {
+		return perfRecord(unix.PERF_RECORD_MMAP2, 0, name+"\x00", pid, pid, 0, 0, 0, 0, 0, 0, 8, 1, 5, 0, 0, 0, 0, 0)
+	}
+	w := &fileWatch{programs: map[uint32]string{1: "/bin/sh"}, execs: map[uint32]bool{}, seen: New(nil, "")}
+	w.rings = []*ring{
+		newRing(ringSize-20, at(30, mmap(2, "/lib/b.so")), at(40, mmap(2, "/lib/c.so"))), // the child runs here
+		newRing(7*ringSize, at(10, mmap(1, "/lib/a.so")), at(20, perfRecord(unix.PERF_RECORD_FORK, 0, "", 2, 1, 2, 1))),
+		newRing(0),
+	}
+	for range 2 { // nothing is left for the second time
+		w.read()
+		if got := slices.Sorted(maps.Keys(w.seen.Files["/bin/sh"])); !slices.Equal(got, []string{"/lib/a.so", "/lib/b.so", "/lib/c.so"}) || w.seen.FilesLost {
+			t.Errorf("%v, lost %v", got, w.seen.FilesLost)
+		}
+	}
+	for _, r := range w.rings {
+		if page := r.page(); page.Data_tail != page.Data_head {
+			t.Errorf("read to %d of %d", page.Data_tail, page.Data_head)
+		}
+	}
+	w.rings = []*ring{newRing(0, []byte{1, 0, 0, 0, 0, 0, 3, 0})} // shorter than its header
+	if w.read(); !w.seen.FilesLost {
+		t.Error("a broken record is not noted")
 	}
 }

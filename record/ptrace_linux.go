@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"slices"
 	"sync"
 	"syscall"
@@ -15,7 +14,6 @@ import (
 	"monban/abi"
 	"monban/bpf"
 	"monban/internal/ptrace"
-	"monban/internal/sys"
 )
 
 const traceOptions = unix.PTRACE_O_TRACECLONE | unix.PTRACE_O_TRACEFORK | unix.PTRACE_O_TRACEVFORK | unix.PTRACE_O_TRACEEXEC |
@@ -82,7 +80,7 @@ func (t *tracer) begin(p *ptrace.Process) error {
 	if t.run.Started != nil {
 		t.run.Started(p.PID)
 	}
-	t.threads[p.PID] = &thread{program: t.rec.programOf(p.PID), known: true}
+	t.threads[p.PID] = &thread{program: t.rec.runs(executableOf(p.PID)), known: true}
 	return ptrace.ToSyscall(p.PID, 0)
 }
 
@@ -154,7 +152,7 @@ func (t *tracer) watch(ctx context.Context, over <-chan struct{}) {
 func (t *tracer) handle(ev ptrace.Event) error {
 	th := t.threads[ev.TID]
 	if th == nil { // a new thread's first stop may come before its parent's event
-		th = &thread{program: t.rec.programOf(ev.TID)}
+		th = &thread{program: t.rec.runs(executableOf(ev.TID))}
 		t.threads[ev.TID] = th
 	}
 	if ev.Syscall() {
@@ -176,7 +174,7 @@ func (t *tracer) handle(ev ptrace.Event) error {
 		return ptrace.ToSyscall(ev.TID, 0)
 	case unix.PTRACE_EVENT_EXEC:
 		th.forking = false
-		th.program = t.rec.programOf(ev.TID)
+		th.program = t.rec.runs(executableOf(ev.TID))
 		th.inside = true // the return from execve is still to come
 		return ptrace.ToSyscall(ev.TID, 0)
 	case 0:
@@ -214,10 +212,12 @@ func (t *tracer) entry(tid int, th *thread) error {
 	name, _ := a.Name(d.Nr)
 	th.forking = slices.Contains(forks, name)
 	if t.run.Files {
-		t.rec.maps(tid, a, name, &d)
+		if program, file, ok := mapped(tid, a, name, &d); ok {
+			t.rec.takes(program.name, program.id, file.name, file.id)
+		}
 	}
 	if name == "clone3" {
-		asClone(a, &d, t.rec, func(addr uint64, buf []byte) error { return ptrace.Read(tid, addr, buf) })
+		d = t.rec.asClone(a, d, func(addr uint64, buf []byte) error { return ptrace.Read(tid, addr, buf) })
 	}
 	if t.rec.Add(a, &d, th.program) {
 		t.changed = time.Now()
@@ -247,34 +247,25 @@ func (t *tracer) exit(tid int, th *thread) error {
 // asClone turns a call of clone3 into that of clone which libc makes instead where there is no clone3: its flags and the signal at its
 // end are in struct clone_args (linux/sched.h), at offsets 0 and 32. What lies in memory that is not there cannot be read, and is lost,
 // unless it is too short for the kernel to look at it. The eBPF back end does the same.
-func asClone(a abi.Arch, d *bpf.Data, rec *Recording, read func(addr uint64, buf []byte) error) {
+func (r *Recording) asClone(a abi.Arch, d bpf.Data, read func(addr uint64, buf []byte) error) bpf.Data {
 	const shortest = 64        // CLONE_ARGS_SIZE_VER0
 	const inClone = 0xffffff00 // the flags that clone has, too
 	var args [40]byte
 	if read(d.Args[0], args[:]) != nil {
 		clear(args[:])
 		if d.Args[1] >= shortest {
-			rec.Lost++
+			r.Lost++
 		}
 	}
-	rec.Clone3[a]++
+	r.Clone3[a]++
 	nr, _ := a.Number("clone")
 	known, _ := a.Args("clone")
 	order := a.ByteOrder()
-	*d = bpf.Data{Arch: d.Arch, Nr: nr, IP: d.IP}
+	d = bpf.Data{Arch: d.Arch, Nr: nr, IP: d.IP}
 	for _, arg := range known {
 		if arg.Is("flags") {
 			d.Args[arg.Index] = order.Uint64(args[:])&inClone | order.Uint64(args[32:])&0xff
 		}
 	}
-}
-
-// programOf is the name of a thread's executable; its path is noted.
-func (r *Recording) programOf(tid int) string {
-	exe, err := sys.Link(tid, "exe")
-	if err != nil {
-		return "?"
-	}
-	r.takes(exe, statID(sys.Path(tid, "exe")), "", FileID{})
-	return filepath.Base(exe)
+	return d
 }

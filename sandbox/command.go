@@ -25,22 +25,23 @@ type Command struct {
 	Flags  seccomp.Flags // for each of Gates; NewListener is refused
 	Strict bool          // instead of Gates: the kernel's strict mode, from main on (see Run)
 
-	// Loader are gates that bind from the first instruction on, where Gates are put on at main only, as Strict is: what the
-	// dynamic loader and constructors need and the program does not. They stay, under Gates, and must let
-	// seccomp(SECCOMP_SET_MODE_FILTER) through, which puts those on. The kernel lets nobody behind a filter enter strict mode:
-	// Gates that mean the same do instead of Strict.
+	// Loader are gates that bind from the first instruction on, where Gates are put on at main only, as Strict is: what
+	// the dynamic loader and constructors need and the program does not. They stay, under Gates, and must let
+	// seccomp(SECCOMP_SET_MODE_FILTER) through, which puts those on. The kernel lets nobody behind a filter enter
+	// strict mode: Gates that mean the same do instead of Strict.
 	Loader []bpf.Program
 
-	// Prepare, if set, makes what has not been made yet while the program is being loaded; it takes the place of Gates, Loader and
-	// Watch. Its error is Run's, before any other that the program's start may have; the program has then not run.
+	// Prepare, if set, makes what has not been made yet while the program is being loaded; it takes the place of Gates,
+	// Loader and Watch. Its error is Run's, before any other that the program's start may have; the program has then
+	// not run.
 	Prepare func() (Prepared, error) `json:"-"`
 
 	AllowExec bool // install the gates before the exec, which they must then allow. Needs no ptrace; Watch has no effect
 	Detach    bool // let go once the gate is on: a killed call will not be named
 	Watch     bool // stay attached to name a killed call. It forbids debuggers inside
 
-	// KeepSignals leaves this process's signals to its own handlers: nothing is passed on to the program, and the process
-	// doesn't stop when the program does. It is for programs that are more than a launcher.
+	// KeepSignals leaves this process's signals to its own handlers: nothing is passed on to the program, and the
+	// process doesn't stop when the program does. It is for programs that are more than a launcher.
 	KeepSignals bool
 }
 
@@ -60,7 +61,8 @@ type Result struct {
 	// BeforeMain says what the program did on its way to main instead of coming there: it ended, or it was killed for
 	// leaving that way. With Strict or Loader only. Strict mode, or Gates, never began; it has run all the same.
 	BeforeMain string
-	// AtStart says that Strict, or Gates behind Loader, began at the program's first instruction and not at main: it is static.
+	// AtStart says that Strict, or Gates behind Loader, began at the program's first instruction and not at main: it is
+	// static.
 	AtStart bool
 }
 
@@ -129,8 +131,9 @@ func (e *StartError) Unwrap() []error {
 	return errs
 }
 
-// A LostError says that a program was killed behind its gate, and may have run till then, because this process could not follow it to
-// its end: a filter around this process answers wait4(2) or ptrace(2) in the kernel's place, or killed the thread that makes those calls.
+// A LostError says that a program was killed behind its gate, and may have run till then, because this process could
+// not follow it to its end: a filter around this process answers wait4(2) or ptrace(2) in the kernel's place, or killed
+// the thread that makes those calls.
 type LostError struct {
 	Path string
 	Err  error

@@ -10,7 +10,7 @@
 //	}
 //	result, err := c.Run(ctx)
 //	if err != nil {
-//		fmt.Fprintln(os.Stderr, err) // nothing ran behind the gate, nor without it
+//		fmt.Fprintln(os.Stderr, err) // nothing has run, or (LostError) behind the gate only
 //		os.Exit(sandbox.ExitStatus(err))
 //	}
 //	os.Exit(result.ExitStatus())
@@ -24,5 +24,5 @@
 // It takes one process, no second start of the executable: there is nothing to call from main, and importing this package
 // does nothing. A seccomp filter around this process that answers calls in the kernel's place is found out, and nothing is
 // started then. Every start ends: after 30 seconds at the latest, or when a signal that ends processes comes before the
-// program runs.
+// program runs. If such a filter kills the thread that follows the program, the program is killed and Run returns.
 package sandbox

@@ -76,8 +76,8 @@ func TestFakedByOuterFilter(t *testing.T) {
 	}
 }
 
-// A program that never comes to its main never comes to strict mode, and must not do anything else instead. It has run: its
-// end is the result.
+// A program that never comes to its main never comes to strict mode, and must not do anything else instead. It has run:
+// its end is the result.
 func TestStrictWithoutMain(t *testing.T) {
 	for _, tt := range []struct {
 		how, what string
@@ -156,8 +156,8 @@ func TestLoaderGate(t *testing.T) {
 	}
 }
 
-// With AllowExec, whatever the program does first and whatever an outer filter says about process groups and descriptors, its
-// exec is seen, and so is that it failed.
+// With AllowExec, whatever the program does first and whatever an outer filter says about process groups and
+// descriptors, its exec is seen, and so is that it failed.
 func TestSeesExec(t *testing.T) {
 	path := build(t, "gcc", "session", "-static")
 	outer := map[string][]bpf.Program{"nothing": nil}
@@ -191,8 +191,8 @@ func TestNoThreadWillDo(t *testing.T) {
 	}
 }
 
-// With AllowExec a gate that kills execve is named, and a program that runs to its end is not said not to have been started, also
-// where a filter answers what a parent could ask.
+// With AllowExec a gate that kills execve is named, and a program that runs to its end is not said not to have been
+// started, also where a filter answers what a parent could ask.
 func TestMisreported(t *testing.T) {
 	path := build(t, "gcc", "gated", "-static")
 	deny := gate(answer{nativeArch, unix.SYS_GETPRIORITY, bpf.Errno | 42})

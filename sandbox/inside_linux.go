@@ -15,8 +15,8 @@ import (
 	"monban/internal/sys"
 )
 
-// With AllowExec nobody stops the program after its exec, so its process installs the gates before it. From the first gate
-// on it makes the calls seccomp (for further gates) and execve only.
+// With AllowExec nobody stops the program after its exec, so its process installs the gates before it. From the first
+// gate on it makes the calls seccomp (for further gates) and execve only.
 
 // An inside is the script of such a start.
 type inside struct {
@@ -35,8 +35,10 @@ func (r *run) doInside() error {
 	if err := s.write(r); err != nil {
 		return err
 	}
+	r.ran.Store(true) // nobody lets it run: it may, from here on
 	c, err := s.Start()
 	if err != nil {
+		r.ran.Store(false)
 		return r.notStarted(err)
 	}
 	p := &ptrace.Process{PID: c.PID, PIDFD: c.PIDFD}
@@ -44,8 +46,6 @@ func (r *run) doInside() error {
 	r.pid = c.PID
 	r.jobs.child(c.PID, c.PIDFD)
 	r.did("started")
-	// Nobody lets it run: it may, from here on.
-	r.ran.Store(true)
 	switch executed, err := s.executed(c, r.jobs.lost); {
 	case err != nil:
 		p.Kill()
@@ -70,8 +70,8 @@ func (r *run) doInside() error {
 	return r.lastly(p, r.wait)
 }
 
-// executed waits until the child has performed its exec or has failed to, and says which, also when the program has ended
-// since. The error is that a filter keeps that from us, and the child has come through its exec or ended there.
+// executed waits until the child has performed its exec or has failed to, and says which, also when the program has
+// ended since. The error is that a filter keeps that from us, and the child has come through its exec or ended there.
 func (s *inside) executed(c *child.Child, lost <-chan struct{}) (bool, error) {
 	for pause := 20 * time.Microsecond; ; pause = min(2*pause, 100*time.Microsecond) { // no signal may come between exec and release
 		dead := ended(c.PID)
@@ -129,7 +129,8 @@ func (s *inside) defaultSignals() {
 	dfl := child.Addr(&s.Script, &byDefault)
 	for n := uintptr(1); n <= signals; n++ {
 		_, _, errno := unix.RawSyscall6(unix.SYS_RT_SIGACTION, n, 0, uintptr(unsafe.Pointer(&now)), sigsetSize, 0, 0)
-		// What has no handler yet may get one until the child is there, from us (newJobs) or from the rest of this process.
+		// What has no handler yet may get one until the child is there, from us (newJobs) or from the rest of this
+		// process.
 		if errno != 0 || now[0] != sigIgnore {
 			s.Call("rt_sigaction", child.Any, unix.SYS_RT_SIGACTION, n, dfl, 0, sigsetSize)
 		}

@@ -15,22 +15,22 @@ import (
 	"monban/internal/ptrace"
 )
 
-// passOn are the signals that a launcher hands to its program. Not SIGURG, which the Go runtime uses itself, nor SIGPIPE,
-// SIGCHLD, SIGPROF and faults, which concern this process.
+// passOn are the signals that a launcher hands to its program. Not SIGURG, which the Go runtime uses itself, nor
+// SIGPIPE, SIGCHLD, SIGPROF and faults, which concern this process.
 var passOn = []syscall.Signal{
 	unix.SIGHUP, unix.SIGINT, unix.SIGQUIT, unix.SIGTERM, unix.SIGUSR1, unix.SIGUSR2, unix.SIGWINCH, unix.SIGALRM,
 	unix.SIGPWR, unix.SIGCONT,
 }
 
-// stopSignals are those of the terminal's job control. When they arrive the program decides: this process stops when the
-// program has.
+// stopSignals are those of the terminal's job control. When they arrive the program decides: this process stops when
+// the program has.
 var stopSignals = []syscall.Signal{unix.SIGTSTP, unix.SIGTTIN, unix.SIGTTOU}
 
 // settle is how long one signal to a whole process group may take to show at all its processes.
 const settle = 20 * time.Millisecond
 
-// startLimit is how long a start may take, until the program runs: a hundred times what the largest program takes on a busy
-// machine. What stops this process, a terminal or a suspended machine, does not count.
+// startLimit is how long a start may take, until the program runs: a hundred times what the largest program takes on a
+// busy machine. What stops this process, a terminal or a suspended machine, does not count.
 var startLimit = 30 * time.Second
 
 // giveUp is how long an aborted start may take to end.
@@ -48,10 +48,11 @@ const (
 	running        // it has been seen to run
 )
 
-// jobs owns the time and the signals of a run. During the start, a signal that ends processes, the end of the context or
-// startLimit aborts it: the child is killed, and where even that is in vain, lost is closed. While the program is being let
-// run all but those signals do; once it runs jobs passes signals on to it, and stops and continues together with it. The fields below quit belong to its goroutine; the
-// tracing thread talks to it through reports and the state under the lock.
+// jobs owns the time and the signals of a run. During the start, a signal that ends processes, the end of the context
+// or startLimit aborts it: the child is killed, and where even that is in vain, lost is closed. While the program is
+// being let run all but those signals do; once it runs jobs passes signals on to it, and stops and continues together
+// with it. The fields below quit belong to its goroutine; the tracing thread talks to it through reports and the state
+// under the lock.
 type jobs struct {
 	signals chan os.Signal      // of passOn
 	stops   chan os.Signal      // of stopSignals
@@ -150,7 +151,7 @@ func (j *jobs) runs() {
 	}
 }
 
-// reap kills and reaps the child of a tracing thread that is gone.
+// reap kills and reaps the child of a tracing thread that is gone, or stuck.
 func (j *jobs) reap() {
 	j.lock.Lock()
 	pid, pidfd := j.pid, j.pidfd
@@ -170,7 +171,14 @@ func (j *jobs) abort(why error, before phase) bool {
 	j.aborted = why
 	pid := j.pid
 	j.lock.Unlock() // a filter may kill the thread that sends a signal
-	time.AfterFunc(giveUp, func() { close(j.lost) })
+	time.AfterFunc(giveUp, func() {
+		select {
+		case <-j.quit: // it has ended
+		default:
+			j.reap()
+		}
+		close(j.lost)
+	})
 	if pid != 0 {
 		j.send(unix.SIGKILL)
 	}
@@ -287,8 +295,8 @@ func (j *jobs) received(s syscall.Signal) {
 	}
 }
 
-// stopToo stops this process if the program has stopped and whoever watches this process (a shell) must see that: it was
-// told to stop too, or it is what the terminal's user looks at. It returns when the process goes on.
+// stopToo stops this process if the program has stopped and whoever watches this process (a shell) must see that: it
+// was told to stop too, or it is what the terminal's user looks at. It returns when the process goes on.
 func (j *jobs) stopToo() {
 	if j.keep || j.stopSignal == 0 || j.answered || !j.gotStop && !foreground() {
 		return

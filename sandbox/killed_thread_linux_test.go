@@ -16,8 +16,8 @@ import (
 	"monban/bpf"
 )
 
-// Behind outer filters that kill the thread for any call that the tracing thread makes, every start ends, at once, and its child
-// with it; what has run is never said not to have been started.
+// Behind outer filters that kill the thread for any call that the tracing thread makes, every start ends, at once, and
+// its child with it; what has run is never said not to have been started.
 func TestKilledThread(t *testing.T) {
 	dynamic, static := build(t, "gcc", "gated"), build(t, "gcc", "gated", "-static")
 	calls := []lie{
@@ -41,7 +41,7 @@ func TestKilledThread(t *testing.T) {
 		{"prctl", unix.SYS_PRCTL, -1, 0, bpf.KillThread},
 	}
 	deny := []bpf.Program{gate(answer{nativeArch, unix.SYS_GETPRIORITY, bpf.Errno | 42})}
-	before := gate(answer{nativeArch, unix.SYS_GETPGRP, bpf.Errno | 43})
+	before := gate(answer{nativeArch, unix.SYS_GETSID, bpf.Errno | 43})
 	for _, c := range []Command{
 		{Path: static, Gates: deny}, {Path: static, Gates: deny, Watch: true}, {Path: static, Gates: deny, AllowExec: true},
 		{Path: dynamic, Gates: deny, Loader: []bpf.Program{before}}, {Path: dynamic, Gates: deny, Loader: []bpf.Program{before}, Watch: true},

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"strconv"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -15,23 +14,23 @@ import (
 
 	"monban/bpf"
 	"monban/internal/ptrace"
-	"monban/internal/sys"
 	"monban/seccomp"
 )
 
-// Run runs the program and returns when it has ended; what it started and left behind goes on, behind the gate. An error
-// means that the program was not run, or was killed before its first instruction (with Strict or Loader: before main); only with
-// a [*LostError] it has run. Most others are a [*StartError]. Ending ctx kills the program.
+// Run runs the program and returns when it has ended; what it started and left behind goes on, behind the gate. An
+// error means that the program was not run, or was killed before its first instruction (with Strict or Loader: before
+// main); only with a [*LostError] it has run. Most others are a [*StartError]. Ending ctx kills the program.
 //
-// The program has no_new_privs (set-user-id bits give it nothing) and a SIGKILL as its parent-death signal. Signals that
-// this process is sent are passed on while it runs, except those that the terminal has sent to the program too, and when
-// the program stops in the terminal's foreground this process stops as well; see KeepSignals.
+// The program has no_new_privs (set-user-id bits give it nothing) and a SIGKILL as its parent-death signal. Signals
+// that this process is sent are passed on while it runs, except those that the terminal has sent to the program too,
+// and when the program stops in the terminal's foreground this process stops as well; see KeepSignals.
 //
-// Strict mode begins at main where that can be found: in a dynamic program with a symbol table; in a stripped one at its
-// entry point, in a static one at its first instruction. The dynamic loader and constructors (of the program's libraries
-// too) run before that without it, unless Loader gates them. A program that ends on its way there has run: its end is the
-// result, as it is for one that forks, makes a thread or execs there, and is killed; Result.BeforeMain says which. The C
-// library's way out of main, exit_group, isn't allowed in strict mode: a program lives if it ends in syscall(SYS_exit, n).
+// Strict mode begins at main where that can be found: in a dynamic program with a symbol table; in a stripped one at
+// its entry point, in a static one at its first instruction. The dynamic loader and constructors (of the program's
+// libraries too) run before that without it, unless Loader gates them. A program that ends on its way there has run:
+// its end is the result, as it is for one that forks, makes a thread or execs there, and is killed; Result.BeforeMain
+// says which. The C library's way out of main, exit_group, isn't allowed in strict mode: a program lives if it ends in
+// syscall(SYS_exit, n).
 func (c *Command) Run(ctx context.Context) (*Result, error) {
 	p, err := c.Start(ctx)
 	if err != nil {
@@ -40,8 +39,8 @@ func (c *Command) Run(ctx context.Context) (*Result, error) {
 	return p.Wait()
 }
 
-// Start is Run without waiting for the end: it returns once the program runs, or with the error for which it does not. Ending ctx kills
-// the program, later too. Wait must be called.
+// Start is Run without waiting for the end: it returns once the program runs, or with the error for which it does not.
+// Ending ctx kills the program, later too. Wait must be called.
 func (c *Command) Start(ctx context.Context) (*Process, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -139,7 +138,7 @@ type run struct {
 func (r *run) prepare() {
 	if r.Prepare == nil {
 		r.set = Prepared{Gates: r.Gates, Loader: r.Loader, Watch: r.Watch}
-		r.prepared = func() error { return r.set.check(r.Strict) }
+		r.prepared = func() error { return r.set.check(r.Command) }
 		return
 	}
 	done := make(chan error, 1)
@@ -148,23 +147,7 @@ func (r *run) prepare() {
 		r.set, err = r.Prepare()
 		done <- err
 	}()
-	r.prepared = sync.OnceValue(func() error { return cmp.Or(<-done, r.set.check(r.Strict)) })
-}
-
-// ends is an error that ends the program, whether it has begun or not.
-func (r *run) ends(err error) error {
-	if r.ran.Load() {
-		return &LostError{r.path, err}
-	}
-	return r.notStarted(err)
-}
-
-// notStarted is an error that ends the start.
-func (r *run) notStarted(err error) error { return &StartError{Path: r.path, Err: err} }
-
-// failed is one with more words.
-func (r *run) failed(err error, format string, args ...any) error {
-	return &StartError{Path: r.path, Why: fmt.Sprintf(format, args...), Err: err}
+	r.prepared = sync.OnceValue(func() error { return cmp.Or(<-done, r.set.check(r.Command)) })
 }
 
 // step, in tests, is told of each step of a start.
@@ -236,8 +219,8 @@ func (r *run) do() error {
 	return r.lastly(p, wait)
 }
 
-// letRun lets the program run: let does, and seen sees to it that it did. In between a filter may kill this thread, or let may be
-// answered by one; then ran tells, as it was before or not, whether the program may have run.
+// letRun lets the program run: let does, and seen sees to it that it did. In between a filter may kill this thread, or
+// let may be answered by one; then ran tells, as it was before or not, whether the program may have run.
 func (r *run) letRun(let, seen func() error, ran *atomic.Bool) error {
 	if err := r.jobs.release(); err != nil {
 		return err
@@ -285,8 +268,8 @@ func (r *run) argv() []string {
 	return r.Args
 }
 
-// startTraced starts the program and takes it to its first instruction. The process is there, to be killed, even with an
-// error that came later than its fork.
+// startTraced starts the program and takes it to its first instruction. The process is there, to be killed, even with
+// an error that came later than its fork.
 func (r *run) startTraced() (*ptrace.Process, error) {
 	p, err := ptrace.Spawn(r.path, r.argv(), r.procAttr())
 	if err == nil {
@@ -307,33 +290,6 @@ func (r *run) startTraced() (*ptrace.Process, error) {
 	return p, r.notStarted(err)
 }
 
-// refused explains why ptrace doesn't work here, as far as can be seen.
-func (r *run) refused(err error) error {
-	var refused *ptrace.RefusedError
-	if !errors.As(err, &refused) {
-		return r.notStarted(err)
-	}
-	if errors.Is(err, errors.ErrUnsupported) && !errors.Is(err, unix.ENOSYS) {
-		return &StartError{r.path, ErrUnsupported, refused.Err.Error(), err}
-	}
-	cause := "an LSM or a container denies it"
-	yama, _ := sys.Setting("kernel.yama.ptrace_scope")
-	scope, _ := strconv.Atoi(yama)
-	mode, _ := unix.PrctlRetInt(unix.PR_GET_SECCOMP, 0, 0, 0, 0)
-	switch {
-	case scope == 3, scope == 2 && os.Geteuid() != 0:
-		cause = fmt.Sprintf("Yama denies it: kernel.yama.ptrace_scope is %d", scope)
-	case readStatus(unix.Getpid()).TracerPID != 0:
-		cause = "this process is traced itself, and so is all that it starts (strace -f, a debugger, another monban run " +
-			"that watches)"
-	case mode != 0:
-		cause = "an outer seccomp sandbox denies it"
-	case unix.Access(r.path, unix.R_OK) != nil:
-		cause = "its file can be executed but not read, and the kernel keeps such a program's memory from us"
-	}
-	return &StartError{r.path, ErrPtraceRefused, fmt.Sprintf("tracing it is refused (%v): %s", err, cause), err}
-}
-
 // gate puts the gates, or strict mode, on the stopped program. If it ended on its way to main p.PID is 0.
 func (r *run) gate(p *ptrace.Process, in *ptrace.Injection) error {
 	in.SetMask(p.Mask)
@@ -352,29 +308,6 @@ func (r *run) install(in *ptrace.Injection, gates []bpf.Program, before int) err
 		r.did(fmt.Sprintf("gate %d", before+i+1))
 	}
 	return in.End()
-}
-
-func (r *run) gateError(i int, err error) error {
-	ended := (*ptrace.EndedError)(nil)
-	what := fmt.Sprintf("gate %d of %d could not be installed", i+1, len(r.set.Loader)+len(r.set.Gates))
-	const compose = "each installation goes through the gates before it; compose the gates into one"
-	switch {
-	case errors.Is(err, ptrace.ErrFaked):
-		return r.failed(err, "%s: %v, or a gate before it does", what, err)
-	case errors.As(err, &ended) && i > 0:
-		return r.failed(err, "%s: gate %d, or another before it, kills seccomp(2), and %s: %v", what, i, compose, err)
-	case errors.As(err, &ended):
-		return r.failed(err, "%s: an outer sandbox kills seccomp(2): %v", what, err)
-	case errors.Is(err, unix.EINVAL):
-		return r.failed(err, "%s: the kernel does not admit it, or doesn't know a flag (%v): %v", what, r.Flags, err)
-	case errors.Is(err, unix.ENOMEM):
-		return r.failed(err, "%s: out of memory, or more than 32768 instructions in all gates together: %v", what, err)
-	case errors.Is(err, ptrace.ErrAnswered), errors.Is(err, unix.EIO):
-		return r.refused(&ptrace.RefusedError{While: fmt.Sprintf("gate %d", i+1), Err: err})
-	case i > 0:
-		return r.failed(err, "%s: %v; gate %d, or another before it, may deny seccomp(2), and %s", what, err, i, compose)
-	}
-	return r.failed(err, "%s: %v (an outer sandbox may deny seccomp(2))", what, err)
 }
 
 // ended takes the program's status over into the result.

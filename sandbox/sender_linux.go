@@ -11,9 +11,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Package os/signal doesn't tell who sent a signal, and a launcher must know: what the terminal sends goes to the program
-// as well, what kill(1) sends does not. So a small handler in front of the runtime's own notes the sender and then jumps
-// to the runtime's, with the same arguments, stack and mask.
+// Package os/signal doesn't tell who sent a signal, and a launcher must know: what the terminal sends goes to the
+// program as well, what kill(1) sends does not. So a small handler in front of the runtime's own notes the sender and
+// then jumps to the runtime's, with the same arguments, stack and mask.
 
 // sigaction is the kernel's struct sigaction, the same on amd64 and arm64.
 type sigaction struct {
@@ -31,8 +31,8 @@ var senderLock sync.Mutex
 // noteSenderAddr returns the address of noteSender, which the kernel calls; Go code can't.
 func noteSenderAddr() uintptr
 
-// recordSender puts the recording handler before the runtime's handler of s, which must be installed. It stays there, as
-// the runtime's does after signal.Stop. If it can't be done senders stay unknown.
+// recordSender puts the recording handler before the runtime's handler of s, which must be installed. It stays there,
+// as the runtime's does after signal.Stop. If it can't be done senders stay unknown.
 func recordSender(s syscall.Signal) {
 	senderLock.Lock()
 	defer senderLock.Unlock()

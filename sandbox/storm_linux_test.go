@@ -43,11 +43,12 @@ func TestInterruptedStart(t *testing.T) {
 	}
 }
 
-// Whatever signals come at any moment of a start, it ends, nothing runs without its gate, and what has run is not said to be not started.
+// Whatever signals come at any moment of a start, it ends, nothing runs without its gate, and what has run is not said
+// to be not started.
 func TestSignalsDuringStart(t *testing.T) {
 	dynamic, static := build(t, "gcc", "gated"), build(t, "gcc", "gated", "-static")
 	deny := []bpf.Program{gate(answer{nativeArch, unix.SYS_GETPRIORITY, bpf.Errno | 42})}
-	before := []bpf.Program{gate(answer{nativeArch, unix.SYS_GETPGRP, bpf.Errno | 43})}
+	before := []bpf.Program{gate(answer{nativeArch, unix.SYS_GETSID, bpf.Errno | 43})}
 	kinds := []Command{
 		{Path: static, Gates: deny}, {Path: static, Gates: deny, Watch: true}, {Path: static, Gates: deny, AllowExec: true},
 		{Path: dynamic, Gates: deny, Loader: before, Watch: true}, {Path: dynamic, Gates: deny, Loader: before}, {Path: dynamic, Strict: true},

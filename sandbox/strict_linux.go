@@ -15,7 +15,8 @@ import (
 	"monban/internal/sys"
 )
 
-// beforeMain are the stops at which a program leaves the way to main, with the options that [ptrace.Process.Load] has set.
+// beforeMain are the stops at which a program leaves the way to main, with the options that [ptrace.Process.Load] has
+// set.
 var beforeMain = map[int]string{
 	unix.PTRACE_EVENT_EXEC:  "executed another program",
 	unix.PTRACE_EVENT_FORK:  "forked",
@@ -23,8 +24,8 @@ var beforeMain = map[int]string{
 	unix.PTRACE_EVENT_CLONE: "made a thread or process",
 }
 
-// atMain runs the stopped program up to main, behind the loader's gates if there are any, and puts its gates or strict mode
-// on it there.
+// atMain runs the stopped program up to main, behind the loader's gates if there are any, and puts its gates or strict
+// mode on it there.
 func (r *run) atMain(p *ptrace.Process, in *ptrace.Injection) error {
 	if err := r.install(in, r.set.Loader, 0); err != nil {
 		return err
@@ -124,8 +125,8 @@ type way struct {
 }
 
 // runTo lets a stopped program run until it is about to execute the instruction at addr. The breakpoint is in the
-// process's private copy of the page, and gone again when runTo returns the zero event; another is a death or the stop at
-// which the program leaves its way, and what says how.
+// process's private copy of the page, and gone again when runTo returns the zero event; another is a death or the stop
+// at which the program leaves its way, and what says how.
 //
 // It stops at every system call on the way, since no option reports a fork that asks not to be traced.
 func (r *run) runTo(p *ptrace.Process, addr uint64) (ev ptrace.Event, what string, err error) {
@@ -192,16 +193,18 @@ func (r *run) runTo(p *ptrace.Process, addr uint64) (ev ptrace.Event, what strin
 	return ptrace.Event{}, "", ptrace.SetRegs(pid, &regs)
 }
 
-// ended names the call that ended the program on its way. The SIGSYS that a filter kills by is not reported as a signal, only as the end.
+// ended names the call that ended the program on its way. The SIGSYS that a filter kills by is not reported as a
+// signal, only as the end.
 func (w *way) ended(ev ptrace.Event) {
 	if w.set.Watch && ev.Dead() && ev.Status.Signaled() && ev.Status.Signal() == unix.SIGSYS && !w.sent {
 		w.result.Killed = append(w.result.Killed, Killed{PID: w.p.PID, TID: w.p.PID, Comm: w.comm, Data: w.last, Trap: w.trap})
 	}
 }
 
-// untraced says whether the call that a stopped thread is in may make a child or thread which its tracer never sees: a clone
-// with CLONE_UNTRACED, or a clone3, whose flags are in memory where another process could change them. Where the kernel
-// does not say by which convention the call was made (before Linux 5.3, or a filter keeps it from saying so) it is each.
+// untraced says whether the call that a stopped thread is in may make a child or thread which its tracer never sees: a
+// clone with CLONE_UNTRACED, or a clone3, whose flags are in memory where another process could change them. Where the
+// kernel does not say by which convention the call was made (before Linux 5.3, or a filter keeps it from saying so) it
+// is each.
 func untraced(tid int, regs *ptrace.Regs) bool {
 	tokens := []uint32{}
 	if token, err := ptrace.AuditArch(tid); err == nil && token != 0 {

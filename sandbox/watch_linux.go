@@ -14,8 +14,8 @@ import (
 	"monban/internal/sys"
 )
 
-// watchOptions follow all that the program starts, up to its exits. Not PTRACE_O_EXITKILL: everything is gated by now, and
-// what the program leaves behind is to survive the launcher, as it would without us.
+// watchOptions follow all that the program starts, up to its exits. Not PTRACE_O_EXITKILL: everything is gated by now,
+// and what the program leaves behind is to survive the launcher, as it would without us.
 const watchOptions = unix.PTRACE_O_TRACEEXIT | unix.PTRACE_O_TRACECLONE | unix.PTRACE_O_TRACEFORK |
 	unix.PTRACE_O_TRACEVFORK | unix.PTRACE_O_TRACESYSGOOD
 

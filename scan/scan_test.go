@@ -1,33 +1,22 @@
 package scan
 
 import (
-	"bytes"
 	"context"
 	"debug/elf"
-	"encoding/binary"
 	"os"
 	"slices"
 	"testing"
 	"time"
 
 	"monban/abi"
+	"monban/scan/internal/elftest"
 	"monban/scan/internal/image"
 	"monban/scan/internal/load"
 )
 
-// tiny is the smallest program: a header, one segment, and code.
+// tiny is the smallest program.
 func tiny(machine elf.Machine, code []byte) []byte {
-	const base = 0x400000
-	var b bytes.Buffer
-	h := elf.Header64{Type: uint16(elf.ET_EXEC), Machine: uint16(machine), Version: 1, Entry: base + 120, Phoff: 64, Ehsize: 64,
-		Phentsize: 56, Phnum: 1, Shentsize: 64}
-	copy(h.Ident[:], "\x7fELF\x02\x01\x01")
-	size := uint64(120 + len(code))
-	p := elf.Prog64{Type: uint32(elf.PT_LOAD), Flags: uint32(elf.PF_R | elf.PF_X), Vaddr: base, Paddr: base, Filesz: size, Memsz: size, Align: 0x1000}
-	_ = binary.Write(&b, binary.LittleEndian, h)
-	_ = binary.Write(&b, binary.LittleEndian, p)
-	b.Write(code)
-	return b.Bytes()
+	return elftest.File{Machine: machine, Sections: []elftest.Section{elftest.Exec(0x400000, code)}}.Bytes()
 }
 
 func names(r *Result) (out []string) {

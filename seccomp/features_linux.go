@@ -1,11 +1,9 @@
 package seccomp
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
-	"os"
-	"strings"
+	"sync"
 	"syscall"
 	"unsafe"
 
@@ -13,215 +11,267 @@ import (
 
 	"monban/bpf"
 	"monban/internal/ptrace"
+	"monban/internal/sys"
 )
+
+// A probe tries a feature for real.
+type probe struct {
+	feature Feature
+	detail  string // what it is for
+	since   string // the Linux release
+	needs   string // what else
+	try     func() (seen string, err error)
+}
+
+// run tries the feature.
+func (p *probe) run() Support {
+	seen, err := p.try()
+	if seen == "" {
+		seen = p.detail
+	}
+	return Support{Feature: p.feature, Detail: seen, Since: p.since, Err: err}
+}
+
+// probes are all there are, in the order of Features. Needs is said only where a recent kernel may lack the feature all the same.
+var probes = sync.OnceValue(func() []probe {
+	const root = "CAP_SYS_ADMIN in the first user namespace"
+	all := []probe{
+		{FeatureFilterMode, "seccomp(2)", "3.5, seccomp(2) 3.17", "CONFIG_SECCOMP_FILTER", tryFilterMode},
+		{FeatureStrictMode, "the kernel's own: read, write, exit, sigreturn", "2.6.12", "that ptrace is allowed", inVictim(tryStrict)},
+		{FeatureNoNewPrivs, "", "3.5", "", tryNoNewPrivs},
+		{FeatureUnprivileged, "a filter without CAP_SYS_ADMIN, after no_new_privs", "3.5", "", onThread(tryUnprivileged)},
+		{FeatureTSYNC, "bind all threads at once", "3.17", "", withFlags(TSYNC)},
+		{FeatureLOG, "log what is not allowed", "4.14", "", withFlags(LOG)},
+		{FeatureSpecAllow, "leave speculation mitigations off", "4.17", "", withFlags(SpecAllow)},
+		{FeatureNewListener, "answer calls from another process (notify)", "5.0", "", withFlags(NewListener)},
+		{FeatureTSYNCErrno, "TSYNC together with a listener", "5.7", "", withFlags(TSYNCErrno)},
+		{FeatureWaitKillableRecv, "don't interrupt a received notification", "5.19", "", withFlags(WaitKillableRecv | NewListener)},
+	}
+	for _, a := range bpf.Actions() {
+		all = append(all, probe{ActionFeature(a), "", a.Since(), "", func() (string, error) { return "", tryAction(a) }})
+	}
+	all = append(all,
+		probe{FeatureNotificationSizes, "", "5.0", "", tryNotificationSizes},
+		probe{FeatureAddFD, "SECCOMP_IOCTL_NOTIF_ADDFD: give a supervised process a file", "5.9", "", onListener(tryAddFD(0))},
+		probe{FeatureReturnFD, "SECCOMP_ADDFD_FLAG_SEND: and return its number in one step", "5.14", "",
+			onListener(tryAddFD(unix.SECCOMP_ADDFD_FLAG_SEND))},
+		probe{FeatureSyncWakeUp, "SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP: faster answers", "6.6", "", onListener(func(fd int) error {
+			return sys.SetListenerFlags(fd, unix.SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP)
+		})},
+		probe{FeaturePtrace, "", "", "that Yama (kernel.yama.ptrace_scope), a container or an outer sandbox allows it", tryPtrace},
+		probe{FeatureDump, "PTRACE_SECCOMP_GET_FILTER", "4.4", "CONFIG_CHECKPOINT_RESTORE, " + root + ", and no filter of one's own", inVictim(tryGetFilter)})
+	all = append(all, foreignCalls...)
+	return append(all,
+		probe{FeatureUserNamespaces, "", "3.8", "that user.max_user_namespaces and security modules allow it", inVictim(tryUserNamespace)},
+		probe{FeatureLandlock, "another, file-aware layer to combine with", "5.13", "landlock among the security modules (lsm=)", tryLandlock},
+		probe{FeatureLoggedActions, "", "4.14", "", setting("kernel.seccomp.actions_logged")},
+		probe{FeatureBPFCompiler, "", "3.0", "CONFIG_BPF_JIT", setting("net.core.bpf_jit_enable")})
+})
 
 // Features probes what this kernel, as seen from this process, offers. Each is tried, none concluded from a version: with
 // arguments that the kernel refuses for a telling reason, on a thread that ends with the probe, or in a child that is
 // killed before its first instruction. Nothing of it stays on the caller. It takes some milliseconds.
-func Features() []Feature {
-	fs := []Feature{probeFilterMode()}
-	fs = append(fs, probeInVictim("strict mode", "the kernel's own: read, write, exit, sigreturn", "2.6.12", probeStrict),
-		probeNoNewPrivs(), probeUnprivileged())
-	for _, f := range []struct {
-		flag          Flags
-		with          Flags // without which the kernel refuses it
-		since, detail string
-	}{
-		{TSYNC, 0, "3.17", "bind all threads at once"},
-		{LOG, 0, "4.14", "log what is not allowed"},
-		{SpecAllow, 0, "4.17", "leave speculation mitigations off"},
-		{NewListener, 0, "5.0", "answer calls from another process (notify)"},
-		{TSYNCErrno, 0, "5.7", "TSYNC together with a listener"},
-		{WaitKillableRecv, NewListener, "5.19", "don't interrupt a received notification"},
-	} {
-		fs = append(fs, Feature{Name: "flag " + f.flag.String(), Detail: f.detail, Since: f.since}.
-			verdict(probeFlags(f.flag|f.with)))
+func Features() []Support {
+	var out []Support
+	for _, p := range probes() {
+		out = append(out, p.run())
 	}
-	for _, a := range bpf.Actions() {
-		fs = append(fs, Feature{Name: "action " + a.Name(), Since: a.Since()}.verdict(probeAction(a)))
-	}
-	fs = append(fs, probeNotifSizes())
-	fs = append(fs, probeListener()...)
-	fs = append(fs, probeInVictim("ptrace", yamaState(), "", probeControl))
-	fs = append(fs, probeInVictim("dump of filters", "PTRACE_SECCOMP_GET_FILTER", "4.4", probeGetFilter))
-	fs = append(fs, foreignCalls()...)
-	return append(fs, probeInVictim("user namespaces", "", "3.8", probeUserNamespace), probeLandlock(),
-		probeFile("logged actions", "/proc/sys/kernel/seccomp/actions_logged", "4.14"),
-		probeFile("BPF compiler", "/proc/sys/net/core/bpf_jit_enable", "3.0"))
+	return out
 }
 
-// verdict completes a feature with how its probe went.
-func (f Feature) verdict(err error) Feature {
-	f.OK, f.Err = err == nil, err
-	return f
+// known are the answers of Have, by feature; nil: it is there.
+var known sync.Map
+
+// Have returns nil for a feature that is there, as [Features] tries it, and else a *[MissingError], which says what it takes. It
+// is tried once in the life of a process: what privileges or a filter change later the answer does not tell. (What only memory,
+// processes or descriptors were lacking for is tried again the next time.)
+func Have(f Feature) error {
+	if answer, ok := known.Load(f); ok {
+		err, _ := answer.(error)
+		return err
+	}
+	for _, p := range probes() {
+		if p.feature != f {
+			continue
+		}
+		s := p.run()
+		var err error
+		if s.Err != nil {
+			err = &MissingError{f, p.since, p.needs, s.Err}
+		}
+		if !passing(s.Err) {
+			known.Store(f, err)
+		}
+		return err
+	}
+	return &MissingError{Feature: f, Err: errors.New("no probe on this architecture has that name")}
 }
 
-// probeFlags offers the kernel a filter without an address: it looks at the flags first, then at the address.
-func probeFlags(f Flags) error {
-	_, _, errno := unix.Syscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, uintptr(f), 0)
-	switch errno {
-	case unix.EFAULT:
-		return nil
-	case 0:
+// passing says of an error that it tells of a moment, not of the kernel.
+func passing(err error) bool {
+	for _, errno := range []unix.Errno{unix.EAGAIN, unix.ENOMEM, unix.EMFILE, unix.ENFILE, unix.EINTR, unix.ETIMEDOUT} {
+		if errors.Is(err, errno) {
+			return true
+		}
+	}
+	return false
+}
+
+// withFlags offers the kernel a filter without an address: it looks at the flags first, then at the address.
+func withFlags(f Flags) func() (string, error) {
+	return func() (string, error) {
+		_, _, errno := unix.Syscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, uintptr(f), 0)
+		switch errno {
+		case unix.EFAULT:
+			return "", nil
+		case 0:
+			return "", errors.New("a filter around this process answers seccomp(2) in the kernel's place")
+		}
+		return "", errno
+	}
+}
+
+func tryFilterMode() (seen string, err error) {
+	if mode, err := unix.PrctlRetInt(unix.PR_GET_SECCOMP, 0, 0, 0, 0); err == nil && mode != 0 {
+		seen = "seccomp(2); this process is behind a filter itself"
+	}
+	_, err = withFlags(0)()
+	return seen, err
+}
+
+// tryAction asks for an action that no kernel knows first: the same call, but for what is in memory. Who says yes to that has
+// not looked there.
+func tryAction(a bpf.Action) error {
+	const unknown = 0x7ffe0000
+	action := new(uint32)
+	ask := func(a uint32) unix.Errno {
+		*action = a
+		_, _, errno := unix.Syscall(unix.SYS_SECCOMP, unix.SECCOMP_GET_ACTION_AVAIL, 0, uintptr(unsafe.Pointer(action)))
+		return errno
+	}
+	if ask(unknown) == 0 {
 		return errors.New("a filter around this process answers seccomp(2) in the kernel's place")
 	}
-	return errno
-}
-
-func probeFilterMode() Feature {
-	f := Feature{Name: "filter mode", Detail: "seccomp(2)", Since: "3.5, seccomp(2) 3.17"}
-	if mode, err := unix.PrctlRetInt(unix.PR_GET_SECCOMP, 0, 0, 0, 0); err == nil && mode != 0 {
-		f.Detail += "; this process is behind a filter itself"
-	}
-	return f.verdict(probeFlags(0))
-}
-
-func probeAction(a bpf.Action) error {
-	action := uint32(a)
-	_, _, errno := unix.Syscall(unix.SYS_SECCOMP, unix.SECCOMP_GET_ACTION_AVAIL, 0, uintptr(unsafe.Pointer(&action)))
-	if errno != 0 {
+	if errno := ask(uint32(a)); errno != 0 {
 		return errno // EOPNOTSUPP; EINVAL before Linux 4.14, which can't tell
 	}
 	return nil
 }
 
-func probeNotifSizes() Feature {
-	f := Feature{Name: "notification sizes", Since: "5.0"}
-	var sizes struct{ notif, resp, data uint16 } // struct seccomp_notif_sizes
-	_, _, errno := unix.Syscall(unix.SYS_SECCOMP, unix.SECCOMP_GET_NOTIF_SIZES, 0, uintptr(unsafe.Pointer(&sizes)))
-	if errno != 0 {
-		return f.verdict(errno)
+func tryNotificationSizes() (seen string, err error) {
+	sizes, err := sys.NotificationSizes()
+	if err != nil {
+		return "", err
 	}
-	f.Detail = fmt.Sprintf("notification %d bytes, response %d, data %d", sizes.notif, sizes.resp, sizes.data)
-	return f.verdict(nil)
+	return fmt.Sprintf("notification %d bytes, response %d, data %d", sizes.Notification, sizes.Response, sizes.Data), nil
 }
 
 var allowAll = bpf.Program{{Code: bpf.RET | bpf.K, K: uint32(bpf.Allow)}}
 
 // onThread runs a probe on a thread that ends with it, and with it its filters and privileges.
-func onThread(probe func() error) (err error) {
-	if lost := ptrace.OwnThread(func() { err = probe() }); lost != nil {
-		return lost
-	}
-	return err
-}
-
-func probeNoNewPrivs() Feature {
-	f := Feature{Name: "no_new_privs", Since: "3.5"}
-	if n, err := unix.PrctlRetInt(unix.PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0); err == nil {
-		f.Detail = fmt.Sprintf("on this process: %d", n)
-	}
-	return f.verdict(onThread(NoNewPrivs))
-}
-
-func probeUnprivileged() Feature {
-	f := Feature{Name: "unprivileged install", Detail: "a filter without CAP_SYS_ADMIN, after no_new_privs", Since: "3.5"}
-	return f.verdict(onThread(func() error {
-		header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
-		var none [2]unix.CapUserData
-		if err := unix.Capset(&header, &none[0]); err != nil {
-			return fmt.Errorf("giving up capabilities: %w", err)
+func onThread(try func() error) func() (string, error) {
+	return func() (_ string, err error) {
+		if lost := ptrace.OwnThread(func() { err = try() }); lost != nil {
+			return "", lost
 		}
+		return "", err
+	}
+}
+
+func tryNoNewPrivs() (seen string, err error) {
+	if n, err := unix.PrctlRetInt(unix.PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0); err == nil {
+		seen = fmt.Sprintf("on this process: %d", n)
+	}
+	_, err = onThread(NoNewPrivs)()
+	return seen, err
+}
+
+func tryUnprivileged() error {
+	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	var none [2]unix.CapUserData
+	if err := unix.Capset(&header, &none[0]); err != nil {
+		return fmt.Errorf("giving up capabilities: %w", err)
+	}
+	if err := NoNewPrivs(); err != nil {
+		return err
+	}
+	return Install(allowAll, 0)
+}
+
+// onListener asks a listener that has nothing to tell about one of its operations.
+func onListener(try func(fd int) error) func() (string, error) {
+	return onThread(func() error {
 		if err := NoNewPrivs(); err != nil {
 			return err
 		}
-		return Install(allowAll, 0)
-	}))
-}
-
-// probeListener asks a listener that has nothing to tell about its operations.
-func probeListener() []Feature {
-	addfd := Feature{Name: "add descriptors", Since: "5.9",
-		Detail: "SECCOMP_IOCTL_NOTIF_ADDFD: give a supervised process a file"}
-	send := Feature{Name: "add and answer", Since: "5.14",
-		Detail: "SECCOMP_ADDFD_FLAG_SEND: and return its number in one step"}
-	wake := Feature{Name: "synchronous wake-up", Since: "6.6",
-		Detail: "SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP: faster answers"}
-	_ = onThread(func() error {
-		fail := func(err error) error {
-			addfd, send, wake = addfd.verdict(err), send.verdict(err), wake.verdict(err)
-			return nil
-		}
-		if err := NoNewPrivs(); err != nil {
-			return fail(err)
-		}
-		fd, err := InstallListener(allowAll, 0)
+		fd, err := install(allowAll, NewListener)
 		if err != nil {
-			return fail(err)
+			return err
 		}
 		defer unix.Close(fd)
-		add := func(flags uint32) error {
-			arg := struct { // struct seccomp_notif_addfd
-				id                               uint64
-				flags, src, target, newFileFlags uint32
-			}{flags: flags, src: uint32(fd)}
-			_, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(fd), unix.SECCOMP_IOCTL_NOTIF_ADDFD, uintptr(unsafe.Pointer(&arg)))
-			switch errno {
-			case unix.ENOENT: // there is no notification 0
-				return nil
-			case 0:
-				return errors.New("the kernel accepted a notification that does not exist")
-			}
-			return errno
-		}
-		addfd, send = addfd.verdict(add(0)), send.verdict(add(unix.SECCOMP_ADDFD_FLAG_SEND))
-		_, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(fd), unix.SECCOMP_IOCTL_NOTIF_SET_FLAGS,
-			unix.SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP)
-		if errno != 0 {
-			wake = wake.verdict(errno)
-			return nil
-		}
-		wake = wake.verdict(nil)
-		return nil
+		return try(fd)
 	})
-	return []Feature{addfd, send, wake}
 }
 
-func probeLandlock() Feature {
-	f := Feature{Name: "Landlock", Detail: "another, file-aware layer to combine with", Since: "5.13"}
+func tryAddFD(flags uint32) func(fd int) error {
+	return func(fd int) error {
+		_, err := sys.AddFD{Flags: flags, Source: uint32(fd)}.Add(fd)
+		switch err {
+		case unix.ENOENT: // there is no notification 0
+			return nil
+		case nil:
+			return errors.New("the kernel accepted a notification that does not exist")
+		}
+		return err
+	}
+}
+
+func tryLandlock() (seen string, err error) {
 	n, _, errno := unix.Syscall(unix.SYS_LANDLOCK_CREATE_RULESET, 0, 0, unix.LANDLOCK_CREATE_RULESET_VERSION)
 	if errno != 0 {
-		return f.verdict(errno)
+		return "", errno
 	}
-	f.Detail = fmt.Sprintf("ABI %d", n)
-	return f.verdict(nil)
+	return fmt.Sprintf("ABI %d", n), nil
 }
 
-func probeFile(name, path, since string) Feature {
-	content, err := os.ReadFile(path)
-	return Feature{Name: name, Detail: string(bytes.TrimSpace(content)), Since: since}.verdict(err)
+// setting is there if it can be read.
+func setting(name string) func() (string, error) {
+	return func() (string, error) { return sys.Setting(name) }
 }
 
 func yamaState() string {
-	scope, err := os.ReadFile("/proc/sys/kernel/yama/ptrace_scope")
+	scope, err := sys.Setting("kernel.yama.ptrace_scope")
 	if err != nil {
 		return "no Yama"
 	}
 	means := map[string]string{"0": "any process of the user", "1": "descendants only", "2": "root only", "3": "none"}
-	s := strings.TrimSpace(string(scope))
-	return fmt.Sprintf("kernel.yama.ptrace_scope %s: %s", s, means[s])
+	return fmt.Sprintf("kernel.yama.ptrace_scope %s: %s", scope, means[scope])
 }
 
-// probeInVictim runs a probe on a child that stands before its first instruction and never executes it.
-func probeInVictim(name, detail, since string, probe func(*ptrace.Process) error) Feature {
-	f := Feature{Name: name, Detail: detail, Since: since}
-	return f.verdict(onThread(func() error {
+// inVictim runs a probe on a child that stands before its first instruction and never executes it.
+func inVictim(try func(*ptrace.Process) error) func() (string, error) {
+	return onThread(func() error {
 		p, err := ptrace.Start("/proc/self/exe", []string{"monban"}, &syscall.ProcAttr{})
 		if err != nil {
 			return err
 		}
 		defer p.Kill()
-		return probe(p)
-	}))
+		return try(p)
+	})
 }
 
-// probeControl makes sure of what package sandbox needs: not only the trace, but control of the registers.
-func probeControl(p *ptrace.Process) error {
+func tryPtrace() (seen string, err error) {
+	_, err = inVictim(tryControl)()
+	return yamaState(), err
+}
+
+// tryControl makes sure of what package sandbox needs: not only the trace, but control of the registers.
+func tryControl(p *ptrace.Process) error {
 	_, err := ptrace.NewInjection(p.Image)
 	return err
 }
 
-func probeStrict(p *ptrace.Process) error {
+func tryStrict(p *ptrace.Process) error {
 	in, err := ptrace.NewInjection(p.Image)
 	if err != nil {
 		return err
@@ -237,7 +287,7 @@ func probeStrict(p *ptrace.Process) error {
 	return fmt.Errorf("a process in strict mode could call getpid (%v)", err)
 }
 
-func probeGetFilter(p *ptrace.Process) error {
+func tryGetFilter(p *ptrace.Process) error {
 	in, err := ptrace.NewInjection(p.Image)
 	if errors.Is(err, errors.ErrUnsupported) {
 		// The child has no filter, which the kernel sees after it has checked whether we may ask.
@@ -259,7 +309,7 @@ func probeGetFilter(p *ptrace.Process) error {
 	return err
 }
 
-func probeUserNamespace(p *ptrace.Process) error {
+func tryUserNamespace(p *ptrace.Process) error {
 	in, err := ptrace.NewInjection(p.Image)
 	if errors.Is(err, errors.ErrUnsupported) {
 		// A child in a new namespace that execs the empty path: ENOENT, once there is a child.

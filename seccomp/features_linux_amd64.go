@@ -10,17 +10,15 @@ import (
 	"monban/internal/ptrace"
 )
 
-// foreignCalls tries the other calling conventions of a 64-bit process, which an x86-64 filter must answer too. That they
+// foreignCalls try the other calling conventions of a 64-bit process, which an x86-64 filter must answer too. That they
 // are impossible is no fault: one way less around a gate.
-func foreignCalls() []Feature {
-	return []Feature{
-		probeInVictim("i386 calls", "int 0x80; a gate must judge them", "2.6.12", func(p *ptrace.Process) error {
-			return execute(p, []byte{0xcd, 0x80, 0xcc}, ptrace.Getpid.I386)
-		}),
-		probeInVictim("x32 calls", "numbers with bit 30; a gate must judge them", "3.4", func(p *ptrace.Process) error {
-			return execute(p, []byte{0x0f, 0x05, 0xcc}, abi.X32Bit|ptrace.Getpid.Native)
-		}),
-	}
+var foreignCalls = []probe{
+	{FeatureI386Calls, "int 0x80; a gate must judge them", "2.6.12", "CONFIG_IA32_EMULATION", inVictim(func(p *ptrace.Process) error {
+		return execute(p, []byte{0xcd, 0x80, 0xcc}, ptrace.Getpid.I386)
+	})},
+	{FeatureX32Calls, "numbers with bit 30; a gate must judge them", "3.4", "CONFIG_X86_X32_ABI", inVictim(func(p *ptrace.Process) error {
+		return execute(p, []byte{0x0f, 0x05, 0xcc}, abi.X32Bit|ptrace.Getpid.Native)
+	})},
 }
 
 // execute overwrites the victim's next instructions with a call and a breakpoint, and checks that the call was getpid.

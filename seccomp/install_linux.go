@@ -32,22 +32,16 @@ func NoNewPrivs() error {
 //
 // Errors carry the kernel's errno: EACCES without no_new_privs or CAP_SYS_ADMIN, EINVAL for an inadmissible program or an
 // unknown flag, ENOMEM for too many instructions in all filters together, ESRCH if TSYNC met a thread with another filter.
-// NewListener is refused with EINVAL: [InstallListener] returns its descriptor.
+// NewListener is refused with EINVAL: [InstallListener] returns what it makes.
 //
 // Success is never taken on trust: if an earlier filter fakes that of seccomp(2), that is an error. Nothing is installed
 // besides p for that.
 func Install(p bpf.Program, f Flags) error {
 	if f&NewListener != 0 {
-		return fmt.Errorf("flag NEW_LISTENER: use InstallListener, which returns the descriptor: %w", unix.EINVAL)
+		return fmt.Errorf("flag NEW_LISTENER: use InstallListener, which returns the listener: %w", unix.EINVAL)
 	}
 	_, err := install(p, f)
 	return err
-}
-
-// InstallListener is [Install] with NewListener. It returns the descriptor, close-on-exec, on which the notify actions of
-// p arrive; only one filter of a thread can have one (EBUSY).
-func InstallListener(p bpf.Program, f Flags) (fd int, err error) {
-	return install(p, f|NewListener)
 }
 
 func install(p bpf.Program, f Flags) (int, error) {

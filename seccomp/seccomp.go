@@ -57,15 +57,6 @@ var (
 	ErrStrict = errors.New("the process is in seccomp's strict mode: read, write, exit and sigreturn only, no filter to read")
 )
 
-// A Feature is one thing that a kernel may or may not offer, and whether this one was seen to.
-type Feature struct {
-	Name   string // "filter mode", "flag TSYNC", "action notify"
-	Detail string // what the probe saw, or what the feature is for
-	Since  string // the Linux release that introduced it, "" where that means nothing
-	OK     bool
-	Err    error // why not, if not OK
-}
-
 // A Mode is what seccomp does with a thread (linux/seccomp.h, SECCOMP_MODE_*).
 type Mode int
 

@@ -108,11 +108,13 @@ var deeds = map[string]func(){
 	"listener": func() {
 		runtime.LockOSThread()
 		check(NoNewPrivs())
-		fd, err := InstallListener(allowAll, 0)
+		l, err := InstallListener(allowAll, 0)
 		check(err)
-		flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0)
-		check(err)
-		report("close-on-exec", flags)
+		check(l.control(func(fd int) error {
+			flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0)
+			report("close-on-exec", flags)
+			return err
+		}))
 		_, err = InstallListener(allowAll, 0)
 		report("second", errors.Is(err, unix.EBUSY))
 	},
@@ -206,7 +208,7 @@ var deeds = map[string]func(){
 	},
 	"features": func() {
 		for _, f := range Features() {
-			report(f.Name, fmt.Sprintf("%v %v (%s; %s)", f.OK, f.Err, f.Detail, f.Since))
+			report(string(f.Feature), fmt.Sprintf("%v %v (%s; %s)", f.Err == nil, f.Err, f.Detail, f.Since))
 		}
 		time.Sleep(20 * time.Millisecond)
 		tasks, err := os.ReadDir("/proc/self/task")

@@ -69,7 +69,7 @@ func askLines(w io.Writer, d *desk, ref string, asJSON bool) error {
 		return exit{exitUsage, fmt.Errorf("standard input:%d: %w", n+1, err)}
 	}
 	if b.bad > 0 {
-		return exit{exitUsage, fmt.Errorf("%s could not be read", plural(b.bad, "line"))}
+		return exit{exitUsage, fmt.Errorf("%s could not be read", plain.Count(b.bad, "line"))}
 	}
 	return nil
 }

@@ -66,7 +66,7 @@ func (a *answer) printTrace(w io.Writer) {
 		if len(a.Trace) > 1 {
 			what = fmt.Sprintf("filter %d of %d", len(a.Trace)-i, len(a.Trace))
 		}
-		plain.Fprintf(w, "\n  %s executes %d of %s for\n", what, len(s.Instructions), plural(s.Length, "instruction"))
+		plain.Fprintf(w, "\n  %s executes %d of %s for\n", what, len(s.Instructions), plain.Count(s.Length, "instruction"))
 		plain.Paragraph(w, "    ", "  %s", a.Traced)
 		for _, line := range s.Instructions {
 			plain.Fprintf(w, "  %s\n", line)

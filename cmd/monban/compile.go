@@ -60,6 +60,8 @@ all are installed, in the order of their names: .1, .2 … is added to the file'
 			case g.Programs != nil && (errors.Is(err, compile.ErrTooLong) || errors.Is(err, verdict.ErrTooComplex) ||
 				err == nil && longer(programs, g.Programs, o.Goal)):
 				programs = g.Programs // they are what v was made from
+			case errors.Is(err, verdict.ErrTooComplex):
+				return exit{exitUsage, g.Named(err)}
 			case err != nil:
 				return exit{exitUsage, fmt.Errorf("%s: %w", g.Name, err)}
 			}
@@ -137,7 +139,7 @@ func printBefore(w io.Writer, g *gate.Gate, now int) {
 		before += len(p)
 	}
 	if before > 0 {
-		plain.Fprintf(w, "before            %d instructions: now %.0f %% of it\n", before, 100*float64(now)/float64(before))
+		plain.Fprintf(w, "before            %s: now %.0f %% of it\n", plain.Count(before, "instruction"), 100*float64(now)/float64(before))
 	}
 }
 
@@ -164,7 +166,7 @@ type statsJSON struct {
 func printFilters(w io.Writer, programs []bpf.Program) {
 	total := 0
 	for i, p := range programs {
-		plain.Fprintf(w, "filter %-10d %d instructions (the kernel takes 4096)\n", i+1, len(p))
+		plain.Fprintf(w, "filter %-10d %s (the kernel takes 4096)\n", i+1, plain.Count(len(p), "instruction"))
 		total += p.KernelLen() + bpf.StackedExtra
 	}
 	plain.Fprintf(w, "in the kernel     %d instructions (it takes %d in all filters of a program)\n", total, bpf.MaxStacked)
@@ -182,14 +184,14 @@ func printStats(w io.Writer, s compile.Stats, limit string, understood time.Dura
 	if s.Weighed {
 		weighted = fmt.Sprintf("%.1f", s.MeanUncached)
 	}
-	plain.Fprintf(w, `length            %d instructions %s
-estimate          %d instructions at least if a program only compares; %s
-longest path      %d instructions
+	plain.Fprintf(w, `length            %s %s
+estimate          %s at least if a program only compares; %s
+longest path      %s
 mean executed     %.1f instructions over known calls, %.1f with the kernel's cache
 uncached allowed  %s instructions weighted, %.1f alike: %s whose arguments decide
 cacheable         %d of %d plainly allowed calls
-proof             equal to the gate: one verdict of %d nodes
+proof             equal to the gate: one verdict of %s
 time              %v to the verdict, %v to the program, %v for the proof
-`, s.Length, limit, s.Estimate, distance, s.Longest, s.Mean, s.MeanCached, weighted, s.PlainUncached, plural(s.Uncached, "call"),
-		s.Cacheable, s.Allowed, s.Nodes, understood.Round(time.Microsecond), made.Generate.Round(time.Microsecond), made.Prove.Round(time.Microsecond))
+`, plain.Count(s.Length, "instruction"), limit, plain.Count(s.Estimate, "instruction"), distance,
+		plain.Count(s.Longest, "instruction"), s.Mean, s.MeanCached, weighted, s.PlainUncached, plain.Count(s.Uncached, "call"), s.Cacheable, s.Allowed, plain.Count(s.Nodes, "node"), understood.Round(time.Microsecond), made.Generate.Round(time.Microsecond), made.Prove.Round(time.Microsecond))
 }

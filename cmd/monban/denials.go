@@ -13,6 +13,7 @@ import (
 
 	"monban/bpf"
 	"monban/gate"
+	"monban/internal/plain"
 	"monban/internal/regular"
 	"monban/record"
 	"monban/sandbox"
@@ -26,7 +27,7 @@ type deniedFlags struct {
 
 func (f *deniedFlags) register(flags *pflag.FlagSet) {
 	var streams []string
-	for _, s := range record.Streams {
+	for _, s := range record.Streams() {
 		streams = append(streams, fmt.Sprintf("%s:FILE, %s", s.Name, s.Says))
 	}
 	flags.StringArrayVar(&f.sources, "from-denials", nil,
@@ -47,7 +48,8 @@ func (f *deniedFlags) read() (*record.Recording, error) {
 
 func (f *deniedFlags) readOne(rec *record.Recording, source string) error {
 	prefix, file, cut := strings.Cut(source, ":")
-	i := slices.IndexFunc(record.Streams, func(s record.Stream) bool { return s.Name == prefix })
+	streams := record.Streams()
+	i := slices.IndexFunc(streams, func(s record.Stream) bool { return s.Name == prefix })
 	if !cut || i < 0 {
 		return readOwn(rec, source)
 	}
@@ -56,7 +58,7 @@ func (f *deniedFlags) readOne(rec *record.Recording, source string) error {
 		return fmt.Errorf("%s: %w", source, cause(err))
 	}
 	defer in.Close()
-	err = record.Streams[i].Audit(rec, source, in, f.users)
+	err = rec.AddAudit(streams[i], source, in, f.users)
 	if errors.Is(err, record.ErrUsers) {
 		err = fmt.Errorf("%w: say by --uid whose lines count", err)
 	}
@@ -64,11 +66,11 @@ func (f *deniedFlags) readOne(rec *record.Recording, source string) error {
 }
 
 func readOwn(rec *record.Recording, file string) error {
-	missed, err := record.ReadDenials(rec, file)
+	missed, err := rec.AddDenials(file)
 	switch {
 	case errors.Is(err, record.ErrNotDenials):
 		var names []string
-		for _, s := range record.Streams {
+		for _, s := range record.Streams() {
 			names = append(names, s.Name+":")
 		}
 		return fmt.Errorf("%w (a log of the kernel's lines is named with what it is: %s before the file)", err, strings.Join(names, " or "))
@@ -80,7 +82,7 @@ func readOwn(rec *record.Recording, file string) error {
 		return err
 	}
 	if missed > 0 {
-		say("%s: %s not in it", file, plural(missed, "killed call"))
+		say("%s: %s not in it", file, plain.Count(missed, "killed call"))
 	}
 	return nil
 }

@@ -62,7 +62,7 @@ With --subset, status 0 is a proof that A lets nothing pass that B doesn't; othe
 				return err
 			})
 			if err != nil {
-				return exit{exitUsage, fmt.Errorf("the difference of %s and %s is %w", args[0], args[1], err)}
+				return exit{exitUsage, together(args, err)}
 			}
 			w := cmd.OutOrStdout()
 			if asJSON {
@@ -192,11 +192,11 @@ func extent(c *inspect.Class) string {
 	case numbers > 0 && numbers%(1<<32) == 0:
 		return "any call"
 	case numbers == 0:
-		return plural(calls, "call")
+		return plain.Count(calls, "call")
 	case calls == 0:
-		return plural(numbers, "number") + " that no call has"
+		return plain.Count(numbers, "number") + " that no call has"
 	}
-	return fmt.Sprintf("%s and %s that no call has", plural(calls, "call"), plural(numbers, "number"))
+	return fmt.Sprintf("%s and %s that no call has", plain.Count(calls, "call"), plain.Count(numbers, "number"))
 }
 
 func (d *comparison) object() any {

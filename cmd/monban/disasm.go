@@ -54,9 +54,9 @@ func list(w io.Writer, name string, programs []bpf.Program, order binary.ByteOrd
 			plain.Fprintf(w, "\n")
 		}
 		if len(programs) > 1 {
-			plain.Fprintf(w, "; filter %d of %d, the oldest first: %s\n", i+1, len(programs), plural(len(p), "instruction"))
+			plain.Fprintf(w, "; filter %d of %d, the oldest first: %s\n", i+1, len(programs), plain.Count(len(p), "instruction"))
 		} else {
-			plain.Fprintf(w, "; %s: %s\n", name, plural(len(p), "instruction"))
+			plain.Fprintf(w, "; %s: %s\n", name, plain.Count(len(p), "instruction"))
 		}
 		// The listing itself says its byte order only where it loads halves of arguments; asm wants to know it in any case.
 		if order == binary.ByteOrder(binary.BigEndian) && !slices.ContainsFunc(p, loadsHalf) {

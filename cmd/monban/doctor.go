@@ -31,7 +31,7 @@ func doctorCommand() *cobra.Command {
 				}
 				out := []feature{}
 				for _, f := range features {
-					e := feature{f.Name, f.OK, f.Since, f.Detail, ""}
+					e := feature{string(f.Feature), f.Err == nil, f.Since, f.Detail, ""}
 					if f.Err != nil {
 						e.Error = f.Err.Error()
 					}
@@ -41,17 +41,14 @@ func doctorCommand() *cobra.Command {
 			}
 			for _, f := range features {
 				mark, what := styled(w, green, "yes"), f.Detail
-				if !f.OK {
-					mark = styled(w, red, "no ")
-					if f.Err != nil {
-						what = f.Err.Error()
-					}
+				if f.Err != nil {
+					mark, what = styled(w, red, "no "), f.Err.Error()
 				}
 				since := ""
 				if f.Since != "" {
 					since = "Linux " + f.Since
 				}
-				plain.Paragraph(w, strings.Repeat(" ", 44), "%s  %-24s %-13s %s", mark, f.Name, since, what)
+				plain.Paragraph(w, strings.Repeat(" ", 44), "%s  %-24s %-13s %s", mark, f.Feature, since, what)
 			}
 			plain.Fprintf(w, "\n")
 			plain.Fprintf(w, "%s\n", advice(features))
@@ -63,19 +60,18 @@ func doctorCommand() *cobra.Command {
 }
 
 // advice is what follows from the features for monban run.
-func advice(features []seccomp.Feature) string {
-	has := map[string]bool{}
-	built := true
+func advice(features []seccomp.Support) string {
+	lacks := map[seccomp.Feature]error{}
 	for _, f := range features {
-		has[f.Name] = f.OK
-		built = built && !(f.Name == "ptrace" && errors.Is(f.Err, errors.ErrUnsupported))
+		lacks[f.Feature] = f.Err
 	}
-	switch {
-	case !has["filter mode"]:
+	ptrace := lacks[seccomp.FeaturePtrace]
+	switch filters, tried := lacks[seccomp.FeatureFilterMode]; {
+	case filters != nil || !tried:
 		return "No program can be put behind a gate here; explain, ask, diff and compile work all the same."
-	case !built:
+	case errors.Is(ptrace, errors.ErrUnsupported):
 		return "monban run needs --allow-exec here, with gates that allow execve: controlling a program is built for amd64 and arm64."
-	case !has["ptrace"]:
+	case ptrace != nil:
 		return "monban run needs --allow-exec here, with gates that allow execve: ptrace is refused."
 	}
 	return "monban run works here: try  monban run -- ls"

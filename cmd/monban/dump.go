@@ -185,9 +185,9 @@ func (d *dumping) printThreads(w io.Writer, mark string) {
 		tids[k] = append(tids[k], strconv.Itoa(t.TID))
 	}
 	for _, k := range kinds {
-		text := fmt.Sprintf("process %d (%s): %s in mode %s", d.pid, d.threads[0].Name, plural(len(tids[k]), "thread"), k.mode)
+		text := fmt.Sprintf("process %d (%s): %s in mode %s", d.pid, d.threads[0].Name, plain.Count(len(tids[k]), "thread"), k.mode)
 		if k.mode == seccomp.ModeFilter && k.filters >= 0 {
-			text += ", " + plural(k.filters, "filter")
+			text += ", " + plain.Count(k.filters, "filter")
 		}
 		if k.noNewPrivs {
 			text += ", no_new_privs"
@@ -257,7 +257,7 @@ func (d *dumping) write(w io.Writer, out string) error {
 		if err := writeFile(name, p.Encode(abi.Native().ByteOrder())); err != nil {
 			return err
 		}
-		plain.Fprintf(w, "%s: %s (what it means: monban explain %s)\n", name, plural(len(p), "instruction"), name)
+		plain.Fprintf(w, "%s: %s (what it means: monban explain %s)\n", name, plain.Count(len(p), "instruction"), name)
 	}
 	return nil
 }
@@ -276,7 +276,7 @@ func (d *dumping) policies(w io.Writer, each bool) error {
 			if i == len(parts) {
 				what = g.Name
 				if n := len(programs); n > 1 {
-					what += ", its " + plural(n, "filter") + " together"
+					what += ", its " + plain.Count(n, "filter") + " together"
 				}
 			}
 			text, err := decompiled(what, programs)

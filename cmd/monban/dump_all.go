@@ -79,7 +79,7 @@ func dumpAll(w io.Writer, asJSON bool) error {
 	}
 	printRows(w, rows)
 	if unread > 0 {
-		say("the filters of %s could not be read; the last one: %v", plural(unread, "process"), why)
+		say("the filters of %s could not be read; the last one: %v", plain.Count(unread, "process"), why)
 	}
 	return nil
 }

@@ -10,8 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// end ends this process, with the status if it can be had. A filter around it may answer exit_group(2) in the kernel's place, or
-// kill only the thread that calls it: then signals end it, and then a fault.
+// end ends this process, with the status if it can be had. A filter around it may answer exit_group(2) in the kernel's
+// place, or kill only the thread that calls it: then signals end it, and then a fault.
 func end(status int) {
 	const patience = 100 * time.Millisecond
 	// One by one, each on a thread that is lost if a filter kills it.
@@ -28,7 +28,8 @@ func end(status int) {
 // unmapped is nil.
 var unmapped *int
 
-// fault ends this process by a signal that is forced on it: without a handler, or blocked, so that it does not reach one.
+// fault ends this process by a signal that is forced on it: without a handler, or blocked, so that it does not reach
+// one.
 func fault() {
 	runtime.LockOSThread()
 	var byDefault [4]uintptr // struct sigaction
@@ -41,8 +42,8 @@ func fault() {
 	*unmapped = int(syscall.SIGSEGV)
 }
 
-// spareProcessor sees to it that what a filter kills in the middle of Go's own code does not stop all other goroutines: they need a processor
-// of theirs in the scheduler's sense.
+// spareProcessor sees to it that what a filter kills in the middle of Go's own code does not stop all other goroutines:
+// they need a processor of theirs in the scheduler's sense.
 func spareProcessor() {
 	if runtime.GOMAXPROCS(0) < 2 {
 		runtime.GOMAXPROCS(2)

@@ -180,14 +180,14 @@ func (e *explained) title() string {
 		for _, m := range g.Members {
 			names = append(names, m.Kind+" "+m.Name)
 		}
-		return fmt.Sprintf("%s: %s, stacked (the oldest first): %s", g.Name, plural(len(names), "gate"), strings.Join(names, ", "))
+		return fmt.Sprintf("%s: %s, stacked (the oldest first): %s", g.Name, plain.Count(len(names), "gate"), strings.Join(names, ", "))
 	}
 	if n := len(e.gate.Programs); n > 0 {
 		var sizes []string
 		for _, q := range e.gate.Programs {
 			sizes = append(sizes, fmt.Sprint(len(q)))
 		}
-		what = fmt.Sprintf("%s of %s instructions", plural(n, "BPF program"), strings.Join(sizes, " and "))
+		what = fmt.Sprintf("%s of %s instructions", plain.Count(n, "BPF program"), strings.Join(sizes, " and "))
 		if n > 1 {
 			what += ", stacked (the oldest first)"
 		}
@@ -221,7 +221,7 @@ func (e *explained) full(w io.Writer) error {
 // counted says how much of an architecture's calls passes.
 func counted(s *inspect.Summary) string {
 	always, sometimes := s.Passing()
-	text := fmt.Sprintf("%d of %d calls pass", always, len(s.Calls))
+	text := fmt.Sprintf("%d of %s pass", always, plain.Count(len(s.Calls), "call"))
 	if sometimes > 0 {
 		text += fmt.Sprintf(", %d for some arguments", sometimes)
 	}

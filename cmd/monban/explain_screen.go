@@ -42,7 +42,7 @@ func (e *explained) totals(w io.Writer, first *inspect.Summary) {
 	const most = 6
 	for i, a := range e.archs {
 		if i == most {
-			plain.Fprintf(w, "  … and %s\n", plural(len(e.archs)-most, "more architecture"))
+			plain.Fprintf(w, "  … and %s\n", plain.Count(len(e.archs)-most, "more architecture"))
 			break
 		}
 		plain.Fprintf(w, "  %-*s  %s\n", column, a, counted(e.summaries[a]))
@@ -99,7 +99,7 @@ func (e *explained) conditions(w io.Writer, s *inspect.Summary) {
 	if depend == nil {
 		return
 	}
-	heading(w, "%s for which the arguments decide", plural(len(depend), "call"))
+	heading(w, "%s for which the arguments decide", plain.Count(len(depend), "call"))
 	const most = 12
 	for i, c := range depend {
 		if i == most {
@@ -138,7 +138,7 @@ func caseLines(a abi.Arch, cases []inspect.Case) (lines []string) {
 func answers(w io.Writer, s *inspect.Summary, g inspect.Group) {
 	a, all := s.Arch, s.Calls
 	do := policy.ActionOn(a, g.Action).String()
-	heading(w, "%s: %s", styled(w, actionStyle(g.Action), do), plural(g.Total, "call"))
+	heading(w, "%s: %s", styled(w, actionStyle(g.Action), do), plain.Count(g.Total, "call"))
 	if !g.Action.Passes() && 2*g.Total > len(all) {
 		// Of a short list of what is allowed, nobody reads what is left.
 		var counts []string
@@ -203,7 +203,7 @@ func pluralAre(n int, what string) string {
 	if n == 1 {
 		return "1 " + what + " is"
 	}
-	return plural(n, what) + " are"
+	return plain.Count(n, what) + " are"
 }
 
 func (e *explained) against(w io.Writer, a abi.Arch) {
@@ -303,7 +303,7 @@ func story(w io.Writer, g *gate.Gate, call string, asJSON bool) error {
 			case n < most:
 				plain.Paragraph(w, "    ", "%s", styled(w, faint, fmt.Sprintf("  %s: %s", r.Pos, r)))
 			case n == most:
-				plain.Fprintf(w, "  … and %s\n", plural(len(st.Rules)-most, "more rule"))
+				plain.Fprintf(w, "  … and %s\n", plain.Count(len(st.Rules)-most, "more rule"))
 			}
 		}
 	}

@@ -3,11 +3,14 @@ package main
 import (
 	"errors"
 
+	"monban/compile"
 	"monban/format"
+	"monban/format/codec"
 	"monban/gate"
 	"monban/lint"
 	"monban/policy"
 	"monban/policy/decompile"
+	"monban/record"
 )
 
 // hints are what to type next after an error of the library, a line each. The library's errors say what is wrong, and name no verb and no
@@ -35,6 +38,11 @@ var hintTable = []struct {
 	{is[*format.ReadOnlyError], "monban convert --help lists the formats that are written"},
 	{is[*format.TargetError], "--for names the program that will read what is written"},
 	{is[*format.RulesError], asProgram},
+	{needs(codec.OptionArchs), "--arch chooses the architectures"},
+	{needs(codec.OptionConstants), "--constants FILE reads minijail's constants.json"},
+	{needs(codec.OptionFormat), "--to oci writes an OCI profile"},
+	{wraps(compile.ErrTooLong), "--arch chooses the architectures: with fewer of them a filter is shorter"},
+	{is[*record.GroupsError], "--cgroup names the one to follow"},
 	{wraps(decompile.ErrNotPolicy), asProgram},
 }
 
@@ -44,6 +52,14 @@ const asProgram = "monban disasm shows the filter, and monban convert --to c, go
 func is[E error](err error) bool {
 	_, ok := errors.AsType[E](err)
 	return ok
+}
+
+// needs tells errors that another choice of an option would avoid.
+func needs(o codec.Option) func(error) bool {
+	return func(err error) bool {
+		e, ok := errors.AsType[*codec.OptionError](err)
+		return ok && e.Option == o
+	}
 }
 
 // wraps tells errors that wrap one.

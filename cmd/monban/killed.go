@@ -9,6 +9,7 @@ import (
 	"monban/bpf"
 	"monban/format/oci"
 	"monban/gate"
+	"monban/internal/plain"
 	"monban/policy"
 	"monban/sandbox"
 	"monban/verdict"
@@ -30,7 +31,7 @@ func explainKills(r *sandbox.Result, c *sandbox.Command, st *gate.Gate) {
 	for _, k := range first {
 		more := ""
 		if n := times[call{k.Data.Arch, k.Data.Nr}] - 1; n > 0 {
-			more = fmt.Sprintf(", and %s", plural(n, "more such call"))
+			more = fmt.Sprintf(", and %s", plain.Count(n, "more such call"))
 		}
 		explainKill(&k, more, st)
 		if (st == nil || k.Strict) && r.AtStart {

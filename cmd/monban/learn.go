@@ -17,12 +17,14 @@ import (
 	"github.com/spf13/cobra"
 
 	"monban/bpf"
+	"monban/internal/plain"
 	"monban/internal/regular"
 	"monban/learn"
 	"monban/policy"
 	"monban/policy/lang"
 	"monban/record"
 	"monban/scan"
+	"monban/seccomp"
 )
 
 // tiers are what --reachable takes, as actions.
@@ -76,9 +78,9 @@ errno or kill.`,
 			if err != nil {
 				return scanFailed(err)
 			}
-			if why := logsNot(); tier == tiers["log"] && !cmd.Flags().Changed("reachable") && why != "" {
+			if tier == tiers["log"] && !cmd.Flags().Changed("reachable") && seccomp.Have(seccomp.ActionFeature(bpf.Log)) != nil {
 				tier = tiers["errno"]
-				say("%s: what is reachable and was not seen is refused (--reachable)", why)
+				say("this kernel cannot log calls: what is reachable and was not seen is refused (--reachable)")
 			}
 			rec, result, err := recorded(cmd.Context(), command, flags.backend, nil, true)
 			if err != nil {
@@ -111,18 +113,6 @@ errno or kill.`,
 	cmd.Flags().StringArrayVar(&also, "also", nil, "a module that a program loads by dlopen (may be repeated)")
 	cmd.Flags().StringArrayVar(&follow, "follow", nil, "a further program that may be executed (may be repeated)")
 	return cmd
-}
-
-// logsNot says why the action log (Linux 4.14) cannot be counted on, "" where it can.
-func logsNot() string {
-	b, err := os.ReadFile("/proc/sys/kernel/seccomp/actions_avail")
-	switch {
-	case err != nil && !errors.Is(err, os.ErrNotExist):
-		return fmt.Sprintf("whether this kernel logs calls cannot be read (%v)", cause(err))
-	case !slices.Contains(strings.Fields(string(b)), "log"):
-		return "this kernel cannot log calls"
-	}
-	return ""
 }
 
 // binaryOf is the ELF file that a command runs: of a script, its interpreter.
@@ -214,7 +204,7 @@ func sameFile(a, b string) bool {
 func learntNotes(rec *record.Recording, r *scan.Result, o learn.Options, programs, lost []string, tier policy.Action) []lang.Line {
 	f := &lang.File{}
 	f.Note("Learnt by monban learn, in three tiers: observed (allowed), reachable but never seen (%s), unreachable (%s).", tier, o.Default)
-	f.Note("Scanned: %s, and what they load; they reach %s.", strings.Join(programs, " "), plural(len(r.Calls), "call"))
+	f.Note("Scanned: %s, and what they load; they reach %s.", strings.Join(programs, " "), plain.Count(len(r.Calls), "call"))
 	if len(lost) > 0 {
 		f.Note("Not scanned, because they are not there (any more) or cannot be: %s (name their files with --follow).", strings.Join(lost, " "))
 	}

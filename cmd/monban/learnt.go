@@ -76,7 +76,7 @@ func (r *recordFlags) options() (learn.Options, error) {
 	if r.to == "systemd" && r.args != "none" {
 		return learn.Options{}, exit{exitUsage, errors.New("--to systemd: units name calls only, without arguments: add --args none")}
 	}
-	if r.backend != "" && !slices.ContainsFunc(record.Backends, func(b record.Backend) bool { return b.Name == r.backend }) {
+	if r.backend != "" && !slices.ContainsFunc(record.Backends(), func(b record.Backend) bool { return b.Name == r.backend }) {
 		return learn.Options{}, exit{exitUsage, fmt.Errorf("--backend %s: there are ebpf, notify and ptrace", r.backend)}
 	}
 	return learn.Options{Default: &r.action, Native: abi.Native(), Args: record.Args(i), Extra: loadersCalls(r.target)}, nil

@@ -29,7 +29,7 @@ func (l *liveLine) seen() func(*record.Recording, time.Duration) {
 		return nil
 	}
 	return func(r *record.Recording, since time.Duration) {
-		l.show(fmt.Sprintf("recording (%s): %s, %d made, %.0f s since the last new one", r.By, plural(len(r.Calls), "call"), r.Made, since.Seconds()))
+		l.show(fmt.Sprintf("recording (%s): %s, %d made, %.0f s since the last new one", r.By, plain.Count(len(r.Calls), "call"), r.Made, since.Seconds()))
 	}
 }
 

@@ -75,7 +75,7 @@ Numbers that no call has and other architectures are merged in the same way.`,
 			}
 			v, err := inspect.Merge(ways[i], meanings[0], meanings[1:]...)
 			if err != nil {
-				return exit{exitUsage, err}
+				return exit{exitUsage, together(args, err)}
 			}
 			name := map[inspect.How]string{inspect.Union: "union", inspect.Intersect: "intersection", inspect.Stack: "stack"}[ways[i]] + " of " + strings.Join(args, ", ")
 			p, notes, err := decompile.Policy(name, v, archs[0], nil)
@@ -83,7 +83,7 @@ Numbers that no call has and other architectures are merged in the same way.`,
 				err = fmt.Errorf("%s: %s: no policy says that; name the architectures with --arch", name, notes[0])
 			}
 			if err != nil {
-				return exit{exitUsage, err}
+				return exit{exitUsage, together(args, err)}
 			}
 			if asJSON {
 				return printJSON(cmd.OutOrStdout(), "merge/1", map[string]any{"how": ways[i], "gates": args, "policy": lang.Print(p)})
@@ -91,7 +91,7 @@ Numbers that no call has and other architectures are merged in the same way.`,
 			head := &lang.File{}
 			head.Paragraph("the %s", name)
 			if err := origins(head, args, meanings, p.Archs); err != nil {
-				return exit{exitUsage, fmt.Errorf("%s: %w", name, err)}
+				return exit{exitUsage, together(args, err)}
 			}
 			f := lang.New(p)
 			f.Prepend(head.Lines...)
@@ -106,6 +106,14 @@ Numbers that no call has and other architectures are merged in the same way.`,
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	flags.register(cmd)
 	return cmd
+}
+
+// together gives verdict.ErrTooComplex the names of the gates that were worked with.
+func together(names []string, err error) error {
+	if _, named := errors.AsType[*gate.TogetherError](err); named || !errors.Is(err, verdict.ErrTooComplex) {
+		return err
+	}
+	return &gate.TogetherError{Gates: strings.Join(names, " and "), Err: err}
 }
 
 // origins says which calls only some of the gates let pass, and which ones they let pass differently: of recordings, which run a call

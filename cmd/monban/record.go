@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"monban/gate"
+	"monban/internal/plain"
 	"monban/learn"
 	"monban/record"
 	"monban/sandbox"
@@ -224,21 +225,22 @@ func recorded(ctx context.Context, command []string, backend string, gate *verdi
 // sayLost says so if a recording is not whole.
 func sayLost(rec *record.Recording) {
 	if rec.Lost > 0 {
-		say("%s lost: a call may be missing", plural(rec.Lost, "event"))
+		say("%s lost: a call may be missing", plain.Count(rec.Lost, "event"))
 	}
 }
 
 // recordBy runs the program with a back end; "" is eBPF, and ptrace where that does not work.
 func recordBy(ctx context.Context, run record.Run, name string) (*record.Recording, record.Result, error) {
-	for i, backend := range record.Backends {
+	backends := record.Backends()
+	for i, backend := range backends {
 		if name != "" && name != backend.Name {
 			continue
 		}
 		rec, result, err := backend.Record(ctx, run)
-		if un, unavailable := errors.AsType[*record.UnavailableError](err); !unavailable || name != "" || i+1 == len(record.Backends) {
+		if un, unavailable := errors.AsType[*record.UnavailableError](err); !unavailable || name != "" || i+1 == len(backends) {
 			return rec, result, privileged(err)
 		} else if os.Geteuid() == 0 || terminal(stderr) { // a script of an ordinary user's expects nothing else
-			say("recording by %s, because %s does not work here: %s", record.Backends[i+1].Name, backend.Name,
+			say("recording by %s, because %s does not work here: %s", backends[i+1].Name, backend.Name,
 				strings.ReplaceAll(privileged(un).Error(), "\n", "; "))
 		}
 	}

@@ -72,9 +72,9 @@ func checked(cmd *cobra.Command, rec *record.Recording, g *gate.Gate, asJSON boo
 		return status
 	}
 	for _, l := range j.Lacking {
-		what := fmt.Sprintf("%s on %s: %s, made %s", l.Example, l.Arch, l.Action, plural(l.Count, "time"))
+		what := fmt.Sprintf("%s on %s: %s, made %s", l.Example, l.Arch, l.Action, plain.Count(l.Count, "time"))
 		if l.Example == "" {
-			what = fmt.Sprintf("%s on %s, made %s: libc falls back to clone only from errno(ENOSYS)", l.Name, l.Arch, plural(l.Count, "time"))
+			what = fmt.Sprintf("%s on %s, made %s: libc falls back to clone only from errno(ENOSYS)", l.Name, l.Arch, plain.Count(l.Count, "time"))
 		}
 		plain.Paragraph(w, "  ", "%s %s", styled(w, red, "refused"), what)
 	}
@@ -83,11 +83,11 @@ func checked(cmd *cobra.Command, rec *record.Recording, g *gate.Gate, asJSON boo
 	}
 	switch {
 	case len(j.Lacking) > 0:
-		plain.Fprintf(w, "%s: it lacks %s of this run\n", g.Name, plural(len(j.Lacking), "call"))
+		plain.Fprintf(w, "%s: it lacks %s of this run\n", g.Name, plain.Count(len(j.Lacking), "call"))
 	case rec.Lost > 0:
-		plain.Fprintf(w, "%s: it allows all %d calls that were seen of this run; it lost %s\n", g.Name, len(rec.Calls), plural(rec.Lost, "event"))
+		plain.Fprintf(w, "%s: it allows all %s that were seen of this run; it lost %s\n", g.Name, plain.Count(len(rec.Calls), "call"), plain.Count(rec.Lost, "event"))
 	default:
-		plain.Fprintf(w, "%s: it allows all %d calls of this run\n", g.Name, len(rec.Calls))
+		plain.Fprintf(w, "%s: it allows all %s of this run\n", g.Name, plain.Count(len(rec.Calls), "call"))
 	}
 	return status
 }

@@ -34,9 +34,10 @@ everything that it starts. The gate need not allow execve: it is put on after th
 loaded.
 
 The status is the program's own; 128+n if signal n ended it; 125 if Monban failed before the program
-started, or was interrupted; 126 or 127 if the command cannot be executed or found. Where a call is
-killed, run says which one, and what would allow it. --denials FILE writes them to a new file, which
-record --from-denials makes rules of: what the program itself prints is none of it.
+started, or was interrupted; 126 or 127 if the command cannot be executed or found; 137 if a sandbox
+around Monban kept it from following the program, which was then killed. Where a call is killed,
+run says which one, and what would allow it. --denials FILE writes them to a new file, which record
+--from-denials makes rules of: what the program itself prints is none of it.
 
 Strict mode begins at main: the dynamic loader, and constructors of the program and its libraries,
 run before it without a gate, and a program may do all it has to do there. --loader-gate gives them
@@ -126,7 +127,8 @@ same, is put on at main instead. For the loader of a C program @libc is enough.`
 	return cmd
 }
 
-// behindLoader makes gates for the loader and, from main on, what strict mode means as a filter. first are the loader's.
+// behindLoader makes gates for the loader and, from main on, what strict mode means as a filter. first are the
+// loader's.
 func (f *gateFlags) behindLoader(loader []string) (first *gate.Gate, p sandbox.Prepared, err error) {
 	p.Watch = true
 	if first, err = f.readStack(loader); err != nil {
@@ -146,8 +148,8 @@ func (f *gateFlags) behindLoader(loader []string) (first *gate.Gate, p sandbox.P
 	return first, p, err
 }
 
-// lettingInstall is v with seccomp(SECCOMP_SET_MODE_FILTER) allowed, through which the next filter comes. That one can only
-// take away.
+// lettingInstall is v with seccomp(SECCOMP_SET_MODE_FILTER) allowed, through which the next filter comes. That one can
+// only take away.
 func lettingInstall(v verdict.Verdict) verdict.Verdict {
 	s := v.Space()
 	is := func(w verdict.Word, value uint32) verdict.Node {
@@ -196,7 +198,8 @@ func answered(g *gate.Gate, v verdict.Verdict) error {
 	return nil
 }
 
-// start runs the program and turns its end into ours. st gives the gates that can have killed a call, nil for strict mode.
+// start runs the program and turns its end into ours. st gives the gates that can have killed a call, nil for strict
+// mode.
 func start(ctx context.Context, c *sandbox.Command, st func(*sandbox.Result) *gate.Gate, denials *denialsFile) error {
 	if err := denials.create(); err != nil {
 		return exit{exitUsage, err}

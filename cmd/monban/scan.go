@@ -82,7 +82,7 @@ system, such as that of a container image.`,
 			}
 			f := learn.Scan(r, learn.Options{Default: &flags.action, Extra: loadersCalls(flags.target)})
 			notes := &lang.File{}
-			notes.Note("What %s can reach, by monban scan: %s of %s.", strings.Join(names, " "), plural(len(r.Calls), "call"), plural(len(r.Files), "file"))
+			notes.Note("What %s can reach, by monban scan: %s of %s.", strings.Join(names, " "), plain.Count(len(r.Calls), "call"), plain.Count(len(r.Files), "file"))
 			scanNotes(notes, r)
 			f.Prepend(notes.Lines...)
 			return flags.keep(cmd, f, r.Arch)
@@ -119,7 +119,7 @@ func reason(cmd *cobra.Command, r *scan.Result, call string) error {
 	if k < 0 {
 		plain.Fprintf(w, "%s cannot be reached\n", call)
 		if n := len(r.Unresolved); n > 0 {
-			plain.Fprintf(w, "but for %s whose call could not be traced\n", plural(n, "instruction"))
+			plain.Fprintf(w, "but for %s whose call could not be traced\n", plain.Count(n, "instruction"))
 		}
 		return exit{exitFindings, nil}
 	}
@@ -143,7 +143,7 @@ func scanNotes(f *lang.File, r *scan.Result) {
 	const most = 20
 	if n := len(r.Unresolved); n > 0 {
 		f.Note("")
-		f.Note("%s could not be traced. There any call is possible; what is not allowed below is refused.", plural(n, "system call instruction"))
+		f.Note("%s could not be traced. There any call is possible; what is not allowed below is refused.", plain.Count(n, "system call instruction"))
 		for k, s := range r.Unresolved {
 			if k == most {
 				f.Note("  and %d more: monban scan --json lists all", n-most)

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"strings"
 
 	"monban/bpf"
 	"monban/internal/plain"
@@ -58,15 +57,4 @@ func jsonText(v any) ([]byte, error) {
 	e.SetEscapeHTML(false)
 	err := e.Encode(v)
 	return plain.JSON(b.Bytes()), err
-}
-
-// plural is "1 call", "2 calls".
-func plural[N int | uint64](n N, what string) string {
-	if n == 1 {
-		return fmt.Sprintf("%d %s", n, what)
-	}
-	if strings.HasSuffix(what, "s") {
-		what += "e" // processes
-	}
-	return fmt.Sprintf("%d %ss", n, what)
 }

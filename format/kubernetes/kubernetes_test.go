@@ -219,7 +219,7 @@ func TestWriteErrors(t *testing.T) {
 		"default errno(EPERM)\nallow read":                                                        "numbers without a name get errno(38), and an object has no number for its default action, which is then errno(EPERM) (write unknown errno(EPERM))",
 		"default kill_process\nunknown kill_process\nerrno(0) read":                               "read gets SCMP_ACT_ERRNO with 0, and in an object 0 is a number that is not given (use another one)",
 		"default kill_process\nunknown kill_process\ntrace(5000) read":                            "read gets SCMP_ACT_TRACE with 5000, and an object's numbers go to 4095 (use another one)",
-		"default kill_process\nunknown kill_process\nallow read(u64(arg1) == 0x8000000000000001)": "read: an object has no numbers above 2^63-1, so it cannot say arg1 == 0x8000000000000001 (write an OCI profile, --to oci)",
+		"default kill_process\nunknown kill_process\nallow read(u64(arg1) == 0x8000000000000001)": "read: an object has no numbers above 2^63-1, so it cannot say arg1 == 0x8000000000000001 (write an OCI profile)",
 		"default kill_process\nunknown kill_process\nallow read(ip == 1)":                         "read on x86_64 cannot be said in tests of single arguments: it depends on the instruction pointer",
 	} {
 		if _, _, err := write(t, src, "v1", abi.X86_64); err == nil || err.Error() != want {

@@ -57,7 +57,7 @@ func write(m *codec.Meaning) (*codec.Text, error) {
 	p.Spec.DefaultAction, p.Spec.Architectures = w.Profile.DefaultAction, w.Profile.Architectures
 	for _, a := range p.Spec.Architectures {
 		if !slices.Contains(archNames, string(a)) {
-			return nil, fmt.Errorf("the operator does not know %s (write an OCI profile, --to oci)", a)
+			return nil, &codec.OptionError{Option: codec.OptionFormat, Err: fmt.Errorf("the operator does not know %s (write an OCI profile)", a)}
 		}
 	}
 	if n := w.Profile.DefaultErrnoRet; n != nil && *n != 1 {
@@ -113,7 +113,7 @@ func respell(t rows.Test) ([]rows.Test, error) {
 			}
 		}
 	}
-	return nil, fmt.Errorf("an object has no numbers above 2^63-1, so it cannot say %s (write an OCI profile, --to oci)", t)
+	return nil, &codec.OptionError{Option: codec.OptionFormat, Err: fmt.Errorf("an object has no numbers above 2^63-1, so it cannot say %s (write an OCI profile)", t)}
 }
 
 // name is a name that Kubernetes takes, from the gate's: lower-case letters, digits, dashes and dots.

@@ -1,13 +1,13 @@
 package minijail
 
 import (
-	"cmp"
 	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
 
 	"monban/abi"
+	"monban/format/codec"
 	"monban/internal/nearest"
 )
 
@@ -55,9 +55,9 @@ func (c *constants) value(a abi.Arch, t token) (uint64, error) {
 	if v, ok := a.Errno(t.text); ok {
 		return uint64(v), nil
 	}
-	hint := " (--constants FILE reads minijail's constants.json)"
+	hint := ""
 	if c != nil {
-		hint = cmp.Or(nearest.Hint(t.text, slices.Sorted(maps.Keys(c.Constants))), hint)
+		hint = nearest.Hint(t.text, slices.Sorted(maps.Keys(c.Constants)))
 	}
-	return 0, errorf(t.pos, "unknown constant %s on %s%s", t.text, a, hint)
+	return 0, &codec.OptionError{Option: codec.OptionConstants, Err: errorf(t.pos, "unknown constant %s on %s%s", t.text, a, hint)}
 }

@@ -1,6 +1,7 @@
 package minijail
 
 import (
+	"errors"
 	"strconv"
 	"strings"
 
@@ -133,7 +134,7 @@ func (p *parser) number(t token) (uint64, error) {
 		limit = limit/2 + 1
 	}
 	switch {
-	case err != nil && !strings.Contains(err.Error(), "range"):
+	case err != nil && !errors.Is(err, strconv.ErrRange):
 		return 0, errorf(t.pos, "%s is no number: write it decimal, 0x… or octal 0…", t)
 	case err != nil || v > limit:
 		return 0, errorf(t.pos, "%s does not fit the %d bits of an argument on %s", t.text, p.arch.Bits(), p.arch)

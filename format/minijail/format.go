@@ -46,11 +46,11 @@ func read(in *codec.Input) (*gate.Gate, error) {
 	var given *constants
 	if in.Constants != "" {
 		if in.ReadFile == nil {
-			return nil, fmt.Errorf("--constants %s: there are no files here", in.Constants)
+			return nil, &codec.OptionError{Option: codec.OptionConstants, Err: fmt.Errorf("the constants, %s: there are no files here", in.Constants)}
 		}
 		src, err := in.ReadFile(in.Constants)
 		if err != nil {
-			return nil, fmt.Errorf("--constants %s: %w", in.Constants, err)
+			return nil, &codec.OptionError{Option: codec.OptionConstants, Err: fmt.Errorf("the constants, %s: %w", in.Constants, err)}
 		}
 		if given, err = readConstants(in.Constants, src); err != nil {
 			return nil, err
@@ -65,7 +65,7 @@ func read(in *codec.Input) (*gate.Gate, error) {
 			return nil, err
 		}
 		if i > 0 && r.byDefault != out.Default {
-			return nil, fmt.Errorf("%s: its default is not the same on %s as on %s: read it for one (--arch)", in.Name, a, archs[0])
+			return nil, &codec.OptionError{Option: codec.OptionArchs, Err: fmt.Errorf("%s: its default is not the same on %s as on %s: read it for one", in.Name, a, archs[0])}
 		}
 		out.Default, out.Unknown = r.byDefault, r.byDefault
 		for _, name := range r.order {

@@ -74,7 +74,7 @@ func write(m *codec.Meaning) (*codec.Text, error) {
 func only(archs []abi.Arch) (abi.Arch, error) {
 	own := slices.DeleteFunc(slices.Clone(archs), func(a abi.Arch) bool { return a == abi.X32 })
 	if len(own) != 1 {
-		return 0, errors.New("a minijail policy is for one architecture: choose it with --arch")
+		return 0, &codec.OptionError{Option: codec.OptionArchs, Err: errors.New("a minijail policy is for one architecture: choose it")}
 	}
 	return own[0], nil
 }

@@ -1,6 +1,7 @@
 package oci
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -44,11 +45,12 @@ func (w *composer) check() error {
 			}
 			d := verdict.Differences(c.Left, left)[0]
 			d.Data.Arch, d.Data.Nr = a.Token(), c.Nr
-			hint := "no rules of a profile say that"
-			if c.Name == "socketcall" || c.Name == "ipc" {
-				hint = fmt.Sprintf("rules of a profile about the calls behind %s hold for it too: give it one answer of its own, or leave %s out with --arch", c.Name, a)
+			wrong := fmt.Sprintf("%s must get %s on %s and would get %s", policy.FormatCall(a, &d.Data), d.A, a, d.B)
+			if c.Name != "socketcall" && c.Name != "ipc" {
+				return errors.New(wrong + ": no rules of a profile say that")
 			}
-			return fmt.Errorf("%s must get %s on %s and would get %s: %s", policy.FormatCall(a, &d.Data), d.A, a, d.B, hint)
+			return &codec.OptionError{Option: codec.OptionArchs, Err: fmt.Errorf(
+				"%s: rules of a profile about the calls behind %s hold for it too: give it one answer of its own, or leave %s out", wrong, c.Name, a)}
 		}
 	}
 	d := verdict.Differences(w.want, got)[0]
@@ -93,7 +95,7 @@ func (w *composer) notes() (notes []string, err error) {
 	}
 	if len(w.ordered) > 0 {
 		notes = append(notes, "libseccomp up to 2.6.1 has been seen to get several rules with order comparisons for one call wrong; "+
-			"compare what is installed (monban dump)"+among(w.ordered))
+			"compare what is installed"+among(w.ordered))
 	}
 	if w.notify {
 		notes = append(notes, "notify: add listenerPath, the socket of the agent that answers; runtimes refuse the profile without it")

@@ -11,6 +11,7 @@ import (
 	"monban/format/rows"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"monban/format/codec"
 )
 
 // action is an answer in the specification's words.
@@ -45,8 +46,9 @@ func (w *composer) rules() error {
 	byKey := map[string][]rows.Row{}
 	for i, e := range entries {
 		if i > 0 && entries[i-1].Name == e.Name {
-			return fmt.Errorf("%s does not get the same on %s and on %s, and a profile has one list for all architectures (write one profile for each with --arch, or another format)",
-				e.Name, entries[i-1].Archs[0], e.Archs[0])
+			return &codec.OptionError{Option: codec.OptionArchs, Err: fmt.Errorf(
+				"%s does not get the same on %s and on %s, and a profile has one list for all architectures (write one profile for each, or another format)",
+				e.Name, entries[i-1].Archs[0], e.Archs[0])}
 		}
 		key := fmt.Sprint(e.Rows)
 		names[key], byKey[key] = append(names[key], e.Name), e.Rows

@@ -98,7 +98,7 @@ func TestErrors(t *testing.T) {
 		{"char a[] = {1,2,300};", "", "t.c:1:17: 0x12c is no byte"},
 		{"struct sock_filter a[] = {{6,0,0," + strings.Repeat("(", 1000), "", "t.c:1:134: an expression nested more than 100 deep"},
 		{"struct sock_filter a[] = {BPF_STMT(0x20, offsetof(struct seccomp_data, x))};", "", `t.c:1:72: struct seccomp_data has no field "x" (nr, arch, instruction_pointer, args)`},
-		{"struct sock_filter a[] = {{6,0,0,__NR_mmap2}};", "", "t.c:1:34: x86_64 has no system call mmap2 (--arch says for which architecture the source is)"},
+		{"struct sock_filter a[] = {{6,0,0,__NR_mmap2}};", "", "t.c:1:34: x86_64 has no system call mmap2 (is the source for another architecture?)"},
 	} {
 		if _, err := read(c.text, c.part); err == nil || !strings.HasPrefix(err.Error(), c.want) || strings.Contains(err.Error(), "\n") {
 			t.Errorf("%.60q:\n got  %v\n want %s", c.text, err, c.want)

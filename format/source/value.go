@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"monban/abi"
+	"monban/format/codec"
 )
 
 // values are the names of linux/bpf_common.h and linux/seccomp.h.
@@ -169,7 +170,7 @@ func (p *parser) named(t token) (uint64, error) {
 		if call, ok := strings.CutPrefix(t.text, prefix); ok {
 			nr, ok := p.arch.Number(strings.ToLower(call))
 			if !ok {
-				return 0, p.in.Errorf(t.off, "%s has no system call %s (--arch says for which architecture the source is)", p.arch, call)
+				return 0, &codec.OptionError{Option: codec.OptionArchs, Err: p.in.Errorf(t.off, "%s has no system call %s (is the source for another architecture?)", p.arch, call)}
 			}
 			return uint64(nr), nil
 		}

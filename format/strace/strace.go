@@ -130,7 +130,7 @@ func (r *recording) mode(words string, off int) error {
 	case words == "32 bit" && native == abi.AArch64:
 		r.arch = abi.ARM
 	default:
-		return r.Errorf(off, "a program in %s mode: which architecture that is on %s is not known here (trace it alone, and give --arch)", words, native)
+		return &codec.OptionError{Option: codec.OptionArchs, Err: r.Errorf(off, "a program in %s mode: which architecture that is on %s is not known here (trace it alone)", words, native)}
 	}
 	return nil
 }
@@ -141,13 +141,13 @@ func (r *recording) saw(name string, off int) error {
 		return nil
 	}
 	if _, ok := r.arch.Number(name); !ok {
-		hint := "is the trace from another architecture? give --arch"
+		hint := "is the trace from another architecture?"
 		if strings.HasPrefix(name, "syscall_0x") {
 			hint = "strace is older than the call, which no gate can name: remove the line"
 		} else if near := nearest.Word(name, abi.Calls()); near != "" {
 			hint = "did you mean " + near + "?"
 		}
-		return r.Errorf(off, "%s has no system call %s (%s)", r.arch, name, hint)
+		return &codec.OptionError{Option: codec.OptionArchs, Err: r.Errorf(off, "%s has no system call %s (%s)", r.arch, name, hint)}
 	}
 	if r.seen[r.arch] == nil {
 		r.seen[r.arch] = map[string]bool{}

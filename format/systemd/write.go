@@ -47,7 +47,7 @@ func nativeOf(m *codec.Meaning) (abi.Arch, error) {
 			return a, nil
 		}
 	}
-	return 0, errors.New("no one kernel runs all of its architectures: choose some with --arch")
+	return 0, &codec.OptionError{Option: codec.OptionArchs, Err: errors.New("no one kernel runs all of its architectures: choose some")}
 }
 
 type writer struct {
@@ -115,8 +115,8 @@ func (w *writer) calls() (map[string]bpf.Action, error) {
 				return nil, fmt.Errorf("%s depends on its arguments, and SystemCallFilter= names calls only", c)
 			}
 			if old, ok := calls[c.Name]; ok && old != do {
-				return nil, fmt.Errorf("%s gets %s on %s and %s on %s, and systemd has one list for all: choose with --arch",
-					c.Name, old, on[c.Name], do, a)
+				return nil, &codec.OptionError{Option: codec.OptionArchs, Err: fmt.Errorf(
+					"%s gets %s on %s and %s on %s, and systemd has one list for all: choose one", c.Name, old, on[c.Name], do, a)}
 			}
 			calls[c.Name], on[c.Name] = do, a
 		}

@@ -213,9 +213,9 @@ func trees(c *Content) []drawing {
 		order, _ := part.ByteOrder() // it was compiled
 		for i, p := range programs {
 			d := draw(p, order, c.Archs)
-			d.Title = fmt.Sprintf("%s%d instructions, proven to mean the same as the gate", of, len(p))
+			d.Title = of + plain.Count(len(p), "instruction") + ", proven to mean the same as the gate"
 			if len(programs) > 1 {
-				d.Title = fmt.Sprintf("%sfilter %d of %d: %d instructions; together they are proven to mean the same as the gate", of, i+1, len(programs), len(p))
+				d.Title = fmt.Sprintf("%sfilter %d of %d: %s; together they are proven to mean the same as the gate", of, i+1, len(programs), plain.Count(len(p), "instruction"))
 			}
 			out = append(out, d)
 		}

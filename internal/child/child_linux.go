@@ -23,8 +23,8 @@ type Child struct {
 // stackSize is much: one loop and a system call, and a page that is never touched.
 const stackSize = 16 << 10
 
-// Start starts a child that performs the script. All signals that can be are blocked in it. Its parent, and tracer if it asks for
-// one, is the calling thread, which must be locked. A failed fork is a syscall.Errno.
+// Start starts a child that performs the script. All signals that can be are blocked in it. Its parent, and tracer if
+// it asks for one, is the calling thread, which must be locked. A failed fork is a syscall.Errno.
 func (s *Script) Start() (*Child, error) {
 	memory, err := syscall.Mmap(-1, 0, stackSize, syscall.PROT_READ|syscall.PROT_WRITE, syscall.MAP_SHARED|syscall.MAP_ANON)
 	if err != nil {
@@ -63,14 +63,15 @@ func (c *Child) Progress() (step, result int, failed bool) {
 // exitSignal is what a child's end sends its parent: nothing. The kernel makes it SIGCHLD at the exec.
 const exitSignal = uintptr(0)
 
-// Execed says whether a child that is there, or is not reaped, has performed its exec; known is false where a filter keeps that
-// from us. It asks for children of one kind: those that end with SIGCHLD, which this one has become by its exec, or those that do not
-// (__WCLONE). The kernel finds it among one of them, and writes so to memory, which no filter can. The caller is the parent.
+// Execed says whether a child that is there, or is not reaped, has performed its exec; known is false where a filter
+// keeps that from us. It asks for children of one kind: those that end with SIGCHLD, which this one has become by its
+// exec, or those that do not (__WCLONE). The kernel finds it among one of them, and writes so to memory, which no
+// filter can. The caller is the parent.
 func Execed(pid int) (execed, known bool) {
-	among := func(kind int) bool {
+	among := func(kind uint32) bool {
 		const poison = -1
 		info := unix.Siginfo{Signo: poison}
-		err := unix.Waitid(unix.P_PID, pid, &info, unix.WEXITED|unix.WNOHANG|unix.WNOWAIT|unix.WNOTHREAD|kind, nil)
+		err := unix.Waitid(unix.P_PID, pid, &info, unix.WEXITED|unix.WNOHANG|unix.WNOWAIT|unix.WNOTHREAD|int(kind), nil)
 		return err == nil && info.Signo != poison
 	}
 	switch {
@@ -82,8 +83,9 @@ func Execed(pid int) (execed, known bool) {
 	return false, false
 }
 
-// Gone says that the child does not use this process's memory: its exec has come so far that it can't fail, or it is ending.
-// That is the kernel's word in memory, which no filter can give. A plain fork has memory of its own from the beginning.
+// Gone says that the child does not use this process's memory: its exec has come so far that it can't fail, or it is
+// ending. That is the kernel's word in memory, which no filter can give. A plain fork has memory of its own from the
+// beginning.
 func (c *Child) Gone() bool { return atomic.LoadUint32(&c.control.uses) == 0 }
 
 // Release frees what the child needed. It has execed or ended, or never was.

@@ -23,8 +23,8 @@ func Read(tid int, addr uint64, buf []byte) error {
 	return peek(tid, uintptr(addr), buf)
 }
 
-// peek is Read by PTRACE_PEEKDATA, which gives a word. Its success can be an outer filter's, which can't write memory: a word is read
-// over a poison, and over another one if that is what it seems to be.
+// peek is Read by PTRACE_PEEKDATA, which gives a word. Its success can be an outer filter's, which can't write memory:
+// a word is read over a poison, and over another one if that is what it seems to be.
 func peek(tid int, addr uintptr, buf []byte) error {
 	var word [unsafe.Sizeof(addr)]byte
 	ask := func(poison byte) (poisoned bool, err error) {

@@ -66,8 +66,8 @@ func (e Event) String() string {
 // interruptions is how many signals Wait takes before it looks at the clock.
 const interruptions = 1 << 12
 
-// Wait waits for pid, or with -1 for any child or tracee of the calling thread and of no other thread: __WNOTHREAD keeps
-// it from reaping what another part of the program started. With WNOHANG and nothing to report, TID is 0.
+// Wait waits for pid, or with -1 for any child or tracee of the calling thread and of no other thread: __WNOTHREAD
+// keeps it from reaping what another part of the program started. With WNOHANG and nothing to report, TID is 0.
 func Wait(pid, options int) (Event, error) {
 	began := time.Now()
 	for interrupted := 1; ; interrupted++ {
@@ -156,7 +156,8 @@ type SigInfo struct {
 	rest               [29]int32 // the kernel's siginfo_t has 128 bytes
 }
 
-// sender is the process that sent the signal by kill(2), 0 for another origin. On 64-bit machines the union that si_pid is in is aligned.
+// sender is the process that sent the signal by kill(2), 0 for another origin. On 64-bit machines the union that si_pid
+// is in is aligned.
 func (i *SigInfo) sender() int {
 	if i.Code != 0 { // SI_USER
 		return 0

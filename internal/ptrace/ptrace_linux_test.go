@@ -4,7 +4,6 @@ package ptrace
 
 import (
 	"bytes"
-	"encoding/binary"
 	"errors"
 	"os"
 	"os/exec"
@@ -69,7 +68,7 @@ func TestFakedPeek(t *testing.T) {
 		if err := errors.Join(Read(p.PID, regs.SP()+3, want), peek(p.PID, uintptr(regs.SP()+3), got)); err != nil || !bytes.Equal(got, want) {
 			t.Errorf("%v: %x, want %x", err, got, want)
 		}
-		fake := bpf.Program{
+		fake, err := sys.Filter(bpf.Program{
 			{Code: bpf.LD | bpf.W | bpf.ABS, K: bpf.OffsetNr},
 			{Code: bpf.JMP | bpf.JEQ | bpf.K, Jt: 4, K: unix.SYS_PROCESS_VM_READV},
 			{Code: bpf.JMP | bpf.JEQ | bpf.K, Jf: 2, K: unix.SYS_PTRACE},
@@ -77,10 +76,12 @@ func TestFakedPeek(t *testing.T) {
 			{Code: bpf.JMP | bpf.JEQ | bpf.K, Jt: 1, K: unix.PTRACE_PEEKDATA},
 			{Code: bpf.RET | bpf.K, K: uint32(bpf.Allow)},
 			{Code: bpf.RET | bpf.K, K: uint32(bpf.Errno)},
-		}
-		err = unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+		})
 		if err == nil {
-			_, err = Install(0, fake.Encode(binary.NativeEndian))
+			err = unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+		}
+		if err == nil {
+			_, err = Install(0, fake)
 		}
 		if err != nil {
 			t.Error(err)

@@ -3,10 +3,8 @@ package ptrace
 import (
 	"errors"
 	"fmt"
-	"os"
 	"sync/atomic"
 	"syscall"
-	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -58,12 +56,12 @@ func Start(argv0 string, argv []string, attr *syscall.ProcAttr) (*Process, error
 // Spawn starts a child that will execute a program, and be traced by the calling thread, once it is told so by Load. Of
 // attr it takes Dir, Env and Files.
 //
-// No step is left uncovered, whatever ends this process and whatever a filter around it pretends. The child stops itself
-// before its exec, and executes nothing unless this thread has told it to go on. That it does only when it has seen that it
-// traces the child (it got a stop of a tracee), and that the options are set (a stop came marked, as one of them wants it,
-// and they are set by one call): PTRACE_O_EXITKILL, with which the child dies with this thread, PTRACE_O_TRACEEXEC, which
-// stops it at the exec, and those that stop it when it forks, for who lets the program run some way. Before that an orphan
-// finds that it was not told to go on.
+// No step is left uncovered, whatever ends this process and whatever a filter around it pretends. The child stops
+// itself before its exec, and executes nothing unless this thread has told it to go on. That it does only when it has
+// seen that it traces the child (it got a stop of a tracee), and that the options are set (a stop came marked, as one
+// of them wants it, and they are set by one call): PTRACE_O_EXITKILL, with which the child dies with this thread,
+// PTRACE_O_TRACEEXEC, which stops it at the exec, and those that stop it when it forks, for who lets the program run
+// some way. Before that an orphan finds that it was not told to go on.
 func Spawn(argv0 string, argv []string, attr *syscall.ProcAttr) (*Process, error) {
 	p := &Process{Mask: child.SignalMask(), goOn: new(uint32)}
 	s := new(child.Script)
@@ -97,9 +95,9 @@ const mostStops = 100
 const loadOptions = unix.PTRACE_O_EXITKILL | unix.PTRACE_O_TRACESYSGOOD | unix.PTRACE_O_TRACEEXEC |
 	unix.PTRACE_O_TRACEFORK | unix.PTRACE_O_TRACEVFORK | unix.PTRACE_O_TRACECLONE
 
-// Load returns when the program stands before its first instruction (for a dynamic program, the dynamic loader's). All its
-// signals are blocked until Mask is set. It dies with the calling thread. An error of execve(2) itself is a syscall.Errno, a
-// trace that the system refuses a *RefusedError.
+// Load returns when the program stands before its first instruction (for a dynamic program, the dynamic loader's). All
+// its signals are blocked until Mask is set. It dies with the calling thread. An error of execve(2) itself is a
+// syscall.Errno, a trace that the system refuses a *RefusedError.
 func (p *Process) Load() error {
 	if err := p.hold(); err != nil {
 		return err
@@ -166,8 +164,8 @@ func (p *Process) hold() error {
 		case err != unix.ESRCH && err != unix.EINVAL:
 			return &RefusedError{"ptrace(PTRACE_GETSIGINFO)", err} // for what is not traced it is ESRCH, in a group stop EINVAL
 		default:
-			// A job control stop from outside, before it asked to be traced. Or it asked, and is not: then it goes on from its
-			// own stop to find that it was not told to, and ends.
+			// A job control stop from outside, before it asked to be traced. Or it asked, and is not: then it goes on
+			// from its own stop to find that it was not told to, and ends.
 			p.held = true
 			if err := p.signal(unix.SIGCONT); err != nil {
 				return err
@@ -221,8 +219,8 @@ func Resume(tid, how int, sig syscall.Signal) (Event, error) {
 	return ev, err
 }
 
-// stopped says whether a thread is a tracee of ours and stopped. It looks at the registers: whoever comes here has had them,
-// so that no filter can be keeping them from us.
+// stopped says whether a thread is a tracee of ours and stopped. It looks at the registers: whoever comes here has had
+// them, so that no filter can be keeping them from us.
 func stopped(tid int) bool {
 	_, err := GetRegs(tid)
 	if errors.Is(err, errors.ErrUnsupported) {
@@ -231,8 +229,8 @@ func stopped(tid int) bool {
 	return err == nil || errors.Is(err, ErrAnswered)
 }
 
-// resumed says that a tracee which was let run did: it runs, or has stopped again and that can be waited for. A filter that
-// answers ptrace(2) in the kernel's place would have us wait for ever.
+// resumed says that a tracee which was let run did: it runs, or has stopped again and that can be waited for. A filter
+// that answers ptrace(2) in the kernel's place would have us wait for ever.
 func resumed(tid int) bool {
 	if !stopped(tid) {
 		return true
@@ -259,8 +257,8 @@ func detach(pid int, sig syscall.Signal) error {
 	return nil
 }
 
-// Runs returns nil if the program, which was let run, does not stand still where it was: a filter that answers ptrace(2) in the
-// kernel's place would have us wait for ever.
+// Runs returns nil if the program, which was let run, does not stand still where it was: a filter that answers
+// ptrace(2) in the kernel's place would have us wait for ever.
 func (p *Process) Runs() error {
 	if !resumed(p.PID) {
 		return &RefusedError{"letting it run", ErrAnswered}
@@ -268,102 +266,10 @@ func (p *Process) Runs() error {
 	return nil
 }
 
-// stopPending says that the program is to begin stopped: a SIGSTOP came, and no SIGCONT after it, which would be pending.
+// stopPending says that the program is to begin stopped: a SIGSTOP came, and no SIGCONT after it, which would be
+// pending.
 func (p *Process) stopPending() bool {
 	return (p.held || p.Image != nil && p.Image.held) && !pendingSignal(p.PID, unix.SIGCONT)
-}
-
-// killLimit is how long Kill waits for the end. A process that can be killed at all is gone in microseconds, and a busy
-// machine is not that busy.
-const killLimit = 2 * time.Second
-
-// Kill ends and reaps the process. Where a filter lets no SIGKILL through it gives up: the process, stopped, ends with the
-// calling thread by PTRACE_O_EXITKILL, or by not being told to go on.
-func (p *Process) Kill() {
-	if p.PID == 0 {
-		return
-	}
-	_ = p.signal(unix.SIGKILL)
-	for end := time.Now().Add(killLimit); time.Now().Before(end); {
-		ev, err := WaitFor(p.PID, time.Until(end))
-		if err != nil {
-			return
-		}
-		if ev.Dead() {
-			p.PID = 0
-			return
-		}
-		_ = Cont(p.PID, unix.SIGKILL) // an exit event, a stop from before the SIGKILL, or no SIGKILL came
-	}
-}
-
-// signal sends a signal in each way there is until one takes it.
-func (p *Process) signal(s syscall.Signal) error {
-	return Signal(p.PID, p.PIDFD, s)
-}
-
-// Signal sends a signal to a child. All ways are tried, since a filter may pretend the success of some: of the signals that
-// are sent here a second one means nothing.
-//
-// Not by unix.Kill, of which the Go scheduler knows nothing: if a filter kills the calling thread there, what was to run on it is lost.
-func Signal(pid, pidfd int, s syscall.Signal) error {
-	err := unix.ENOSYS
-	for _, way := range signalWays {
-		errno := way(pid, pidfd, s)
-		if errno == 0 || errno == unix.ESRCH {
-			err = 0
-		} else if err != 0 {
-			err = errno
-		}
-	}
-	if err != 0 {
-		return os.NewSyscallError("kill", err)
-	}
-	return nil
-}
-
-// signalWays are all there are to send a signal to a child.
-var signalWays = [...]func(pid, pidfd int, s syscall.Signal) syscall.Errno{
-	func(_, pidfd int, s syscall.Signal) syscall.Errno {
-		return signalBy(unix.SYS_PIDFD_SEND_SIGNAL, pidfd, int(s))
-	},
-	func(pid, _ int, s syscall.Signal) syscall.Errno { return signalBy(unix.SYS_KILL, pid, int(s)) },
-	func(pid, _ int, s syscall.Signal) syscall.Errno { return signalBy(unix.SYS_TGKILL, pid, pid, int(s)) },
-}
-
-func signalBy(nr uintptr, args ...int) syscall.Errno {
-	var a [3]uintptr
-	for i, arg := range args {
-		a[i] = uintptr(arg)
-	}
-	_, _, errno := unix.Syscall6(nr, a[0], a[1], a[2], 0, 0, 0)
-	return errno
-}
-
-// Reap sees to the end of a child whose parent thread a filter has killed. The kernel has killed it for that, unless it has made
-// another parent-death signal its own, and it is a child of this process still. What killed the one thread may kill the next.
-func Reap(pid, pidfd int) {
-	reaped := make(chan struct{})
-	for i := range len(signalWays) + 1 {
-		go func() {
-			if i > 0 && unix.Waitid(unix.P_PID, pid, nil, unix.WEXITED|unix.WNOHANG|unix.WNOWAIT|unix.WALL, nil) != unix.ECHILD {
-				signalWays[i-1](pid, pidfd, unix.SIGKILL)
-			}
-			for err := unix.EINTR; err == unix.EINTR; {
-				_, e := unix.Wait4(pid, nil, unix.WALL, nil)
-				err, _ = e.(syscall.Errno)
-			}
-			select {
-			case reaped <- struct{}{}:
-			default:
-			}
-		}()
-		select {
-		case <-reaped:
-			return
-		case <-time.After(killLimit / 10):
-		}
-	}
 }
 
 // Close gives back what the start needed, PIDFD too. The process has ended, or its program runs.
@@ -377,9 +283,10 @@ func (p *Process) Close() {
 	}
 }
 
-// Reseize changes the hold on a stopped child from that of PTRACE_TRACEME to that of PTRACE_SEIZE, which alone can leave a
-// child in a job control stop. The child, in a system call stop, is stopped by a signal of ours from one hold to the other
-// and runs no instruction between them, unless somebody sends it a SIGCONT just then. If the child ended instead the event says so.
+// Reseize changes the hold on a stopped child from that of PTRACE_TRACEME to that of PTRACE_SEIZE, which alone can
+// leave a child in a job control stop. The child, in a system call stop, is stopped by a signal of ours from one hold
+// to the other and runs no instruction between them, unless somebody sends it a SIGCONT just then. If the child ended
+// instead the event says so.
 func (p *Process) Reseize(options int) (Event, error) {
 	p.paused = p.stopPending()
 	if err := detach(p.PID, unix.SIGSTOP); err != nil {

@@ -14,18 +14,18 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ErrThreadKilled means that a thread of [OwnThread] has ended in the middle of its function: a seccomp filter around this
-// process killed it (SECCOMP_RET_KILL_THREAD) for one of its calls. What it traced and started has been killed or let go by
-// the kernel, as it was to be at the thread's end.
+// ErrThreadKilled means that a thread of [OwnThread] has ended in the middle of its function: a seccomp filter around
+// this process killed it (SECCOMP_RET_KILL_THREAD) for one of its calls. What it traced and started has been killed or
+// let go by the kernel, as it was to be at the thread's end.
 var ErrThreadKilled = errors.New("an outer sandbox killed the thread that follows it, for one of its system calls")
 
 // OwnThread runs f on an operating system thread of its own, which ends with f, and returns when f has. What f does to
-// its thread (no_new_privs, filters, signal mask, tracees) therefore touches no other goroutine, and the children of the
-// thread are f's. The thread is never the process's first one: the Go runtime parks that one instead of ending it, and its
-// tracees would stay attached.
+// its thread (no_new_privs, filters, signal mask, tracees) therefore touches no other goroutine, and the children of
+// the thread are f's. The thread is never the process's first one: the Go runtime parks that one instead of ending it,
+// and its tracees would stay attached.
 //
-// An error other than [ErrThreadKilled] means that f was not run: a filter answers in the kernel's place, so that no thread
-// would do, or none could be watched.
+// An error other than [ErrThreadKilled] means that f was not run: a filter answers in the kernel's place, so that no
+// thread would do, or none could be watched.
 func OwnThread(f func()) error {
 	over := make(chan struct{})
 	defer close(over)
@@ -44,8 +44,8 @@ const mostThreads = 100
 
 var errUnfit = errors.New("the thread has children, or is the first")
 
-// A thread is watched by a word of memory that the kernel clears when the thread ends, whatever ends it: CLONE_CHILD_CLEARTID,
-// which set_tid_address(2) sets up. Nobody is asked, so that no filter can answer.
+// A thread is watched by a word of memory that the kernel clears when the thread ends, whatever ends it:
+// CLONE_CHILD_CLEARTID, which set_tid_address(2) sets up. Nobody is asked, so that no filter can answer.
 type thread struct {
 	word *atomic.Uint32 // wordNew, wordLives, wordLost, or 0: the thread is gone
 	done chan error
@@ -145,8 +145,8 @@ func (t *thread) wait() error {
 	}
 }
 
-// hasChildren says whether the calling thread has forked before: the Go runtime may have run another goroutine's os/exec
-// on it. Such children would show in Wait(-1), and those with PDEATHSIG would die with the thread.
+// hasChildren says whether the calling thread has forked before: the Go runtime may have run another goroutine's
+// os/exec on it. Such children would show in Wait(-1), and those with PDEATHSIG would die with the thread.
 func hasChildren() bool {
 	err := unix.Waitid(unix.P_ALL, 0, nil, unix.WEXITED|unix.WNOHANG|unix.WNOWAIT|unix.WALL|unix.WNOTHREAD, nil)
 	return err != unix.ECHILD

@@ -62,7 +62,7 @@ func (m *Code) read(start, end uint64) *Part {
 		i := m.Machine.Decode(code[off:], start+off, m.Fixed)
 		off = i.Next - start
 		if reached[i.Addr] {
-			ended, falls = false, true
+			ended, falls, last.Kind = false, true, decode.Other // whatever stands before it
 		}
 		if ended && sure != 0 && i.Addr >= sure {
 			continue
