@@ -19,8 +19,8 @@ type Earlier struct {
 	text *lang.File // what it says
 }
 
-// NewEarlier is a gate to add to. Its text is kept, and will be changed; where that is nil or cannot be kept, one is written from what the
-// gate means. Errors are those of gate.Exact and decompile.Policy.
+// NewEarlier is a gate to add to. Its text is kept, and will be changed; where that is nil or cannot be kept, one is
+// written from what the gate means. Errors are those of gate.Exact and decompile.Policy.
 func NewEarlier(g *gate.Gate, kept *lang.File, native abi.Arch) (*Earlier, error) {
 	e := &Earlier{g, kept}
 	if kept == nil {
@@ -43,8 +43,8 @@ func (e *Earlier) anew(native abi.Arch) error {
 	return nil
 }
 
-// Add is the gate with what it lacks of a recording before all that it says, and the architectures that it now speaks for, too. Errors
-// are those of gate.Exact and decompile.Policy.
+// Add is the gate with what it lacks of a recording before all that it says, and the architectures that it now speaks
+// for, too. Errors are those of gate.Exact and decompile.Policy.
 func (e *Earlier) Add(rec *record.Recording, o Options) (f *lang.File, more []abi.Arch, err error) {
 	if o.Extra, err = refused(e.gate, o); err != nil {
 		return nil, nil, err

@@ -183,7 +183,8 @@ allow    any(nr == 0x1388)  # 1: test
 	}
 }
 
-// TestAdd: an earlier gate keeps what it says, comments and all; what it lacks comes before, and holds only there where it was seen.
+// TestAdd: an earlier gate keeps what it says, comments and all; what it lacks comes before, and holds only there where
+// it was seen.
 func TestAdd(t *testing.T) {
 	const old = "# mine\n\narch x86_64 # here\ndefault errno(EPERM)\nallow read # why\non x86_64: allow write\n"
 	o := learn.Options{Native: abi.X86_64}

@@ -38,9 +38,9 @@ type Extra struct {
 	Calls []string
 }
 
-// Runc is the calls that runc's init makes after it has put the filter on, up to the program's start: a profile without them starts
-// no container. They were measured with strace on runc 1.1.5, with and without no_new_privs, for root and another user; what the Go
-// runtime does in between now and then stands behind them.
+// Runc is the calls that runc's init makes after it has put the filter on, up to the program's start: a profile without
+// them starts no container. They were measured with strace on runc 1.1.5, with and without no_new_privs, for root and
+// another user; what the Go runtime does in between now and then stands behind them.
 func Runc() Extra {
 	return Extra{"runc makes these between the filter and the program's start", []string{
 		"execve", "capget", "capset", "chdir", "close", "epoll_ctl", "epoll_pwait", "faccessat2", "fchown", "fcntl", "fstat", "fstatfs", "futex", "getcwd",
@@ -72,7 +72,8 @@ func Recording(r *record.Recording, o Options) *lang.File {
 	return f
 }
 
-// additions are the rules alone, to be put before those of an earlier gate, which does not speak for some architectures.
+// additions are the rules alone, to be put before those of an earlier gate, which does not speak for some
+// architectures.
 func additions(r *record.Recording, o Options, title string, strange []abi.Arch) *lang.File {
 	f := &lang.File{}
 	f.Note("%s, by monban record (%s):", title, r.By)
@@ -132,7 +133,8 @@ func (w *writer) write(alone bool) {
 	}
 	if alone {
 		if _, ok := a.Number("clone3"); ok && !w.seen["clone3"] {
-			// Refused otherwise, it would keep libc from making threads that another run, or another gate joined with this one, allows.
+			// Refused otherwise, it would keep libc from making threads that another run, or another gate joined with
+			// this one, allows.
 			w.f.Section("not seen; libc falls back to clone, whose flags a gate can see", w.rules(enosys, "", lang.Calls("clone3")...))
 			w.seen["clone3"] = true
 		}

@@ -13,8 +13,8 @@ import (
 	"monban/scan"
 )
 
-// Tiers is the gate of a run and of a scan of the programs that took part in it: what was seen is allowed, what can be reached beside
-// gets an action of its own. Errors are those of the recording's policy, or of gate.Exact.
+// Tiers is the gate of a run and of a scan of the programs that took part in it: what was seen is allowed, what can be
+// reached beside gets an action of its own. Errors are those of the recording's policy, or of gate.Exact.
 func Tiers(rec *record.Recording, r *scan.Result, o Options, reachable policy.Action) (*lang.File, error) {
 	f := Recording(rec, o)
 	p, err := f.Resolve(lang.Options{Native: o.Native})

@@ -182,8 +182,8 @@ func (b *binder) argument(x Operand) (abi.Arg, error) {
 	return abi.Arg{}, &Error{Pos: x.Pos, Msg: b.call + " has no argument " + x.Name + has, Near: near}
 }
 
-// fit is a constant's value at the field's width; one that cannot be equal to any value of the field is an error, and so is an
-// unsigned reading of a negative number where order counts.
+// fit is a constant's value at the field's width; one that cannot be equal to any value of the field is an error, and
+// so is an unsigned reading of a negative number where order counts.
 func (b *binder) fit(c Const, r bound, x Operand, ordered bool) (uint64, error) {
 	v, err := b.value(c, x.Pos)
 	if err != nil {

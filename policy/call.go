@@ -54,7 +54,8 @@ func (c *Call) Limit(arg abi.Arg, set []Range, pos Pos) error {
 // binder resolves the constants that the call is asked about with.
 func (c *Call) binder() *binder { return &binder{arch: c.Arch, call: c.Name} }
 
-// span is a range as registers hold it: what a program passes in an int register, zeros above. One across 0 becomes two.
+// span is a range as registers hold it: what a program passes in an int register, zeros above. One across 0 becomes
+// two.
 func (c *Call) span(arg abi.Arg, r Range, pos Pos) ([]Range, error) {
 	width := ^uint64(0)
 	if arg.High < 0 {
@@ -142,7 +143,8 @@ func (c Call) String() string {
 	})
 }
 
-// FormatCall writes a call with its arguments' names and constants: socket(family=AF_INET, type=SOCK_STREAM, protocol=0).
+// FormatCall writes a call with its arguments' names and constants: socket(family=AF_INET, type=SOCK_STREAM,
+// protocol=0).
 func FormatCall(arch abi.Arch, d *bpf.Data) string {
 	return formatCall(arch, d, func(int) string { return "" })
 }

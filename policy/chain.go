@@ -7,8 +7,8 @@ import (
 	"monban/verdict"
 )
 
-// A Chain is the rules that speak of one number of an architecture. It finds those without which the policy would mean the same, from
-// the last to the first, each with little more work than its own condition takes.
+// A Chain is the rules that speak of one number of an architecture. It finds those without which the policy would mean
+// the same, from the last to the first, each with little more work than its own condition takes.
 type Chain struct {
 	s       *verdict.Space
 	clauses []clause
@@ -54,8 +54,9 @@ func (d *Decider) Chain(s *verdict.Space, a abi.Arch, nr uint32) (*Chain, error)
 // Whole is what the rules and headers answer together.
 func (c *Chain) Whole() verdict.Verdict { return c.whole }
 
-// Matters says whether the policy would answer otherwise without a rule, an index into its Rules, and without those after it that were
-// dropped. Rules are asked for in descending order. One that is not in the chain does not matter. The error is verdict.ErrTooComplex.
+// Matters says whether the policy would answer otherwise without a rule, an index into its Rules, and without those
+// after it that were dropped. Rules are asked for in descending order. One that is not in the chain does not matter.
+// The error is verdict.ErrTooComplex.
 func (c *Chain) Matters(rule int) (bool, error) {
 	return verdict.Exact(c.s, func() (bool, error) {
 		for c.at > 0 && c.clauses[c.at-1].rule > rule {

@@ -34,8 +34,8 @@ func (p *Policy) Decider() *Decider {
 // maxText is how much of a rule is shown as the reason for an answer, in characters.
 const maxText = 240
 
-// Text is a rule of the policy as a line of the language, as the reason for an answer: one that lists 100,000 values is cut short. It is
-// made once for each rule.
+// Text is a rule of the policy as a line of the language, as the reason for an answer: one that lists 100,000 values is
+// cut short. It is made once for each rule.
 func (d *Decider) Text(r *Rule) string {
 	text, ok := d.texts[r]
 	if !ok {

@@ -148,7 +148,8 @@ func (c Sym) String() string    { return c.Name }
 func (c Unary) String() string  { return printConst(c, 0) }
 func (c Binary) String() string { return printConst(c, 0) }
 
-// printConst writes a constant expression; outer is how tightly its surroundings bind: 0 not at all, 1 |, 2 ^, 3 &, 4 unary.
+// printConst writes a constant expression; outer is how tightly its surroundings bind: 0 not at all, 1 |, 2 ^, 3 &, 4
+// unary.
 func printConst(c Const, outer int) string {
 	switch c := c.(type) {
 	case Unary:
@@ -173,7 +174,8 @@ func printMask(c Const) string {
 	return printConst(c, 3)
 }
 
-// printEnd writes the upper end of a range: a bit pattern where a small negative number would stand behind a positive one.
+// printEnd writes the upper end of a range: a bit pattern where a small negative number would stand behind a positive
+// one.
 func printEnd(r Range) string {
 	lo, ok := r.Lo.(Num)
 	hi, also := r.Hi.(Num)

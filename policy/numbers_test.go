@@ -15,7 +15,8 @@ import (
 // Numbers at the seams of x86_64 and x32, which share a token.
 var seams = []uint32{0, 1, 0x3fffffff, 0x40000000, 0x40000001, 0x7fffffff, 0x80000000, 0xbfffffff, 0xc0000000, 0xffffffff}
 
-// A number is decided by the part of the gate that is its own, or by badarch: by Decide, by the verdict, and by what is decompiled.
+// A number is decided by the part of the gate that is its own, or by badarch: by Decide, by the verdict, and by what is
+// decompiled.
 func TestWhoseNumber(t *testing.T) {
 	for _, archs := range [][]abi.Arch{{abi.X86_64}, {abi.X32}, {abi.X86_64, abi.X32}, {abi.X32, abi.X86, abi.X86_64}} {
 		text := "default errno(1)\nunknown errno(2)\nbadarch errno(3)\n"

@@ -70,8 +70,8 @@ func (a *Answer) When(do bpf.Action) (verdict.Node, error) {
 	return verdict.Exact(a.left.Space(), func() (verdict.Node, error) { return a.when(do), nil })
 }
 
-// Example is one call of those that are asked about which gets an answer that want accepts; ok is false where there is none. The
-// error is verdict.ErrTooComplex.
+// Example is one call of those that are asked about which gets an answer that want accepts; ok is false where there is
+// none. The error is verdict.ErrTooComplex.
 func (a *Answer) Example(want func(bpf.Action) bool) (d bpf.Data, ok bool, err error) {
 	err = a.left.Space().Do(func() error {
 		d, ok = a.example(want)

@@ -116,8 +116,8 @@ func (p *Policy) bind(a abi.Arch, r *Rule) (do bpf.Action, cond *bound, err erro
 	return do, &c, err
 }
 
-// muxCondition is "this is that member of the multiplexer". ipc takes a version in the upper half of its first argument and
-// ignores it here (ipc/syscall.c).
+// muxCondition is "this is that member of the multiplexer". ipc takes a version in the upper half of its first argument
+// and ignores it here (ipc/syscall.c).
 func muxCondition(m abi.Mux) *bound {
 	f := verdict.Field{Lo: verdict.ArgLo(0), Bits: 32, Mask: 0xffffffff}
 	if m.Call == "ipc" {

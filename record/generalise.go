@@ -10,9 +10,10 @@ import (
 	"monban/policy"
 )
 
-// always are calls that any run may make without the program's doing, or that only tell a program about itself: how it ends, how a
-// signal handler returns, what is resumed after a stop, what libc and language runtimes do when memory, time or other threads want it,
-// and what the vDSO falls back to. A recording that happens to lack one would break the next run now and then.
+// always are calls that any run may make without the program's doing, or that only tell a program about itself: how it
+// ends, how a signal handler returns, what is resumed after a stop, what libc and language runtimes do when memory,
+// time or other threads want it, and what the vDSO falls back to. A recording that happens to lack one would break the
+// next run now and then.
 var always = []string{
 	"exit", "exit_group", "rt_sigreturn", "sigreturn", "restart_syscall", "rt_sigprocmask", "rt_sigaction", "sigaltstack",
 	"futex", "futex_time64", "sched_yield", "nanosleep", "clock_nanosleep", "clock_nanosleep_time64", "clock_gettime", "clock_gettime64",
@@ -26,12 +27,14 @@ func Always() []string { return slices.Clone(always) }
 // AnyRun says that any run may make a call.
 func AnyRun(call string) bool { return slices.Contains(always, call) }
 
-// Generalise is the condition on a call's arguments that a recording's policy makes of what was seen; nil for the whole call.
+// Generalise is the condition on a call's arguments that a recording's policy makes of what was seen; nil for the whole
+// call.
 //
-// The rules: an argument that chooses (a socket's family, an ioctl's request) may have the values that it had. Flags (clone's,
-// mmap's protection) may be any of the bits that were set. A socket's type may have SOCK_CLOEXEC and SOCK_NONBLOCK whether it had them
-// or not, clone any exit signal, and mmap and mprotect no protection at all: none of these lets a program do more. An argument with
-// more than 64 values is left open, and so is one that is an address, a length or a descriptor; those are not even recorded.
+// The rules: an argument that chooses (a socket's family, an ioctl's request) may have the values that it had. Flags
+// (clone's, mmap's protection) may be any of the bits that were set. A socket's type may have SOCK_CLOEXEC and
+// SOCK_NONBLOCK whether it had them or not, clone any exit signal, and mmap and mprotect no protection at all: none of
+// these lets a program do more. An argument with more than 64 values is left open, and so is one that is an address, a
+// length or a descriptor; those are not even recorded.
 func Generalise(a abi.Arch, name string, c *Call, args Args) policy.Expr {
 	var and policy.And
 	for i, m := range Matter(a, name) {

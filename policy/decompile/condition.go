@@ -63,8 +63,8 @@ func (d *decompiler) condition(a abi.Arch, call string, s *verdict.Space, n verd
 
 func single(ranges [][2]uint64) bool { return len(ranges) == 1 && ranges[0][0] == ranges[0][1] }
 
-// part writes when a part of a condition applies. Where another part asks for no more than this one does, it need not be excluded: what
-// is shorter is written.
+// part writes when a part of a condition applies. Where another part asks for no more than this one does, it need not
+// be excluded: what is shorter is written.
 func (d *decompiler) part(a abi.Arch, call string, s *verdict.Space, parts []verdict.Part, p verdict.Part, hi verdict.Word) (policy.Expr, error) {
 	const few = 32 // each part is compared with each
 	wide := p.Cond
@@ -151,8 +151,8 @@ func (d *decompiler) register(a abi.Arch, call string, s *verdict.Space, n verdi
 // perWord is what a number costs that is written down, perhaps by a name, of the space's budget.
 const perWord = 48
 
-// aboveOnly says that a condition never holds where a register's upper half is 0, and does not look at it otherwise; low is what it
-// then asks of the low half.
+// aboveOnly says that a condition never holds where a register's upper half is 0, and does not look at it otherwise;
+// low is what it then asks of the low half.
 func aboveOnly(v verdict.Verdict, hi verdict.Word) (low verdict.Verdict, ok bool) {
 	n := 0
 	for span := range v.Spans(hi) {
@@ -169,8 +169,8 @@ func aboveOnly(v verdict.Verdict, hi verdict.Word) (low verdict.Verdict, ok bool
 	return low, n == 2
 }
 
-// halves writes a condition on a whole register half by half: for each thing that can be left of it after the high word, when
-// that is, and what the low word must then be.
+// halves writes a condition on a whole register half by half: for each thing that can be left of it after the high
+// word, when that is, and what the low word must then be.
 func (d *decompiler) halves(a abi.Arch, call string, s *verdict.Space, v verdict.Verdict, hi verdict.Word) (policy.Expr, error) {
 	var or policy.Or
 	parts, ok := s.Parts(v, hi, maxRanges)

@@ -30,10 +30,10 @@ const maxDecompiled = 1 << 16
 // maxAnswers is how many answers one call may have.
 const maxAnswers = 256
 
-// Policy writes a meaning down as a policy that means exactly the same; this is proven before it is returned.
-// The second result names what a policy cannot say but the filter does: architectures that it does not check. The policy is then
-// exact on the architectures that it names. Where the meaning is a policy's, like is that policy, whose default and unknown are
-// kept; nil has them found. The error is ErrNotPolicy or verdict.ErrTooComplex.
+// Policy writes a meaning down as a policy that means exactly the same; this is proven before it is returned. The
+// second result names what a policy cannot say but the filter does: architectures that it does not check. The policy is
+// then exact on the architectures that it names. Where the meaning is a policy's, like is that policy, whose default
+// and unknown are kept; nil has them found. The error is ErrNotPolicy or verdict.ErrTooComplex.
 func Policy(file string, v verdict.Verdict, native abi.Arch, like *policy.Policy) (p *policy.Policy, notes []string, err error) {
 	err = v.Space().Do(func() (err error) {
 		p, notes, err = fromVerdict(file, v, native, like)
@@ -68,7 +68,8 @@ type decompiler struct {
 	written int // rules, on all architectures
 }
 
-// numeric is the language's action, with errno values by name where the name means the same on every architecture of use.
+// numeric is the language's action, with errno values by name where the name means the same on every architecture of
+// use.
 func numeric(a abi.Arch, do bpf.Action) policy.Action { return policy.ActionOn(a, do) }
 
 // arch writes the rules of one architecture.
@@ -105,7 +106,8 @@ func (d *decompiler) reaches(a abi.Arch, mux string) bool {
 	return false
 }
 
-// numbers writes rules for numbers that have no name; all of them where every is true, else those that are not answered as unknown.
+// numbers writes rules for numbers that have no name; all of them where every is true, else those that are not answered
+// as unknown.
 func (d *decompiler) numbers(a abi.Arch, known map[uint32]bool, every bool) error {
 	unknown, err := d.p.Unknown.On(a)
 	if err != nil {
@@ -229,7 +231,8 @@ func (d *decompiler) add(a abi.Arch, rules []policy.Rule) {
 	}
 }
 
-// sorted puts the rules into reading order: multiplexers and conditions first, where they must be, then plain lists by action.
+// sorted puts the rules into reading order: multiplexers and conditions first, where they must be, then plain lists by
+// action.
 func (d *decompiler) sorted() []policy.Rule {
 	slices.Sort(d.order)
 	// A call with conditions keeps all of its rules together and in order.
@@ -281,7 +284,8 @@ func (d *decompiler) everywhere(r *policy.Rule) bool {
 			continue
 		}
 		if d.plain[a] && !d.plain[r.Archs[0]] {
-			// Something before it decides there, but it is read all the same: its arguments may have other widths, or no names.
+			// Something before it decides there, but it is read all the same: its arguments may have other widths, or
+			// no names.
 			whole := *r
 			whole.Archs = nil
 			if (&policy.Policy{Name: d.p.Name, Archs: []abi.Arch{a}, Rules: []policy.Rule{whole}}).Check() != nil {

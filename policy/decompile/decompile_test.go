@@ -32,7 +32,8 @@ func meaning(t *testing.T, s *verdict.Space, p *policy.Policy) verdict.Verdict {
 	return v
 }
 
-// Decompiling proves itself; here is that it works on whatever a policy can say, and that its text loads to the same meaning.
+// Decompiling proves itself; here is that it works on whatever a policy can say, and that its text loads to the same
+// meaning.
 func TestDecompileRandom(t *testing.T) {
 	r := rand.New(rand.NewPCG(2, 2))
 	done := 0
@@ -61,7 +62,8 @@ func TestDecompileRandom(t *testing.T) {
 	}
 }
 
-// prctl's second argument is called arg2 in its manual page, and io_submit's nr: neither may be read back as something else.
+// prctl's second argument is called arg2 in its manual page, and io_submit's nr: neither may be read back as something
+// else.
 func TestDecompileOddNames(t *testing.T) {
 	p, err := load("allow prctl(arg1 == 5) io_submit(arg1 == 5)\nallow any(nr == 5000)")
 	if err != nil {

@@ -17,9 +17,9 @@ type Outcome struct {
 	Cond   policy.Expr
 }
 
-// Outcomes lists what can happen to one call, given what its arguments leave open, the most permissive answer first. The
-// conditions exclude each other and together always hold. The error is ErrNotPolicy where a condition has no form, or none of a
-// bearable length, or verdict.ErrTooComplex.
+// Outcomes lists what can happen to one call, given what its arguments leave open, the most permissive answer first.
+// The conditions exclude each other and together always hold. The error is ErrNotPolicy where a condition has no form,
+// or none of a bearable length, or verdict.ErrTooComplex.
 func Outcomes(a abi.Arch, call string, left verdict.Verdict) ([]Outcome, error) {
 	return verdict.Exact(left.Space(), func() ([]Outcome, error) { return outcomes(a, call, left) })
 }
@@ -38,8 +38,8 @@ func outcomes(a abi.Arch, call string, left verdict.Verdict) ([]Outcome, error) 
 	return out, nil
 }
 
-// Condition writes a condition on the arguments of one call as an expression. The error is ErrNotPolicy where that has no form, or
-// none of a bearable length, or verdict.ErrTooComplex.
+// Condition writes a condition on the arguments of one call as an expression. The error is ErrNotPolicy where that has
+// no form, or none of a bearable length, or verdict.ErrTooComplex.
 func Condition(a abi.Arch, call string, s *verdict.Space, n verdict.Node) (policy.Expr, error) {
 	return verdict.Exact(s, func() (policy.Expr, error) {
 		d := &decompiler{p: &policy.Policy{Name: call}}

@@ -15,8 +15,8 @@ const indent = "    "
 // keywordWidth is the column at which the rest of a line starts, where its first word leaves room.
 const keywordWidth = 9
 
-// String is the text in the one standard layout: meaning, order, comments and line breaks stay, spacing is ours. Parse reads the same
-// tree back from it.
+// String is the text in the one standard layout: meaning, order, comments and line breaks stay, spacing is ours. Parse
+// reads the same tree back from it.
 func (f *File) String() string {
 	var rows []row
 	for _, l := range f.Lines {

@@ -87,7 +87,8 @@ func TestPresets(t *testing.T) {
 	}
 }
 
-// FuzzParse: no input panics; what parses can be formatted, stably; what loads keeps its meaning when printed and formatted.
+// FuzzParse: no input panics; what parses can be formatted, stably; what loads keeps its meaning when printed and
+// formatted.
 func FuzzParse(f *testing.F) {
 	for _, name := range lang.Presets() {
 		src, err := lang.PresetSource(name)

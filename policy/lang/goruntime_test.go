@@ -30,7 +30,8 @@ var goFiles = map[abi.Arch]string{
 // androidOnly are the calls by which the runtime writes to Android's log (runtime/write_err_android.go).
 var androidOnly = []string{"access", "faccessat", "socket", "connect", "socketcall"}
 
-// TestGoRuntimeIsDerived reads the numbers of the system calls in the runtime's own source and asks @go-runtime about each.
+// TestGoRuntimeIsDerived reads the numbers of the system calls in the runtime's own source and asks @go-runtime about
+// each.
 func TestGoRuntimeIsDerived(t *testing.T) {
 	out, err := exec.Command("go", "env", "GOROOT").Output()
 	if err != nil {

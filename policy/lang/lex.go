@@ -67,8 +67,8 @@ func (t token) describe() string {
 
 var symbols = []string{"..", "==", "!=", "<=", ">=", "&&", "||", "<", ">", "&", "|", "^", "~", "!", "(", ")", "{", "}", ",", ":", "-", "/"}
 
-// lex splits a policy's text into tokens; newlines inside brackets are kept, the parser goes past them. The error says that the text is
-// too long.
+// lex splits a policy's text into tokens; newlines inside brackets are kept, the parser goes past them. The error says
+// that the text is too long.
 func lex(file string, src []byte) ([]token, error) { return lexWith(symbols, file, src) }
 
 func lexWith(symbols []string, file string, src []byte) ([]token, error) {

@@ -25,7 +25,8 @@ type Options struct {
 	ReadFile func(name string) ([]byte, error)
 }
 
-// Load parses a policy's text, takes in what it includes, and checks every name on every architecture that it speaks for.
+// Load parses a policy's text, takes in what it includes, and checks every name on every architecture that it speaks
+// for.
 func Load(file string, src []byte, o Options) (*policy.Policy, error) {
 	f, err := Parse(file, src)
 	if err != nil {
@@ -171,9 +172,6 @@ func (l *loader) header(h *Header) {
 		return
 	}
 	first := h.Args[0]
-	if first.Quoted && h.Word != "include" {
-		l.errorf(first.Pos, "%s with a value in quotes", h.Word) // read back, it is no longer quoted
-	}
 	switch h.Word {
 	case "kernel":
 		v, err := abi.ParseVersion(first.Text)

@@ -25,6 +25,9 @@ func (l *loader) rules() {
 	l.p.Rules = slices.Grow(l.p.Rules, items)
 	for _, p := range l.pending {
 		on := l.archs(p.line.On)
+		if i := slices.IndexFunc(p.line.On, func(a Arg) bool { return a.Quoted }); i >= 0 {
+			l.errorf(p.line.On[i].Pos, "%q is in quotes", p.line.On[i].Text) // the parser makes no such line
+		}
 		optional := false
 		for _, it := range p.line.Items {
 			if len(l.errs) >= maxShown {
@@ -37,13 +40,11 @@ func (l *loader) rules() {
 			optional = optional || it.Optional
 			r := policy.Rule{Action: p.line.Do.Action, Call: it.Name, Archs: on, Optional: optional, Pos: it.Pos}
 			if it.Cond != nil {
-				if it.Cond.err != nil {
-					l.errs = append(l.errs, it.Cond.err)
+				if err := it.unreadable(); err != nil {
+					l.errs = append(l.errs, err)
 					continue
 				}
 				r.Cond = it.Cond.expr
-			}
-			if r.Cond != nil {
 				allWide = allWide && p.wide
 			}
 			if p.wide {
@@ -74,6 +75,19 @@ func (l *loader) rules() {
 		}
 	}
 	l.p.Compare64 = l.p.Compare64 && allWide
+}
+
+// unreadable is what is wrong with a condition that was built: the parser makes none such.
+func (it *Item) unreadable() error {
+	switch {
+	case it.Cond.err != nil:
+		return it.Cond.err
+	case it.Cond.expr == nil:
+		return errorf(it.Pos, "the condition of %s is empty", it.Name)
+	case strings.HasPrefix(it.Name, "@"):
+		return errorf(it.Pos, "a condition belongs to one call, not to the group %s", it.Name)
+	}
+	return nil
 }
 
 // unknown reports a name that is none, and what it may have been meant to be.

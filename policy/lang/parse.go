@@ -10,9 +10,9 @@ import (
 	"monban/policy"
 )
 
-// Parse reads a policy's text. The file has all of it, with a *Bad line for each that was not understood; the error, of type Errors,
-// says what is wrong with those. A file of more than [MaxSize] bytes or [MaxTokens] words is one *Bad line, and so is what begins with the
-// 100th error.
+// Parse reads a policy's text. The file has all of it, with a *Bad line for each that was not understood; the error, of
+// type Errors, says what is wrong with those. A file of more than [MaxSize] bytes or [MaxTokens] words is one *Bad
+// line, and so is what begins with the 100th error.
 func Parse(file string, src []byte) (*File, error) {
 	f := &File{Name: file}
 	src = bytes.TrimPrefix(src, []byte("\ufeff")) // some editors put it there

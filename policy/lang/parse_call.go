@@ -15,10 +15,10 @@ import (
 // callSymbols are those of the language, and two more.
 var callSymbols = append(slices.Clone(symbols), "=", "?")
 
-// ParseCall reads a call as a person writes it: socket(AF_INET, SOCK_STREAM, 0), socket(AF_INET), socket(type=SOCK_RAW), socket, 41, or
-// 41(2, _). Arguments that are missing, ? or _ are left open; 1..5 and {AF_INET, AF_INET6} stand for any value among them. A name
-// is of a call on arch; a number may be of another architecture that shares its token, x32, and the call then is that one's. Errors
-// name the place in the text and the mend.
+// ParseCall reads a call as a person writes it: socket(AF_INET, SOCK_STREAM, 0), socket(AF_INET),
+// socket(type=SOCK_RAW), socket, 41, or 41(2, _). Arguments that are missing, ? or _ are left open; 1..5 and {AF_INET,
+// AF_INET6} stand for any value among them. A name is of a call on arch; a number may be of another architecture that
+// shares its token, x32, and the call then is that one's. Errors name the place in the text and the mend.
 func ParseCall(arch abi.Arch, text string) (policy.Call, error) {
 	c := policy.Call{Arch: arch, Data: bpf.Data{Arch: arch.Token()}, Open: [6]bool{true, true, true, true, true, true}}
 	const here = "call"

@@ -12,7 +12,8 @@ import (
 // MaxSize is the largest policy that is read, in bytes. It is far above any real one.
 const MaxSize = 4 << 20
 
-// MaxTokens is how many words and signs a text has at most: one sign a byte would take 50 times the text's size in memory.
+// MaxTokens is how many words and signs a text has at most: one sign a byte would take 50 times the text's size in
+// memory.
 const MaxTokens = 1 << 20
 
 // ReadAll is io.ReadAll for what may never end: more than MaxSize is an error, which names what is read.
@@ -24,8 +25,8 @@ func ReadAll(r io.Reader, name string) ([]byte, error) {
 	return src, err
 }
 
-// ReadIncluded reads a file that an include line names, for Options.ReadFile. Only regular files are read: a pipe could make that
-// wait for ever, and what is read from some files of the kernel's is gone. Errors don't name the file.
+// ReadIncluded reads a file that an include line names, for Options.ReadFile. Only regular files are read: a pipe could
+// make that wait for ever, and what is read from some files of the kernel's is gone. Errors don't name the file.
 func ReadIncluded(name string) ([]byte, error) {
 	f, err := regular.Open(name)
 	switch {

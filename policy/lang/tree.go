@@ -10,8 +10,9 @@ import (
 	"monban/policy"
 )
 
-// A File is a policy's text as a tree: all that it says, comments included, with nothing looked up yet. It can be built line by line and
-// changed; [File.String] writes it, and Parse reads the same tree back from that. What is wrong with a tree, Resolve says.
+// A File is a policy's text as a tree: all that it says, comments included, with nothing looked up yet. It can be built
+// line by line and changed; [File.String] writes it, and Parse reads the same tree back from that. What is wrong with a
+// tree, Resolve says.
 type File struct {
 	Name  string
 	Lines []Line

@@ -6,8 +6,8 @@ import (
 	"monban/bpf"
 )
 
-// An Attr is an attribute of a Builder's filter, with libseccomp's numbers (enum scmp_filter_attr). All but the two actions
-// concern loading, or libseccomp's own compiler: they are checked and kept, and have no part in the policy.
+// An Attr is an attribute of a Builder's filter, with libseccomp's numbers (enum scmp_filter_attr). All but the two
+// actions concern loading, or libseccomp's own compiler: they are checked and kept, and have no part in the policy.
 type Attr uint8
 
 // The attributes; values are those of libseccomp.

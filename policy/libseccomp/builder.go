@@ -11,7 +11,8 @@ import (
 	"monban/policy"
 )
 
-// An Errno is what a Builder's methods refuse, to be asked for with errors.Is: the name of the errno that libseccomp returns.
+// An Errno is what a Builder's methods refuse, to be asked for with errors.Is: the name of the errno that libseccomp
+// returns.
 type Errno string
 
 // What is refused.
@@ -38,8 +39,8 @@ func (e Errno) Error() string { return string(e) }
 //     multiplexer's own.
 //   - Numbers that nobody has assigned get the default action.
 //
-// On x86_64 libseccomp answers the number -1, which a tracer sets to skip a call, with the default action; a Builder's policy
-// answers it as a number of x32.
+// On x86_64 libseccomp answers the number -1, which a tracer sets to skip a call, with the default action; a Builder's
+// policy answers it as a number of x32.
 type Builder struct {
 	native abi.Arch
 	state  builderState
@@ -147,8 +148,8 @@ func (b *Builder) HasArch(a abi.Arch) error {
 	return nil
 }
 
-// AddRule adds a rule for the call of that name to every architecture that has it (seccomp_rule_add, and its array form with
-// tests...).
+// AddRule adds a rule for the call of that name to every architecture that has it (seccomp_rule_add, and its array form
+// with tests...).
 func (b *Builder) AddRule(do bpf.Action, call string, tests ...Test) error {
 	return b.add(do, builtRule{call: call}, false, tests)
 }
@@ -158,8 +159,8 @@ func (b *Builder) AddRuleExact(do bpf.Action, call string, tests ...Test) error 
 	return b.add(do, builtRule{call: call}, true, tests)
 }
 
-// AddNumber is AddRule by the native architecture's number, which is translated by name to the others; -101 to -120 and -201 to
-// -224 are the calls behind socketcall and ipc. A number without a name is for the native architecture only.
+// AddNumber is AddRule by the native architecture's number, which is translated by name to the others; -101 to -120 and
+// -201 to -224 are the calls behind socketcall and ipc. A number without a name is for the native architecture only.
 func (b *Builder) AddNumber(do bpf.Action, nr int32, tests ...Test) error {
 	return b.add(do, b.numbered(nr), false, tests)
 }
@@ -236,8 +237,8 @@ func validTests(tests []Test) error {
 	return nil
 }
 
-// Prioritize is there for libseccomp's sake (seccomp_syscall_priority): order is the compiler's to find, and priority has no
-// part in what a filter means. Only the name is checked.
+// Prioritize is there for libseccomp's sake (seccomp_syscall_priority): order is the compiler's to find, and priority
+// has no part in what a filter means. Only the name is checked.
 func (b *Builder) Prioritize(call string, _ uint8) error {
 	if !abi.Known(call) {
 		return fmt.Errorf("no architecture has a system call %s%s: %w", call, nearest.Hint(call, abi.Calls()), ErrInvalid)
@@ -245,8 +246,8 @@ func (b *Builder) Prioritize(call string, _ uint8) error {
 	return nil
 }
 
-// Merge takes the architectures of src, with their rules, into b and leaves src as it was (seccomp_merge, which releases src).
-// The filters must have the same attributes and no architecture in common.
+// Merge takes the architectures of src, with their rules, into b and leaves src as it was (seccomp_merge, which
+// releases src). The filters must have the same attributes and no architecture in common.
 func (b *Builder) Merge(src *Builder) error {
 	if b.state.attrs != src.state.attrs {
 		return fmt.Errorf("the filters' attributes differ: %w", ErrInvalid)
