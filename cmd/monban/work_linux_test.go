@@ -27,6 +27,7 @@ var workers = []string{
 	"explain FILE", "explain FILE --full", "explain FILE --json", "explain FILE --html OUT",
 	"compile FILE -o OUT --goal latency --stats", "lint FILE --min-severity advice", "diff FILE @container",
 	"ask FILE ioctl(?,?)", "merge --union FILE @libc", "convert FILE --to oci", "convert FILE --to minijail",
+	"convert FILE --to c", "explain FILE --syscall ioctl",
 }
 
 // TestWorkEnds gives all commands filters that make the diagrams hard: comparisons of bits, sums and products of words, words compared
@@ -51,13 +52,25 @@ func TestWorkEnds(t *testing.T) {
 	for seed := range *hard {
 		programs[fmt.Sprint("random ", seed)] = hardProgram(rand.New(rand.NewPCG(seed, 99)))
 	}
+	files := map[string][]byte{
+		"masks":  []byte(hardGate(rand.New(rand.NewPCG(1, 1)), 400, 0)),
+		"mix":    []byte(hardGate(rand.New(rand.NewPCG(1, 1)), 1000, 3)),
+		"ranges": []byte(hardGate(rand.New(rand.NewPCG(1, 1)), 1000, 2)),
+	}
+	for seed := range *hard {
+		r := rand.New(rand.NewPCG(seed, 98))
+		files[fmt.Sprint("random gate ", seed)] = []byte(hardGate(r, []int{20, 100, 400, 2000}[r.IntN(4)], r.IntN(4)))
+	}
+	for name, p := range programs {
+		files[name] = p.Encode(binary.LittleEndian)
+	}
 	dir := t.TempDir()
 	silence(t)
 	var worst time.Duration
 	var what string
-	for name, p := range programs {
-		file := filepath.Join(dir, "hard.bpf")
-		if err := os.WriteFile(file, p.Encode(binary.LittleEndian), 0o600); err != nil {
+	for name, text := range files {
+		file := filepath.Join(dir, "hard")
+		if err := os.WriteFile(file, text, 0o600); err != nil {
 			t.Fatal(err)
 		}
 		for _, line := range workers {
@@ -72,11 +85,11 @@ func TestWorkEnds(t *testing.T) {
 				worst, what = took, name+": "+line
 			}
 			if took > hang {
-				t.Errorf("%s: %s: %v of processor time (%v)\n%v", name, line, took, err, p)
+				t.Errorf("%s: %s: %v of processor time (%v)\n%.2000q", name, line, took, err, text)
 			}
 		}
 	}
-	t.Logf("%d programs, %d commands; the longest: %s, %v", len(programs), len(workers), what, worst)
+	t.Logf("%d gates, %d commands; the longest: %s, %v", len(files), len(workers), what, worst)
 }
 
 func silence(t *testing.T) {
@@ -138,6 +151,28 @@ func parity(n int) bpf.Program {
 	}
 	return append(p, bpf.Instruction{Code: bpf.LD | bpf.MEM}, bpf.Instruction{Code: bpf.JMP | bpf.JSET | bpf.K, K: 1, Jf: 1},
 		bpf.Instruction{Code: bpf.RET | bpf.K, K: 0x7fff0000}, bpf.Instruction{Code: bpf.RET | bpf.K, K: 0x50001})
+}
+
+// hardGate is a gate for twelve architectures with conditions on the arguments of some calls: masks, values, ranges, or all of them.
+func hardGate(r *rand.Rand, rules, kind int) string {
+	var b strings.Builder
+	b.WriteString("arch x86_64 x86 x32 aarch64 arm riscv64 ppc64le mipsel mipsel64 mipsel64n32 loongarch64 sh\ndefault errno(EPERM)\n")
+	calls := strings.Fields("read write close ioctl fcntl prctl openat mmap mprotect futex lseek dup3 socket kill getpriority shmget")
+	for range rules {
+		answer := []string{"allow", fmt.Sprintf("errno(%d)", 1+r.IntN(99)), "log", "kill_process", "trap"}[r.IntN(5)]
+		arg, value := r.IntN(2), r.Uint32()>>1
+		mask := value & (r.Uint32() >> 1)
+		lo := r.Uint32N(value + 1)
+		conditions := []string{
+			fmt.Sprintf("arg%d & %#x == %#x", arg, mask|1, mask&r.Uint32()), fmt.Sprintf("arg%d == %#x", arg, value), fmt.Sprintf("arg%d in {%#x..%#x}", arg, lo, value),
+		}
+		of := kind
+		if kind == len(conditions) {
+			of = r.IntN(len(conditions))
+		}
+		fmt.Fprintf(&b, "%s %s(%s)\n", answer, calls[r.IntN(len(calls))], conditions[of])
+	}
+	return b.String()
 }
 
 // hardProgram is a random program, of few instructions or of thousands, with every kind of them.
