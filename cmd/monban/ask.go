@@ -152,7 +152,7 @@ func (d *desk) ask(text string) ([]answer, error) {
 	for _, a := range d.asked {
 		call, err := lang.ParseCall(a, text)
 		if err != nil {
-			if len(d.asked) > 1 && strings.Contains(err.Error(), "has no system call") {
+			if len(d.asked) > 1 && errors.As(err, new(*policy.NoCallError)) {
 				continue // not every architecture that was asked about need have it
 			}
 			return nil, err
