@@ -1,6 +1,9 @@
 package monban_test
 
 import (
+	"go/ast"
+	"go/parser"
+	"go/token"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -45,6 +48,7 @@ func TestOnePlace(t *testing.T) {
 			"seccomp/features_linux.go",    // starts this program once more
 			"scan/internal/load/around.go", // a name that leads to no file of its own
 		}},
+		{"an error's kind: its type, never its text", `strings\.(Contains|HasPrefix|HasSuffix|EqualFold)\(\w+\.Error\(\)`, nil},
 		{"a filter in memory: bpf.Program.Encode, sys.Filter", `\bSock(Filter|Fprog)\b`, []string{
 			"format/source/read.go", "format/source/write.go", // names of types in source code
 		}},
@@ -86,5 +90,44 @@ func TestOnePlace(t *testing.T) {
 				t.Errorf("%s: %s does not say it (any more)", fact.what, file)
 			}
 		}
+	}
+}
+
+// An importer can change no variable of the library's. Errors, which are compared with, are variables as everywhere in Go.
+func TestNoVariables(t *testing.T) {
+	// What is left: tables of the formats and of the catalogue.
+	left := []string{"format.Formats", "lint.Catalogue", "format/oci.Runtimes", "format/source.C", "format/source.Go", "format/firecracker.Format", "format/kafel.Format",
+		"format/kubernetes.Format", "format/minijail.Format", "format/oci.Format", "format/strace.Format", "format/systemd.Format"}
+	err := filepath.WalkDir(".", func(path string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case d.IsDir() && (slices.Contains([]string{"testdata", "internal", "bench", "cmd", "examples"}, d.Name()) || strings.HasPrefix(d.Name(), ".") && path != "."):
+			return filepath.SkipDir
+		case filepath.Ext(path) != ".go" || strings.HasSuffix(path, "_test.go"):
+			return nil
+		}
+		file, err := parser.ParseFile(token.NewFileSet(), path, nil, 0)
+		if err != nil {
+			return err
+		}
+		for _, decl := range file.Decls {
+			vars, ok := decl.(*ast.GenDecl)
+			if !ok || vars.Tok != token.VAR {
+				continue
+			}
+			for _, spec := range vars.Specs {
+				for _, name := range spec.(*ast.ValueSpec).Names {
+					what := filepath.ToSlash(filepath.Dir(path)) + "." + name.Name
+					if name.IsExported() && !strings.HasPrefix(name.Name, "Err") && !slices.Contains(left, what) {
+						t.Errorf("%s: %s can be changed by whoever imports it: make it a function", path, what)
+					}
+				}
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
 }

@@ -2,8 +2,8 @@ package expect
 
 import (
 	"cmp"
+	"errors"
 	"slices"
-	"strings"
 
 	"monban/abi"
 	"monban/bpf"
@@ -54,7 +54,7 @@ func (f *File) prove(g *gate.Gate, v verdict.Verdict, its []abi.Arch) ([]Result,
 		for _, a := range archs {
 			call, err := lang.ParseCall(a, c.Call)
 			if err != nil {
-				if last = placed(err, c.Pos); c.Archs == nil && strings.Contains(err.Error(), "has no ") {
+				if last = placed(err, c.Pos); c.Archs == nil && elsewhere(err) {
 					continue // the gate's other architectures have it
 				}
 				return nil, last
@@ -111,4 +111,9 @@ func prove(g *gate.Gate, v verdict.Verdict, c *Case, call policy.Call) (*Result,
 		return nil, err
 	}
 	return r, nil
+}
+
+// elsewhere says of an error that another architecture may have what this one has not: the call, a number for it, an argument.
+func elsewhere(err error) bool {
+	return errors.As(err, new(*policy.NoCallError)) || errors.As(err, new(*policy.MultiplexedError)) || errors.As(err, new(*policy.NoArgumentError))
 }

@@ -37,6 +37,23 @@ type NoCallError struct {
 
 func (e *NoCallError) Error() string { return fmt.Sprintf("%s has no system call %s", e.Arch, e.Call) }
 
+// A MultiplexedError says that an architecture has no number for a call: another call makes it, by its first argument.
+type MultiplexedError struct {
+	Call string
+	Arch abi.Arch
+	By   string // such as socketcall
+	Sub  uint32 // the argument
+}
+
+func (e *MultiplexedError) Error() string {
+	return fmt.Sprintf("%s has no number of its own on %s: ask about %s(%d)", e.Call, e.Arch, e.By, e.Sub)
+}
+
+// A NoArgumentError says that a call does not have an argument of a name, on the architecture that was asked about.
+type NoArgumentError struct{ Call, Name string }
+
+func (e *NoArgumentError) Error() string { return fmt.Sprintf("%s has no argument %s", e.Call, e.Name) }
+
 // An OrderError says that a policy's architectures differ in byte order: no program is for both.
 type OrderError struct{ A, B abi.Arch }
 

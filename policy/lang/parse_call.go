@@ -41,7 +41,7 @@ func (p *parser) call(c *policy.Call) {
 		nr, ok := c.Arch.Number(t.text)
 		if !ok {
 			if m, muxed := c.Arch.Mux(t.text); muxed {
-				p.fail(t, "%s has no number of its own on %s: ask about %s(%d)", t.text, c.Arch, m.Call, m.Sub)
+				p.failTyped(t, &policy.MultiplexedError{Call: t.text, Arch: c.Arch, By: m.Call, Sub: m.Sub})
 			}
 			if abi.Known(t.text) {
 				p.failTyped(t, &policy.NoCallError{Call: t.text, Arch: c.Arch})
@@ -116,8 +116,8 @@ func (p *parser) argumentNamed(c *policy.Call, args []abi.Arg, t token) int {
 	for _, a := range args {
 		names = append(names, a.Name)
 	}
-	p.failNear(t, nearest.Word(t.text, names), "%s has no argument %s", c.Label(), t.text)
-	panic("not reached")
+	err := &policy.NoArgumentError{Call: c.Label(), Name: t.text}
+	panic(syntaxError{&policy.Error{Pos: t.pos, End: t.end(), Msg: err.Error(), Near: nearest.Word(t.text, names), Err: err}})
 }
 
 // argument reads what is asked of one argument: anything, a value, or one of several.
