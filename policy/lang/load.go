@@ -132,7 +132,7 @@ func (l *loader) file(f *File) {
 			if len(line.Items) == 0 {
 				l.errorf(line.Start, "%s without a system call or a group", line.Do) // the parser makes no such line
 			}
-			l.pending = append(l.pending, pending{line, h != nil})
+			l.pending = append(l.pending, pending{line, h != nil, f.preset})
 		case *Bad:
 			if line.Err == nil {
 				l.errorf(line.Start, "this line was not understood")
@@ -246,7 +246,7 @@ func (l *loader) include(a Arg) {
 			l.errorf(a.Pos, "%v", err)
 			return
 		}
-		l.nested(a, a.Text, src)
+		l.nested(a, a.Text, src, true)
 		return
 	}
 	if plain.Text(a.Text) != a.Text || strings.Contains(a.Text, `"`) {
@@ -266,10 +266,10 @@ func (l *loader) include(a Arg) {
 		l.errorf(a.Pos, "cannot include %s: %v", file, err)
 		return
 	}
-	l.nested(a, file, src)
+	l.nested(a, file, src, false)
 }
 
-func (l *loader) nested(a Arg, file string, src []byte) {
+func (l *loader) nested(a Arg, file string, src []byte, preset bool) {
 	if slices.Contains(l.stack, file) {
 		l.errorf(a.Pos, "%s includes itself: %s", file, strings.Join(append(l.stack, file), " -> "))
 		return
@@ -289,5 +289,6 @@ func (l *loader) nested(a Arg, file string, src []byte) {
 		l.errs = append(l.errs, err)
 		return
 	}
+	f.preset = preset
 	l.file(f)
 }

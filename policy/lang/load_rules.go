@@ -11,8 +11,9 @@ import (
 
 // A pending line is resolved once all headers are known: groups depend on kernel, existence on arch.
 type pending struct {
-	line *Rules
-	wide bool
+	line   *Rules
+	wide   bool
+	preset bool // it speaks for all architectures there are: what one of them lacks is no mistake
 }
 
 // rules spells out groups: one rule a call.
@@ -68,7 +69,7 @@ func (l *loader) rules() {
 			case !abi.Known(it.Name):
 				l.unknown(it, "unknown system call "+it.Name, append(abi.Calls(), anyCall))
 				continue
-			case !r.Optional:
+			case !r.Optional && !p.preset:
 				l.exists(r)
 			}
 			l.p.Rules = append(l.p.Rules, r)

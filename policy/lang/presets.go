@@ -56,5 +56,6 @@ func LoadPreset(name string, o Options) (*policy.Policy, error) {
 	if err != nil {
 		return nil, err
 	}
+	f.preset = true
 	return f.resolve(o) // what Check would find in a preset, its tests have found
 }

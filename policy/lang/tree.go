@@ -16,6 +16,8 @@ import (
 type File struct {
 	Name  string
 	Lines []Line
+
+	preset bool // it is one of Monban's own
 }
 
 // A Line is a *Header, *Rules, *Comment or *Bad. It goes on over several rows inside brackets.
