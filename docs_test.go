@@ -15,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"monban/abi"
+	"monban/bpf"
 	"monban/lint"
 	"monban/policy/lang"
 )
@@ -106,7 +107,7 @@ func slug(heading string) string {
 	return strings.ReplaceAll(s, " ", "-")
 }
 
-// The tables are whole: every preset and every group.
+// The tables are complete: every preset, group, action and architecture.
 func TestTables(t *testing.T) {
 	for _, want := range []struct {
 		document string
@@ -121,6 +122,28 @@ func TestTables(t *testing.T) {
 			if !strings.Contains(text, "`"+w+"`") {
 				t.Errorf("%s does not speak of `%s`", want.document, w)
 			}
+		}
+	}
+	text := read(t, "docs/language.md")
+	for _, a := range bpf.Actions() {
+		if !regexp.MustCompile("(?m)^\\| `" + a.Name() + "[`(]").MatchString(text) {
+			t.Errorf("docs/language.md has no row for the action %s", a.Name())
+		}
+		if !strings.Contains(text, `"`+a.Name()+`"`) {
+			t.Errorf("docs/language.md: the grammar has no action %s", a.Name())
+		}
+	}
+	_, names, _ := strings.Cut(text, "\nThe names: ")
+	names, _, _ = strings.Cut(names, ".\n")
+	listed := strings.FieldsFunc(names, func(r rune) bool { return r == ' ' || r == ',' || r == '\n' })
+	for _, a := range abi.Archs() {
+		if !slices.Contains(listed, a.String()) {
+			t.Errorf("docs/language.md does not name the architecture %s", a)
+		}
+	}
+	for _, name := range listed {
+		if a, err := abi.ParseArch(name); err != nil || a.String() != name {
+			t.Errorf("docs/language.md names the architecture %s, which is %v, %v", name, a, err)
 		}
 	}
 }

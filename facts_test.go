@@ -13,7 +13,8 @@ import (
 	"testing"
 )
 
-// Each of these facts has one place, and whoever writes it down a second time must say here why. What is listed are the files that may.
+// Each of these facts has one place, and whoever writes it down a second time must say here why. What is listed are the
+// files that may.
 func TestOnePlace(t *testing.T) {
 	for _, fact := range []struct {
 		what    string
@@ -93,7 +94,8 @@ func TestOnePlace(t *testing.T) {
 	}
 }
 
-// An importer can change no variable of the library's. Errors, which are compared with, are variables as everywhere in Go.
+// An importer can change no variable of the library's. Errors, which are compared with, are variables as everywhere in
+// Go.
 func TestNoVariables(t *testing.T) {
 	// What is left: tables of the formats and of the catalogue.
 	left := []string{"format.Formats", "lint.Catalogue", "format/oci.Runtimes", "format/source.C", "format/source.Go", "format/firecracker.Format", "format/kafel.Format",

@@ -49,6 +49,12 @@ var purposes = []struct{ name, calls string }{
 	{"reading and writing", "@basic-io @sync fcntl fcntl64 ioctl sendfile sendfile64 splice tee vmsplice copy_file_range readahead " +
 		"fadvise64 fadvise64_64 arm_fadvise64_64 flock fallocate ftruncate ftruncate64 pipe pipe2 eventfd eventfd2"},
 	{"system", "uname olduname oldolduname sysinfo getrandom"},
+
+	// Calls that are new, by their group.
+	{"file system", "@file-system"},
+	{"sockets", "@network-io"},
+	{"memory", "@memory"},
+	{"shared memory and queues", "@ipc"},
 }
 
 // Other is the purpose of the calls that are obsolete or of one architecture only.

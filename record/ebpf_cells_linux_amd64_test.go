@@ -77,7 +77,8 @@ func TestCells(t *testing.T) {
 	}
 }
 
-// A process is chosen once, while it lives, and left when it has ended; its end is told by the kernel's program or by its descriptor.
+// A process is chosen once, while it lives, and left when it has ended; its end is told by the kernel's program or by
+// its descriptor.
 func TestChoose(t *testing.T) {
 	r := &recorder{numbers: make([]uint64, highestNumber()+1), counts: new(tally), choice: map[int]int{}}
 	defer r.close()
@@ -109,7 +110,8 @@ func TestChoose(t *testing.T) {
 	if err := r.choose(pid); err != nil || r.follows(pid) {
 		t.Errorf("chosen after its end: %v", err)
 	}
-	// A process that makes a call has its time put where chosen was: its descriptor is of no more use, and the kernel counts.
+	// A process that makes a call has its time put where chosen was: its descriptor is of no more use, and the kernel
+	// counts.
 	other := exec.Command("sleep", "60")
 	if err := other.Start(); err != nil {
 		t.Fatal(err)

@@ -24,14 +24,14 @@ import (
 	"monban/verdict"
 )
 
-// harmless are calls that Notify lets pass unseen, because programs make them all the time and they do little: reading and writing what
-// is open, asking what is known, waiting.
+// harmless are calls that Notify lets pass unseen, because programs make them all the time and they do little: reading
+// and writing what is open, asking what is known, waiting.
 var harmless = []string{"read", "write", "readv", "writev", "lseek", "_llseek", "close", "fstat", "fstat64", "stat", "stat64", "lstat", "lstat64",
 	"newfstatat", "fstatat64", "statx", "access", "faccessat", "faccessat2", "readlink", "readlinkat", "getdents64", "poll", "ppoll", "select",
 	"pselect6", "epoll_wait", "epoll_pwait", "getuid", "geteuid", "getgid", "getegid", "getppid", "fork"}
 
-// forkFlags are what a plain fork gives clone. It passes like the harmless calls: a signal that comes before the notification is read
-// makes a call fail by EINTR, which fork never does and no program expects of it.
+// forkFlags are what a plain fork gives clone. It passes like the harmless calls: a signal that comes before the
+// notification is read makes a call fail by EINTR, which fork never does and no program expects of it.
 const forkFlags = "CSIGNAL | CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID | CLONE_PARENT_SETTID"
 
 // forks notes the plain fork that the filter lets pass.
@@ -52,9 +52,10 @@ func (r *Recording) forks(a abi.Arch) {
 	r.Calls[Key{a, nr}] = c
 }
 
-// Notify runs a program behind a filter that asks this process about each call, which takes it down and lets it pass. The kernel answers
-// itself for what run.Gate allows, and for harmless calls and those that any run may make: those cost nothing and are not counted. It needs
-// no privilege, but a kernel with SECCOMP_USER_NOTIF_FLAG_CONTINUE (5.5) and pidfd_getfd (5.6); set-user-ID programs do not work inside.
+// Notify runs a program behind a filter that asks this process about each call, which takes it down and lets it pass.
+// The kernel answers itself for what run.Gate allows, and for harmless calls and those that any run may make: those
+// cost nothing and are not counted. It needs no privilege, but a kernel with SECCOMP_USER_NOTIF_FLAG_CONTINUE (5.5) and
+// pidfd_getfd (5.6); set-user-ID programs do not work inside.
 func Notify(ctx context.Context, run Run) (*Recording, Result, error) {
 	filter, passed, err := askingFilter(run.Gate)
 	if err != nil {
@@ -176,7 +177,8 @@ func listen(p *ptrace.Process, filter bpf.Program) (*seccomp.Listener, error) {
 	return l, in.End()
 }
 
-// listenerFlags are those with which a call that waits for its answer is not interrupted by signals that it would not see otherwise.
+// listenerFlags are those with which a call that waits for its answer is not interrupted by signals that it would not
+// see otherwise.
 func listenerFlags() uint32 {
 	if seccomp.Have(seccomp.FeatureWaitKillableRecv) != nil {
 		return 0

@@ -32,7 +32,8 @@ func (p *probe) run() Support {
 	return Support{Feature: p.feature, Detail: seen, Since: p.since, Err: err}
 }
 
-// probes are all there are, in the order of Features. Needs is said only where a recent kernel may lack the feature all the same.
+// probes are all there are, in the order of Features. Needs is said only where a recent kernel may lack the feature all
+// the same.
 var probes = sync.OnceValue(func() []probe {
 	const root = "CAP_SYS_ADMIN in the first user namespace"
 	all := []probe{
@@ -68,9 +69,9 @@ var probes = sync.OnceValue(func() []probe {
 		probe{FeatureBPFCompiler, "", "3.0", "CONFIG_BPF_JIT", setting("net.core.bpf_jit_enable")})
 })
 
-// Features probes what this kernel, as seen from this process, offers. Each is tried, none concluded from a version: with
-// arguments that the kernel refuses for a telling reason, on a thread that ends with the probe, or in a child that is
-// killed before its first instruction. Nothing of it stays on the caller. It takes some milliseconds.
+// Features probes what this kernel, as seen from this process, offers. Each is tried, none concluded from a version:
+// with arguments that the kernel refuses for a telling reason, on a thread that ends with the probe, or in a child that
+// is killed before its first instruction. Nothing of it stays on the caller. It takes some milliseconds.
 func Features() []Support {
 	var out []Support
 	for _, p := range probes() {
@@ -82,9 +83,9 @@ func Features() []Support {
 // known are the answers of Have, by feature; nil: it is there.
 var known sync.Map
 
-// Have returns nil for a feature that is there, as [Features] tries it, and else a *[MissingError], which says what it takes. It
-// is tried once in the life of a process: what privileges or a filter change later the answer does not tell. (What only memory,
-// processes or descriptors were lacking for is tried again the next time.)
+// Have returns nil for a feature that is there, as [Features] tries it, and else a *[MissingError], which says what it
+// takes. It is tried once in the life of a process: what privileges or a filter change later the answer does not tell.
+// (What only memory, processes or descriptors were lacking for is tried again the next time.)
 func Have(f Feature) error {
 	if answer, ok := known.Load(f); ok {
 		err, _ := answer.(error)
@@ -139,8 +140,8 @@ func tryFilterMode() (seen string, err error) {
 	return seen, err
 }
 
-// tryAction asks for an action that no kernel knows first: the same call, but for what is in memory. Who says yes to that has
-// not looked there.
+// tryAction asks for an action that no kernel knows first: the same call, but for what is in memory. Who says yes to
+// that has not looked there.
 func tryAction(a bpf.Action) error {
 	const unknown = 0x7ffe0000
 	action := new(uint32)

@@ -16,12 +16,12 @@ import (
 	"monban/internal/sys"
 )
 
-// A Listener receives the calls that a filter hands over by notify, each of which waits until it has an answer. It is for
-// any number of goroutines at once; calls are received by one at a time.
+// A Listener receives the calls that a filter hands over by notify, each of which waits until it has an answer. It is
+// for any number of goroutines at once; calls are received by one at a time.
 //
-// While a call waits its thread stands still, and may hold locks that others want: receive in one goroutine that does nothing
-// else, and answer in others what may take its time. Don't supervise your own process: the garbage collector waits for its
-// threads.
+// While a call waits its thread stands still, and may hold locks that others want: receive in one goroutine that does
+// nothing else, and answer in others what may take its time. Don't supervise your own process: the garbage collector
+// waits for its threads.
 type Listener struct {
 	file   *os.File
 	conn   syscall.RawConn
@@ -33,8 +33,9 @@ type Listener struct {
 	buffer sys.Buffer
 }
 
-// OpenListener makes a Listener of a descriptor that came from another process (by pidfd_getfd, or SCM_RIGHTS). The Listener
-// owns it from then on. The error is EINVAL's kind for what is not a listener, and then the descriptor stays the caller's.
+// OpenListener makes a Listener of a descriptor that came from another process (by pidfd_getfd, or SCM_RIGHTS). The
+// Listener owns it from then on. The error is EINVAL's kind for what is not a listener, and then the descriptor stays
+// the caller's.
 func OpenListener(fd int) (*Listener, error) {
 	buffer, err := sys.NewBuffer()
 	if err != nil {
@@ -56,8 +57,8 @@ func OpenListener(fd int) (*Listener, error) {
 	return l, nil
 }
 
-// InstallListener is [Install] with NewListener, and with WaitKillableRecv where the kernel has it: then no signal but one that
-// kills takes a received call back. Only one filter of a thread can have a listener (EBUSY).
+// InstallListener is [Install] with NewListener, and with WaitKillableRecv where the kernel has it: then no signal but
+// one that kills takes a received call back. Only one filter of a thread can have a listener (EBUSY).
 func InstallListener(p bpf.Program, f Flags) (*Listener, error) {
 	if Have(FeatureWaitKillableRecv) == nil {
 		f |= WaitKillableRecv
@@ -73,7 +74,8 @@ func InstallListener(p bpf.Program, f Flags) (*Listener, error) {
 	return l, err
 }
 
-// Close ends the listener. The calls that wait, and all that come, fail with ENOSYS: who must not see that ends them first.
+// Close ends the listener. The calls that wait, and all that come, fail with ENOSYS: who must not see that ends them
+// first.
 func (l *Listener) Close() error {
 	err := os.ErrClosed
 	l.once.Do(func() {
@@ -93,21 +95,27 @@ func (l *Listener) interrupt() {
 	_, _ = unix.Write(l.wake, one[:])      // it fails where that has been done 2^64 times
 }
 
-// Receive waits for a call. What was taken back before it could be received (its thread was killed, or a signal came) is passed
-// by. The error is io.EOF when nobody is behind the filter any more (Linux 5.8), the context's cause, or os.ErrClosed's kind.
+// Receive waits for a call. What was taken back before it could be received (its thread was killed, or a signal came)
+// is passed by. The error is io.EOF when nobody is behind the filter any more (Linux 5.8), the context's cause, or
+// os.ErrClosed's kind.
 func (l *Listener) Receive(ctx context.Context) (*Notification, error) {
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}
 	select {
-	case <-l.closed:
-		return nil, os.ErrClosed
-	case <-ctx.Done():
-		return nil, context.Cause(ctx)
 	case l.turn <- struct{}{}:
 		defer func() { <-l.turn }()
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	case <-l.closed:
+		return nil, os.ErrClosed
 	}
 	l.follow(ctx)
+	select {
+	case <-l.closed: // follow may have taken the interrupt that was Close's
+		return nil, os.ErrClosed
+	default:
+	}
 	var n sys.Notification
 	switch err := l.control(func(fd int) (err error) { n, err = l.take(fd); return err }); err {
 	case nil:
@@ -130,8 +138,8 @@ type watch struct {
 	over func()          // ends the watch
 }
 
-// follow has waits end when the context does, from now on: it costs as much as a call's whole answer, and a supervisor comes with
-// the same context again and again.
+// follow has waits end when the context does, from now on: it costs as much as a call's whole answer, and a supervisor
+// comes with the same context again and again.
 func (l *Listener) follow(ctx context.Context) {
 	if done := ctx.Done(); done != l.watch.done {
 		l.watch.end()
@@ -163,12 +171,12 @@ func (w *watch) end() {
 // errInterrupted says that a wait was ended by interrupt.
 var errInterrupted = errors.New("interrupted")
 
-// inARow is how often in a row a call may be taken back between the poll that sees it and its receipt, or a signal come between,
-// before it must be a filter that says so.
+// inARow is how often in a row a call may be taken back between the poll that sees it and its receipt, or a signal come
+// between, before it must be a filter that says so.
 const inARow = 1 << 12
 
-// take waits for a call and receives it. It polls, and receives what is there: receiving itself waits in the kernel, where
-// nothing but a signal ends it.
+// take waits for a call and receives it. It polls, and receives what is there: receiving itself waits in the kernel,
+// where nothing but a signal ends it.
 func (l *Listener) take(fd int) (n sys.Notification, err error) {
 	var began time.Time
 	for tries := 1; ; tries++ {
@@ -213,8 +221,8 @@ func (l *Listener) control(f func(fd int) error) (err error) {
 // maxErrno is MAX_ERRNO: results from -maxErrno to -1 are errors.
 const maxErrno = 4095
 
-// Return has the call return a value, and the kernel not perform it. A value that programs take for an error is EINVAL: see
-// Fail.
+// Return has the call return a value, and the kernel not perform it. A value that programs take for an error is EINVAL:
+// see Fail.
 func (n *Notification) Return(value int64) error {
 	if value < 0 && value >= -maxErrno {
 		return n.wrap("answering", fmt.Errorf("%d is an error's number, not a result: %w", value, unix.EINVAL))
@@ -222,8 +230,8 @@ func (n *Notification) Return(value int64) error {
 	return n.send(sys.Response{ID: n.ID, Value: value})
 }
 
-// Fail has the call fail with an errno from 1 to 4095, and the kernel not perform it. Any other is EINVAL: programs would take
-// it for success.
+// Fail has the call fail with an errno from 1 to 4095, and the kernel not perform it. Any other is EINVAL: programs
+// would take it for success.
 func (n *Notification) Fail(errno syscall.Errno) error {
 	if errno == 0 || errno > maxErrno {
 		return n.wrap("answering", fmt.Errorf("%d is not an errno: %w", uint64(errno), unix.EINVAL))
@@ -231,9 +239,9 @@ func (n *Notification) Fail(errno syscall.Errno) error {
 	return n.send(sys.Response{ID: n.ID, Error: -int32(errno)})
 }
 
-// Continue has the kernel perform the call as if there were no filter (Linux 5.5). That is right where numbers alone were
-// decided upon. What lies in memory another thread can change between the look and the call, and so can files' names: who
-// decides by these performs the call himself and answers with its result.
+// Continue has the kernel perform the call as if there were no filter (Linux 5.5). That is right where numbers alone
+// were decided upon. What lies in memory another thread can change between the look and the call, and so can files'
+// names: who decides by these performs the call himself and answers with its result.
 func (n *Notification) Continue() error {
 	return n.send(sys.Response{ID: n.ID, Flags: sys.ResponseContinue})
 }
@@ -242,20 +250,20 @@ func (n *Notification) send(r sys.Response) error {
 	return n.wrap("answering", n.listener.control(func(fd int) error { return r.Send(fd) }))
 }
 
-// Valid says whether the call still waits: nil, or ErrGone. Then what was read of the thread before this question (its memory,
-// /proc) was this thread's; a number alone may have become another's.
+// Valid says whether the call still waits: nil, or ErrGone. Then what was read of the thread before this question (its
+// memory, /proc) was this thread's; a number alone may have become another's.
 func (n *Notification) Valid() error {
 	return n.wrap("looking after", n.listener.control(func(fd int) error { return sys.NotificationValid(fd, n.ID) }))
 }
 
-// AddFD gives the waiting process a copy of a descriptor of this one, and says its number there (Linux 5.9). The call waits on.
-// Where it fails the call is to fail as well: performed, it would open what was not looked at.
+// AddFD gives the waiting process a copy of a descriptor of this one, and says its number there (Linux 5.9). The call
+// waits on. Where it fails the call is to fail as well: performed, it would open what was not looked at.
 func (n *Notification) AddFD(fd int, p Placement) (number int, err error) {
 	return n.add(fd, p, 0)
 }
 
-// ReturnFD is AddFD, and has the call return the number, in one step (Linux 5.14): a call that is taken back in between leaves
-// no descriptor behind.
+// ReturnFD is AddFD, and has the call return the number, in one step (Linux 5.14): a call that is taken back in between
+// leaves no descriptor behind.
 func (n *Notification) ReturnFD(fd int, p Placement) (number int, err error) {
 	number, err = n.add(fd, p, unix.SECCOMP_ADDFD_FLAG_SEND)
 	if errors.Is(err, unix.EINVAL) {

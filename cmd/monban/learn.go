@@ -1,28 +1,19 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"os"
-	"os/exec"
 	"os/signal"
-	"path/filepath"
 	"slices"
-	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
 
 	"monban/bpf"
-	"monban/internal/plain"
-	"monban/internal/regular"
 	"monban/learn"
 	"monban/policy"
-	"monban/policy/lang"
-	"monban/record"
 	"monban/scan"
 	"monban/seccomp"
 )
@@ -31,10 +22,18 @@ import (
 var tiers = map[string]policy.Action{"allow": {Kind: bpf.Allow}, "log": {Kind: bpf.Log}, "notify": {Kind: bpf.Notify},
 	"errno": {Kind: bpf.Errno, Errno: "EPERM"}, "kill": {Kind: bpf.KillProcess}}
 
+// A learnPlan is what learn is asked for.
+type learnPlan struct {
+	flags        recordFlags
+	command      []string
+	reachable    string
+	chosen       bool // that was
+	also, follow []string
+	out          *cobra.Command
+}
+
 func learnCommand() *cobra.Command {
-	var reachable string
-	var flags recordFlags
-	var also, follow []string
+	var p learnPlan
 	cmd := &cobra.Command{
 		Use:   "learn [flags] [--] COMMAND [ARG…]",
 		Short: "learn a gate from a run and its binaries",
@@ -57,161 +56,66 @@ errno or kill.`,
 			return nil, cobra.ShellCompDirectiveDefault
 		},
 		RunE: func(cmd *cobra.Command, command []string) error {
-			o, err := flags.options()
-			if err != nil {
-				return err
-			}
-			tier, ok := tiers[reachable]
-			if !ok {
-				return exit{exitUsage, fmt.Errorf("--reachable %s: there are allow, log, notify, errno and kill", reachable)}
-			}
-			// The program is scanned first: what cannot be scanned should not have run for an hour.
-			scanOptions := scan.Options{Also: also, Follow: follow}
-			loadersEnvironment(&scanOptions)
-			first, err := binaryOf(command[0])
-			if err != nil {
-				return err
-			}
-			scanned := working("scanning " + first)
-			r, err := scan.Files(cmd.Context(), []string{first}, scanOptions)
-			scanned()
-			if err != nil {
-				return scanFailed(err)
-			}
-			if tier == tiers["log"] && !cmd.Flags().Changed("reachable") && seccomp.Have(seccomp.ActionFeature(bpf.Log)) != nil {
-				tier = tiers["errno"]
-				say("this kernel cannot log calls: what is reachable and was not seen is refused (--reachable)")
-			}
-			rec, result, err := recorded(cmd.Context(), command, flags.backend, nil, true)
-			if err != nil {
-				return err
-			}
-			scanOptions.Follow = nil // they are scanned
-			// An interrupt ends the scan, not the run's recording.
-			ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
-			scanned = working("scanning what took part")
-			programs, lost := scanRest(ctx, r, rec, first, scanOptions)
-			scanned()
-			stop()
-			f, err := learn.Tiers(rec, r, o, tier)
-			if err != nil {
-				return exit{exitUsage, err}
-			}
-			f.Lines = slices.Concat(learntNotes(rec, r, o, programs, lost, tier), f.Lines)
-			if err := flags.keep(cmd, f, o.Native); err != nil {
-				return err
-			}
-			if status := statusOf(result); status != 0 {
-				return exit{status, nil}
-			}
-			return nil
+			p.command, p.chosen, p.out = command, cmd.Flags().Changed("reachable"), cmd
+			return p.run(cmd.Context())
 		},
 	}
 	cmd.Flags().SetInterspersed(false)
-	flags.register(cmd, "the action for what cannot be reached")
-	cmd.Flags().StringVar(&reachable, "reachable", "log", "what can be reached and was not seen: allow, log, notify, errno, kill")
-	cmd.Flags().StringArrayVar(&also, "also", nil, "a module that a program loads by dlopen (may be repeated)")
-	cmd.Flags().StringArrayVar(&follow, "follow", nil, "a further program that may be executed (may be repeated)")
+	p.flags.register(cmd, "the action for what cannot be reached")
+	cmd.Flags().StringVar(&p.reachable, "reachable", "log", "what can be reached and was not seen: allow, log, notify, errno, kill")
+	cmd.Flags().StringArrayVar(&p.also, "also", nil, "a module that a program loads by dlopen (may be repeated)")
+	cmd.Flags().StringArrayVar(&p.follow, "follow", nil, "a further program that may be executed (may be repeated)")
 	return cmd
 }
 
-// binaryOf is the ELF file that a command runs: of a script, its interpreter.
-func binaryOf(command string) (string, error) {
-	path, err := findCommand(command)
+// run scans the program, records the run, scans what took part, and writes the gate.
+func (p *learnPlan) run(ctx context.Context) error {
+	o, err := p.flags.options()
 	if err != nil {
-		return "", err
+		return err
 	}
-	if path, err = filepath.Abs(path); err != nil {
-		return "", err
+	tier, ok := tiers[p.reachable]
+	if !ok {
+		return exit{exitUsage, fmt.Errorf("--reachable %s: there are allow, log, notify, errno and kill", p.reachable)}
 	}
-	for range 4 { // as many as the kernel follows
-		f, err := regular.Open(path)
-		if err != nil {
-			return "", exit{126, fmt.Errorf("%s: %w", command, cause(err))}
-		}
-		head := make([]byte, 256)
-		n, _ := f.Read(head)
-		f.Close()
-		line, script := bytes.CutPrefix(head[:n], []byte("#!"))
-		if !script {
-			return path, nil
-		}
-		line, _, _ = bytes.Cut(line, []byte("\n"))
-		words := strings.Fields(string(line))
-		if len(words) == 0 {
-			break
-		}
-		path = words[0]
-		if filepath.Base(path) == "env" && len(words) > 1 && !strings.HasPrefix(words[1], "-") {
-			if found, err := exec.LookPath(words[1]); err == nil {
-				path = found
-			}
-		}
+	// The program is scanned first: what cannot be scanned should not have run for an hour.
+	scanOptions := scan.Options{Also: p.also, Follow: p.follow}
+	loadersEnvironment(&scanOptions)
+	first, err := binaryOf(p.command[0])
+	if err != nil {
+		return err
 	}
-	return path, nil
-}
-
-// scanRest scans the programs that took part in a run, with what they loaded, adds what they reach, and says which ones are scanned now
-// and which could not be. What took part is known by its file: a program chooses its own name.
-func scanRest(ctx context.Context, r *scan.Result, rec *record.Recording, first string, o scan.Options) (files, lost []string) {
-	files = []string{first}
-	for _, program := range slices.Sorted(maps.Keys(rec.Files)) {
-		if !rec.Is(program) {
-			lost = append(lost, program)
-			continue
-		}
-		path := program
-		k := slices.IndexFunc(files, func(f string) bool { return sameFile(f, path) })
-		again := k >= 0
-		if again {
-			path = files[k]
-		}
-		o.Mapped = nil
-		for _, file := range slices.Sorted(maps.Keys(rec.Files[program])) {
-			if rec.Is(file) {
-				o.Mapped = append(o.Mapped, file)
-			} else {
-				lost = append(lost, file)
-			}
-		}
-		if again && !slices.ContainsFunc(o.Mapped, func(f string) bool { return !slices.Contains(r.Files, f) }) {
-			continue
-		}
-		one, err := scan.Files(ctx, []string{path}, o)
-		if err == nil {
-			err = r.Add(one)
-		}
-		switch {
-		case err != nil:
-			lost = append(lost, program)
-		case !again:
-			files = append(files, path)
-		}
+	scanned := working("scanning " + first)
+	r, err := scan.Files(ctx, []string{first}, scanOptions)
+	scanned()
+	if err != nil {
+		return scanFailed(err)
 	}
-	lost = append(lost, r.Missed...)
-	slices.Sort(lost)
-	return files, slices.Compact(lost)
-}
-
-// sameFile says whether two paths lead to one file.
-func sameFile(a, b string) bool {
-	x, err := os.Stat(a)
-	y, err2 := os.Stat(b)
-	return err == nil && err2 == nil && os.SameFile(x, y)
-}
-
-// learntNotes are what a reader has to know about the gate.
-func learntNotes(rec *record.Recording, r *scan.Result, o learn.Options, programs, lost []string, tier policy.Action) []lang.Line {
-	f := &lang.File{}
-	f.Note("Learnt by monban learn, in three tiers: observed (allowed), reachable but never seen (%s), unreachable (%s).", tier, o.Default)
-	f.Note("Scanned: %s, and what they load; they reach %s.", strings.Join(programs, " "), plain.Count(len(r.Calls), "call"))
-	if len(lost) > 0 {
-		f.Note("Not scanned, because they are not there (any more) or cannot be: %s (name their files with --follow).", strings.Join(lost, " "))
+	if tier == tiers["log"] && !p.chosen && seccomp.Have(seccomp.ActionFeature(bpf.Log)) != nil {
+		tier = tiers["errno"]
+		say("this kernel cannot log calls: what is reachable and was not seen is refused (--reachable)")
 	}
-	if len(rec.Files) == 0 || rec.FilesLost {
-		f.Note("Which programs took part, and which modules they loaded, is not known here, or not of all: name them with --follow and --also.")
+	rec, result, err := recorded(ctx, p.command, p.flags.backend, nil, true)
+	if err != nil {
+		return err
 	}
-	scanNotes(f, r)
-	f.Note("")
-	return f.Lines
+	scanOptions.Follow = nil // they are scanned
+	// An interrupt ends the scan, not the run's recording.
+	scanning, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+	scanned = working("scanning what took part")
+	programs, lost := scanRest(scanning, r, rec, first, scanOptions)
+	scanned()
+	stop()
+	f, err := learn.Tiers(rec, r, o, tier)
+	if err != nil {
+		return exit{exitUsage, err}
+	}
+	f.Lines = slices.Concat(learntNotes(rec, r, o, programs, lost, tier), f.Lines)
+	if err := p.flags.keep(p.out, f, o.Native); err != nil {
+		return err
+	}
+	if status := statusOf(result); status != 0 {
+		return exit{status, nil}
+	}
+	return nil
 }

@@ -8,6 +8,9 @@ import (
 	"os/signal"
 	"syscall"
 
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
 	"monban/record"
 )
 
@@ -15,7 +18,26 @@ import (
 type attachFlags struct {
 	pid               int
 	cgroup, container string
-	given             bool // one of them
+	asked             bool // for one of them
+}
+
+func (f *attachFlags) register(cmd *cobra.Command) {
+	cmd.Flags().IntVar(&f.pid, "pid", 0, "record a process that runs already, and what it has started, until it ends or you interrupt")
+	cmd.Flags().StringVar(&f.cgroup, "cgroup", "", "record the processes of a control group, in the same way")
+	cmd.Flags().StringVar(&f.container, "container", "", "record a container, by its ID, in the same way")
+	cmd.MarkFlagsMutuallyExclusive("pid", "cgroup", "container")
+}
+
+// given notes whether one of the flags was given. An empty one is somebody's mistake.
+func (f *attachFlags) given(flags *pflag.FlagSet) error {
+	for _, name := range []string{"pid", "cgroup", "container"} {
+		flag := flags.Lookup(name)
+		if flag.Changed && flag.Value.String() == "" {
+			return exit{exitUsage, fmt.Errorf("--%s is empty", name)}
+		}
+		f.asked = f.asked || flag.Changed
+	}
+	return nil
 }
 
 // record records it until it ends or somebody interrupts.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"math"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -20,7 +21,7 @@ func TestSourcePos(t *testing.T) {
 		{3, 2, 1}, {5, 2, 2}, {8, 2, 3}, {9, 2, 4},
 		{10, 3, 1},
 		{11, 4, 1}, {12, 4, 2}, {13, 4, 3}, // bytes that are not UTF-8 count as one each
-		{16, 4, 6}, {1 << 40, 4, 6},
+		{16, 4, 6}, {math.MaxInt, 4, 6},
 	} {
 		got := NewSource("a.json", []byte(text)).Pos(c.off)
 		if want := (policy.Pos{File: "a.json", Line: c.line, Col: c.col}); got != want {

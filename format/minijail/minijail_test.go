@@ -194,6 +194,7 @@ func TestWriteConditions(t *testing.T) {
 	for text, want := range map[string]string{
 		"badarch errno(ENOSYS)\nunknown kill_process\nallow read":       "other architectures get errno(38), and minijail kills their threads (write badarch kill_thread)",
 		"badarch kill_thread\nallow read":                               "numbers that nobody has get errno(38)",
+		"arch x86_64\ndefault allow\nunknown allow\nerrno(5) mount":     "x32's numbers get kill_process, and minijail gives them its default, allow (write arch x86_64 x32, and on x32: allow any)",
 		"arch x86_64 aarch64\nunknown kill_process\nallow read":         "a minijail policy is for one architecture: choose it",
 		"unknown kill_process\nbadarch kill_thread\ntrace(7) read":      "read on x86_64: minijail has no word for trace(7) here",
 		"unknown kill_process\nbadarch kill_thread\nallow read(ip > 5)": "instruction pointer",

@@ -43,6 +43,11 @@ func write(m *codec.Meaning) (*codec.Text, error) {
 	default:
 		return nil, fmt.Errorf("numbers that nobody has get %s, and minijail's default kills, traps, notifies or allows (write unknown kill_process)", byDefault)
 	}
+	if a == abi.X86_64 {
+		if err := x32(m.Verdict, byDefault); err != nil {
+			return nil, err
+		}
+	}
 	calls, err := rows.Calls(m.Verdict, a)
 	if err != nil {
 		return nil, err
@@ -96,6 +101,17 @@ func others(v verdict.Verdict, a abi.Arch) (bpf.Action, error) {
 		return nil
 	})
 	return byDefault, err
+}
+
+// x32 checks what x32's numbers get: minijail does not know x32, and answers all of them, those with names too, by its default.
+func x32(v verdict.Verdict, byDefault bpf.Action) error {
+	s := v.Space()
+	for do := range s.Verdict(s.If(s.Calls(abi.X32), v.Node(), s.Action(byDefault))).Actions() {
+		if do != byDefault && !(do.Kills() && byDefault.Kills()) {
+			return fmt.Errorf("x32's numbers get %s, and minijail gives them its default, %s (write arch x86_64 x32, and on x32: %s any)", do, byDefault, byDefault)
+		}
+	}
+	return nil
 }
 
 // filters writes what a call gets: an action, or conditions with theirs.

@@ -6,9 +6,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ReadMemory fills buf from a thread's memory (process_vm_readv(2)); io.ErrUnexpectedEOF where only a part of it is there.
-// It takes the right to trace the thread. Who looks at a call that waits for a listener's answer asks afterwards whether it
-// still does: the number may be another thread's by then.
+// ReadMemory fills buf from a thread's memory (process_vm_readv(2)); io.ErrUnexpectedEOF where only a part of it is
+// there. It takes the right to trace the thread. Who looks at a call that waits for a listener's answer asks afterwards
+// whether it still does: the number may be another thread's by then.
 func ReadMemory(tid int, addr uint64, buf []byte) error {
 	return vector(unix.ProcessVMReadv, tid, addr, buf)
 }

@@ -49,8 +49,8 @@ const (
 // Sizes are struct seccomp_notif_sizes: how long the kernel's structures are, in bytes.
 type Sizes struct{ Notification, Response, Data uint16 }
 
-// NotificationSizes asks the kernel (SECCOMP_GET_NOTIF_SIZES, Linux 5.0). Sizes below those of the first kernel that has them
-// are not the kernel's.
+// NotificationSizes asks the kernel (SECCOMP_GET_NOTIF_SIZES, Linux 5.0). Sizes below those of the first kernel that
+// has them are not the kernel's.
 func NotificationSizes() (Sizes, error) {
 	var s Sizes
 	if _, _, errno := unix.Syscall(unix.SYS_SECCOMP, unix.SECCOMP_GET_NOTIF_SIZES, 0, uintptr(unsafe.Pointer(&s))); errno != 0 {
@@ -79,8 +79,8 @@ func NewBuffer() (Buffer, error) {
 	return make(Buffer, s.Notification), nil
 }
 
-// Receive takes a notification from a listener (SECCOMP_IOCTL_NOTIF_RECV); where none is there it may wait. ENOENT: the call
-// was taken back meanwhile.
+// Receive takes a notification from a listener (SECCOMP_IOCTL_NOTIF_RECV); where none is there it may wait. ENOENT: the
+// call was taken back meanwhile.
 func (b Buffer) Receive(listener int) (Notification, error) {
 	clear(b) // the kernel wants it so (EINVAL)
 	if _, err := control(listener, unix.SECCOMP_IOCTL_NOTIF_RECV, unsafe.Pointer(&b[0])); err != nil {
@@ -105,7 +105,8 @@ func (b Buffer) decode() Notification {
 	return n
 }
 
-// Send answers a notification (SECCOMP_IOCTL_NOTIF_SEND). ENOENT: the call was taken back; EINPROGRESS: it has its answer.
+// Send answers a notification (SECCOMP_IOCTL_NOTIF_SEND). ENOENT: the call was taken back; EINPROGRESS: it has its
+// answer.
 func (r Response) Send(listener int) error {
 	s, err := sizes()
 	if err != nil {
@@ -126,13 +127,14 @@ func (r Response) encode(size int) []byte {
 	return b[:cap(b)]
 }
 
-// Add gives the thread that waits a copy of a descriptor, and says its number there (SECCOMP_IOCTL_NOTIF_ADDFD, Linux 5.9).
+// Add gives the thread that waits a copy of a descriptor, and says its number there (SECCOMP_IOCTL_NOTIF_ADDFD, Linux
+// 5.9).
 func (a AddFD) Add(listener int) (int, error) {
 	return control(listener, unix.SECCOMP_IOCTL_NOTIF_ADDFD, unsafe.Pointer(&a))
 }
 
-// NotificationValid says whether a call still waits: nil, or ENOENT (SECCOMP_IOCTL_NOTIF_ID_VALID). Whatever was read of the
-// thread before was that thread's.
+// NotificationValid says whether a call still waits: nil, or ENOENT (SECCOMP_IOCTL_NOTIF_ID_VALID). Whatever was read
+// of the thread before was that thread's.
 func NotificationValid(listener int, id uint64) error {
 	_, err := control(listener, unix.SECCOMP_IOCTL_NOTIF_ID_VALID, unsafe.Pointer(&id))
 	if err == unix.EINVAL { // before Linux 5.9 the number had its direction wrong

@@ -69,8 +69,8 @@ func exists(name string) bool {
 
 func malformed(name string) error { return &fs.PathError{Op: "read", Path: name, Err: ErrMalformed} }
 
-// Path is the name of one of the files that /proc has for a thread; of those that are links, such as exe, it leads where the
-// link does, also if there is another file of that name now.
+// Path is the name of one of the files that /proc has for a thread; of those that are links, such as exe, it leads
+// where the link does, also if there is another file of that name now.
 func Path(tid int, file string) string { return proc + "/" + strconv.Itoa(tid) + "/" + file }
 
 // Link is where one of a thread's links leads: the name that its file has, or had, in the thread's own root directory.

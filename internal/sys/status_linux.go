@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// A Status is what /proc/PID/status says of a thread, as far as anybody here asks. A field that the kernel leaves out is -1 if
-// it is a number; those of the zero Status are what is known of nobody.
+// A Status is what /proc/PID/status says of a thread, as far as anybody here asks. A field that the kernel leaves out
+// is -1 if it is a number; those of the zero Status are what is known of nobody.
 type Status struct {
 	Name           string // the thread's own, which programs choose; line breaks are escaped
 	State          byte   // R, S, D, T …
@@ -54,8 +54,8 @@ func readStatus(name string) (Status, error) {
 	return s, nil
 }
 
-// parseStatus reads lines of a field's name, a colon and its value. No name that a program has chosen can look like another
-// line: the kernel escapes line breaks.
+// parseStatus reads lines of a field's name, a colon and its value. No name that a program has chosen can look like
+// another line: the kernel escapes line breaks.
 func parseStatus(b []byte) (s Status, ok bool) {
 	s = Status{Seccomp: -1, SeccompFilters: -1, UID: -1, TracerPID: -1, Threads: -1}
 	ok = true
@@ -134,8 +134,8 @@ func ReadStat(tid int) (Stat, error) {
 	return s, nil
 }
 
-// parseStat reads the fields behind the thread's name: that is in parentheses, and may have anything in it, parentheses and
-// line breaks too. No field behind it has a parenthesis.
+// parseStat reads the fields behind the thread's name: that is in parentheses, and may have anything in it, parentheses
+// and line breaks too. No field behind it has a parenthesis.
 func parseStat(b []byte) (s Stat, ok bool) {
 	fields := strings.Fields(string(b[bytes.LastIndexByte(b, ')')+1:]))
 	if len(fields) < 7 || len(fields[0]) != 1 {

@@ -123,9 +123,9 @@ func (l *lexer) token() {
 	case c == '\n':
 		l.take(newline, 1)
 		l.pos.Line, l.pos.Col, l.counted = l.pos.Line+1, 1, l.i
-	case c == '\r' && len(rest) > 1 && rest[1] != '\n':
-		l.wrong(len(rest), "a carriage return inside a line: some editors end a line here, Monban does not (take it out)")
-	case c == ' ' || c == '\t' || c == '\r':
+	case c == '\r':
+		l.carriageReturn(rest)
+	case c == ' ' || c == '\t':
 		l.i++
 	case c == '#':
 		l.comment(rest)
@@ -147,16 +147,33 @@ func (l *lexer) token() {
 	}
 }
 
-func (l *lexer) comment(rest []byte) {
-	n := bytes.IndexByte(rest, '\n')
-	if n < 0 {
-		n = len(rest)
+// blanks are what may stand at the end of a row without being seen.
+const blanks = " \t\r"
+
+// rowOf is the text up to the end of its row.
+func rowOf(rest []byte) []byte {
+	if n := bytes.IndexByte(rest, '\n'); n >= 0 {
+		return rest[:n]
 	}
-	if cr := bytes.IndexByte(rest[:n], '\r'); cr >= 0 && cr < n-1 {
+	return rest
+}
+
+func (l *lexer) carriageReturn(rest []byte) {
+	if n := len(rowOf(rest)); len(bytes.TrimRight(rest[:n], blanks)) == 0 {
+		l.i += n
+		return
+	}
+	l.wrong(len(rest), "a carriage return inside a line: some editors end a line here, Monban does not (take it out)")
+}
+
+func (l *lexer) comment(rest []byte) {
+	n := len(rowOf(rest))
+	text := bytes.TrimRight(rest[:n], blanks)
+	if bytes.IndexByte(text, '\r') >= 0 {
 		l.wrong(len(rest), "a carriage return inside this comment: some editors end the line there, Monban does not (take it out)")
 		return
 	}
-	l.add(comment, n, strings.TrimRight(string(rest[:n]), " \t\r"))
+	l.add(comment, n, string(text))
 }
 
 func (l *lexer) quoted(rest []byte) {

@@ -98,9 +98,10 @@ func (p *parser) peek() token {
 	return t
 }
 
+// next takes the next token. The end of a line is not taken, so that what is wrong with one line leaves the next alone.
 func (p *parser) next() token {
 	t := p.peek()
-	if t.kind != end {
+	if t.kind != end && t.kind != newline {
 		p.i++
 	}
 	return t
@@ -178,7 +179,7 @@ func (p *parser) skip() {
 func rowsOf(src []byte) string {
 	var rows []string
 	for row := range strings.Lines(string(src)) {
-		if row = strings.TrimRight(row, " \t\n"); row != "" {
+		if row = strings.TrimRight(row, blanks+"\n"); row != "" {
 			rows = append(rows, row)
 		}
 	}

@@ -58,6 +58,7 @@ var odd = []string{
 	"allow read(fd == 1\n\ndefault allow\n",
 	"allow read\n\x00\xff allow\nallow write\n",
 	"\ufeffallow read\r\nallow write # c\r\n",
+	"badarch\n\nallow read\nerrno(\nallow write\ntrace(1\nallow close",
 	strings.Repeat("x\n\n", 150) + "allow read\n",
 }
 
@@ -137,6 +138,20 @@ func TestPartial(t *testing.T) {
 	}
 	if p, err := f.Resolve(lang.Options{Archs: []abi.Arch{abi.X86_64}}); err == nil || !strings.HasPrefix(err.Error(), "t.gate:2:1: ") {
 		t.Errorf("lines that are not understood are left out: %v %v", p, err)
+	}
+}
+
+// TestNextLine: a line that ends too early does not take the next one with it.
+func TestNextLine(t *testing.T) {
+	for _, bad := range []string{"badarch", "default", "errno", "errno(", "errno(EPERM", "on", "on x86", "on x86:", "kernel", "allow", "allow optional", "include"} {
+		f, err := lang.Parse("t.gate", []byte(bad+"\nallow read\n"))
+		if err == nil || len(f.Lines) != 2 {
+			t.Errorf("%q: %d lines, %v", bad, len(f.Lines), err)
+			continue
+		}
+		if r, ok := f.Lines[1].(*lang.Rules); !ok || r.Items[0].Name != "read" {
+			t.Errorf("%q: after it comes %T", bad, f.Lines[1])
+		}
 	}
 }
 
