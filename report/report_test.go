@@ -191,7 +191,7 @@ func reports(f *facts) map[string]func(w io.Writer) error {
 		}
 		return nil
 	}
-	confined := []inspect.Confined{{PID: 7, User: "root", Name: "init", Mode: "filter", Threads: 2, Filters: 1, Instructions: 73, Equals: "docker"},
+	confined := []inspect.ConfinedProcess{{PID: 7, User: "root", Name: "init", Mode: "filter", Threads: 2, Filters: 1, Instructions: 73, Equals: "docker"},
 		{PID: 8, User: "?", Name: "x", Mode: "mixed", Threads: 1, Filters: -1, Instructions: -1}}
 	return map[string]func(w io.Writer) error{
 		"explain.txt":          func(w io.Writer) error { return report.ExplanationText(w, f.web, plain) },
