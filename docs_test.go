@@ -213,16 +213,15 @@ func TestNumbers(t *testing.T) {
 // TestJSON holds docs/json.md against the schemas that the commands print.
 func TestJSON(t *testing.T) {
 	printed := map[string]bool{}
-	files, err := filepath.Glob("cmd/monban/*.go")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, name := range files {
-		for _, m := range regexp.MustCompile(`printJSON\(.*?, "([a-z-]+/\d+)", `).FindAllStringSubmatch(read(t, name), -1) {
-			printed[m[1]] = true
+	for _, room := range []string{"report", "cmd/monban"} {
+		files, err := filepath.Glob(room + "/*.go")
+		if err != nil {
+			t.Fatal(err)
 		}
-		for _, m := range regexp.MustCompile(`"monban/([a-z]+-line/\d+)"`).FindAllStringSubmatch(read(t, name), -1) {
-			printed[m[1]] = true
+		for _, name := range files {
+			for _, m := range regexp.MustCompile(`\bJSON\([^"\n]*?, "([a-z-]+/\d+)", |"monban/([a-z]+-line/\d+)"`).FindAllStringSubmatch(read(t, name), -1) {
+				printed[m[1]+m[2]] = true
+			}
 		}
 	}
 	described := map[string]bool{}
