@@ -43,7 +43,7 @@ func TestOnePlace(t *testing.T) {
 		{"what /proc says: internal/sys", `"/proc\b`, []string{
 			"internal/sys/proc_linux.go",
 			"seccomp/features_linux.go", // starts this program once more
-			"scan/scan.go",              // a name that leads to no file of its own
+			"scan/internal/load/around.go",              // a name that leads to no file of its own
 		}},
 		{"a filter in memory: bpf.Program.Encode, sys.Filter", `\bSock(Filter|Fprog)\b`, []string{
 			"format/source/read.go", "format/source/write.go", // names of types in source code

@@ -25,7 +25,7 @@ allow exit_group rt_sigreturn restart_syscall read clock_gettime gettimeofday ge
 allow optional time clock_gettime64
 `
 
-// pitfalls are gates that have one, and the same gates mended.
+// pitfalls are gates that have one, and the same gates fixed.
 var pitfalls = []struct {
 	id         string
 	archs      []abi.Arch // nil: x86_64
@@ -63,6 +63,17 @@ var pitfalls = []struct {
 	{"MB030", nil, "allow write\nallow write", "allow write", true},
 }
 
+// withPitfall is the fine gate with a pitfall.
+func withPitfall(bad string) string {
+	if first, ok := strings.CutPrefix(bad, "FIRST "); ok {
+		return first + "\n" + fine
+	}
+	if bad == "UNKNOWN" {
+		return strings.Replace(fine, "unknown errno(ENOSYS)", "unknown errno(EPERM)", 1)
+	}
+	return fine + bad
+}
+
 func load(t *testing.T, text string, archs []abi.Arch) (*policy.Policy, verdict.Verdict) {
 	t.Helper()
 	p, err := lang.Load("t.gate", []byte(text), lang.Options{Archs: archs})
@@ -92,7 +103,7 @@ func ids(findings []lint.Finding) (out []string) {
 	return out
 }
 
-// Each pitfall is found where it is, in the policy and in the program that it compiles to, and not where it was mended.
+// Each pitfall is found where it is, in the policy and in the program that it compiles to, and not where it was fixed.
 func TestPitfalls(t *testing.T) {
 	tested := map[string]bool{}
 	for _, c := range pitfalls {
@@ -102,13 +113,7 @@ func TestPitfalls(t *testing.T) {
 			if archs == nil {
 				archs = []abi.Arch{abi.X86_64}
 			}
-			text := fine + c.bad
-			switch first, ok := strings.CutPrefix(c.bad, "FIRST "); {
-			case ok:
-				text = first + "\n" + fine
-			case c.bad == "UNKNOWN":
-				text = strings.Replace(fine, "unknown errno(ENOSYS)", "unknown errno(EPERM)", 1)
-			}
+			text := withPitfall(c.bad)
 			p, v := load(t, text, archs)
 			found := find(t, gate.OfPolicy("t.gate", p))
 			if !slices.Contains(ids(found), c.id) {
@@ -131,11 +136,11 @@ func TestPitfalls(t *testing.T) {
 			}
 			p, v = load(t, fine+c.good, archs)
 			if good := ids(find(t, gate.OfPolicy("t.gate", p))); slices.Contains(good, c.id) {
-				t.Errorf("it is found in the mended gate, too (%s)", good)
+				t.Errorf("it is found in the fixed gate, too (%s)", good)
 			}
 		})
 	}
-	for _, e := range lint.Catalogue {
+	for e := range lint.Checks() {
 		if !tested[e.ID] && e.ID != "MB007" && e.ID != "MB031" { // the command's scripts have those: they come from reading a profile
 			t.Errorf("no gate here has %s", e.ID)
 		}
@@ -189,7 +194,9 @@ func TestPresets(t *testing.T) {
 // The catalogue is whole: IDs in a row, each entry with all of its parts.
 func TestCatalogue(t *testing.T) {
 	seen := map[string]bool{}
-	for i, e := range lint.Catalogue {
+	i := -1
+	for e := range lint.Checks() {
+		i++
 		if want := fmt.Sprintf("MB%03d", i+1); e.ID != want {
 			t.Errorf("%s stands where %s should", e.ID, want)
 		}
@@ -197,7 +204,7 @@ func TestCatalogue(t *testing.T) {
 			t.Errorf("%s has the name %q", e.ID, e.Name)
 		}
 		seen[e.Name] = true
-		if e.Title == "" || e.Why == "" || e.Mend == "" || !regexp.MustCompile(`^(CVE-|https://)`).MatchString(e.Reference) {
+		if e.Title == "" || e.Why == "" || e.Fix == "" || !regexp.MustCompile(`^(CVE-|https://)`).MatchString(e.Reference) {
 			t.Errorf("%s is not complete: %+v", e.ID, e)
 		}
 	}

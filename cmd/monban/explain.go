@@ -55,7 +55,7 @@ policy language; that text is a gate itself, and is proven to mean the same. BPF
 			case html != "":
 				return e.page(w, html)
 			case asJSON:
-				return printJSON(w, "explain/1", e.object())
+				return printJSON(w, "explain/2", e.object())
 			case full:
 				return e.full(w)
 			}

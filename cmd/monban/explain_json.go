@@ -65,7 +65,7 @@ func (e *explained) object() any {
 		Notes    []string        `json:"notes,omitempty"`
 		Findings []findingObject `json:"findings"`
 		Policy   string          `json:"policy,omitempty"`
-	}{Gate: e.gate.Name, Kind: e.gate.Kind, Notes: e.notes, Findings: findingObjects(e.findings)}
+	}{Gate: e.gate.Name, Kind: e.gate.Kind, Notes: e.notes, Findings: findingObjects(e.gate, e.findings)}
 	if p := e.policy; p != nil {
 		out.Default, out.Unknown, out.Policy = p.Default.String(), p.Unknown.String(), lang.Print(p)
 	} else {

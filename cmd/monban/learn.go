@@ -76,7 +76,7 @@ errno or kill.`,
 			r, err := scan.Files(cmd.Context(), []string{first}, scanOptions)
 			scanned()
 			if err != nil {
-				return scanFailed(err)
+				return exit{exitUsage, err}
 			}
 			if tier == tiers["log"] && !cmd.Flags().Changed("reachable") && seccomp.Have(seccomp.ActionFeature(bpf.Log)) != nil {
 				tier = tiers["errno"]

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"monban/gate"
 	"monban/lint"
 )
 
@@ -45,6 +46,7 @@ type (
 		Message      sarifText          `json:"message"`
 		Locations    []sarifPlace       `json:"locations"`
 		Suppressions []sarifSuppression `json:"suppressions,omitempty"`
+		Fixes        []sarifFix         `json:"fixes,omitempty"`
 	}
 )
 
@@ -53,8 +55,8 @@ var sarifLevel = map[lint.Severity]string{lint.High: "error", lint.Medium: "warn
 // printSARIF writes the findings for a code forge.
 func printSARIF(w io.Writer, all []linted) error {
 	rules := []sarifRule{}
-	for _, e := range lint.Catalogue {
-		r := sarifRule{ID: e.ID, Name: e.Name, Short: sarifText{e.Title}, Full: sarifText{e.Why}, Help: sarifText{e.Mend},
+	for e := range lint.Checks() {
+		r := sarifRule{ID: e.ID, Name: e.Name, Short: sarifText{e.Title}, Full: sarifText{e.Why}, Help: sarifText{e.Fix},
 			Default: map[string]any{"level": sarifLevel[e.Severity]}}
 		for word := range strings.FieldsSeq(e.Reference) {
 			if strings.HasPrefix(word, "https:") {
@@ -66,10 +68,10 @@ func printSARIF(w io.Writer, all []linted) error {
 	results := []sarifResult{}
 	for _, l := range all {
 		for i := range l.findings {
-			results = append(results, sarifOf(l.name, &l.findings[i]))
+			results = append(results, sarifOf(l.gate, &l.findings[i]))
 		}
 		for i := range l.ignored {
-			r := sarifOf(l.name, &l.ignored[i].Finding)
+			r := sarifOf(l.gate, &l.ignored[i].Finding)
 			r.Suppressions = []sarifSuppression{{"inSource", l.ignored[i].Reason}}
 			results = append(results, r)
 		}
@@ -89,17 +91,18 @@ func printSARIF(w io.Writer, all []linted) error {
 	return err
 }
 
-func sarifOf(gate string, f *lint.Finding) sarifResult {
-	message := f.Title + ". " + f.Why + ". Witness: " + witness(f) + ". Mend: " + f.Mend
+func sarifOf(g *gate.Gate, f *lint.Finding) sarifResult {
+	message := f.Title + ". " + f.Why + ". Witness: " + witness(f) + ". Fix: " + f.Fix
 	// Two brackets make a link of a message's words.
 	r := sarifResult{RuleID: f.ID, Level: sarifLevel[f.Severity], Message: sarifText{strings.ReplaceAll(message, "](", `]\(`)}}
 	var at sarifPlace
-	at.Physical.Artifact.URI = uri(gate)
+	at.Physical.Artifact.URI = uri(g.Name)
 	if f.Pos.Line > 0 {
 		at.Physical.Artifact.URI = uri(f.Pos.File)
 		at.Physical.Region = &sarifRegion{f.Pos.Line, f.Pos.Col}
 	}
 	r.Locations = []sarifPlace{at}
+	r.Fixes = sarifFixes(g, f)
 	return r
 }
 

@@ -72,7 +72,7 @@ system, such as that of a container image.`,
 			r, err := scan.Files(cmd.Context(), names, o)
 			stop()
 			if err != nil {
-				return scanFailed(err)
+				return exit{exitUsage, err}
 			}
 			switch {
 			case why != "":
@@ -96,20 +96,6 @@ system, such as that of a container image.`,
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print what was found as JSON (docs/json.md)")
 	cmd.MarkFlagsMutuallyExclusive("why", "json")
 	return cmd
-}
-
-// scanFailed says what to do about a scan that failed.
-func scanFailed(err error) error {
-	if bad, ok := errors.AsType[*scan.BadFileError](err); ok && bad.Interpreter != "" {
-		err = fmt.Errorf("%w (scan that)", err)
-	}
-	if _, ok := errors.AsType[*scan.MissingLibraryError](err); ok {
-		err = fmt.Errorf("%w (name the file system it is for with --root, or its directory in LD_LIBRARY_PATH)", err)
-	}
-	if _, ok := errors.AsType[*scan.ArchError](err); ok {
-		err = fmt.Errorf("%w (scan them separately)", err)
-	}
-	return exit{exitUsage, err}
 }
 
 // reason prints the way to a call.
