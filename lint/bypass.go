@@ -47,8 +47,8 @@ func x32Bypass(s *subject) []Finding {
 	return s.found(": "+some(names), names, first)
 }
 
-// multiplexer looks for calls that are refused by their own number, always or for some arguments, and pass through socketcall or ipc.
-// A condition that somebody wrote says more than a call that nobody named.
+// multiplexer looks for calls that are refused by their own number, always or for some arguments, and pass through
+// socketcall or ipc. A condition that somebody wrote says more than a call that nobody named.
 func multiplexer(s *subject) []Finding {
 	var conditional, refused []string
 	witness := map[string]bpf.Data{}

@@ -85,8 +85,8 @@ func time64(s *subject) []Finding {
 	return lacksForms(in64)(s)
 }
 
-// lacksForms looks for forms of which the old one passes and the newer one gets an answer after which nobody falls back. What a
-// deny-list refuses it means to.
+// lacksForms looks for forms of which the old one passes and the newer one gets an answer after which nobody falls
+// back. What a deny-list refuses it means to.
 func lacksForms(forms []form) func(*subject) []Finding {
 	return func(s *subject) []Finding {
 		if s.denyList() {

@@ -33,8 +33,8 @@ func beforeAll(action string) func(*lang.File, *Finding) bool {
 	}
 }
 
-// putFirst puts a line of rules before all others, and above the comment that stands over them. What others said of the calls that it
-// decides alone is taken out.
+// putFirst puts a line of rules before all others, and above the comment that stands over them. What others said of the
+// calls that it decides alone is taken out.
 func putFirst(f *lang.File, rule string) bool {
 	one, err := lang.Parse("", []byte(rule))
 	if err != nil || len(one.Lines) != 1 {

@@ -26,8 +26,9 @@ type Finding struct {
 	idle []policy.Pos // items whose rules all change nothing
 }
 
-// Find looks for every pitfall of the catalogue, the worst first. What is the same on several architectures is one finding. The
-// error is the gate's, of what does not fit the budget a *gate.ComplexError: findings are all there are, or none.
+// Find looks for every pitfall of the catalogue, the worst first. What is the same on several architectures is one
+// finding. The error is the gate's, of what does not fit the budget a *gate.ComplexError: findings are all there are,
+// or none.
 func Find(g *gate.Gate) ([]Finding, error) {
 	archs, err := g.Archs()
 	if err != nil {
@@ -44,7 +45,8 @@ type meant struct {
 }
 
 func find(g meant) ([]Finding, error) {
-	// What an architecture lacks matters only where something of it passes: a filter that refuses all of x32 need not allow exit there.
+	// What an architecture lacks matters only where something of it passes: a filter that refuses all of x32 need not
+	// allow exit there.
 	living := slices.DeleteFunc(slices.Clone(g.Archs), func(a abi.Arch) bool {
 		_, ok := g.Verdict.On(a, bpf.KillProcess).Witness(passes)
 		return !ok
@@ -180,7 +182,8 @@ func (s *subject) which(names []string, want func(bpf.Action) bool) (out []strin
 	return out
 }
 
-// finding has a call by name that gets such an action for a witness. A title that begins with a colon goes on after the check's.
+// finding has a call by name that gets such an action for a witness. A title that begins with a colon goes on after the
+// check's.
 func (s *subject) finding(title string, calls []string, witness string, want func(bpf.Action) bool) []Finding {
 	v, nr, _ := s.call(witness)
 	d, ok := v.Witness(want)

@@ -13,7 +13,8 @@ type Edit struct {
 	Old, New []string // without line breaks
 }
 
-// Edit is the change to a gate's text that fixes a finding; nil where only a person can tell how, or the text cannot be read.
+// Edit is the change to a gate's text that fixes a finding; nil where only a person can tell how, or the text cannot be
+// read.
 func (f *Finding) Edit(name string, src []byte) *Edit {
 	text, ok := f.edited(name, src)
 	if !ok {
@@ -56,16 +57,17 @@ type Fixed struct {
 	Edit *Edit
 }
 
-// A NoTextError says that a gate has no text that can be changed: it is no policy's, but another format's, a preset's or a process's.
+// A NoTextError says that a gate has no text that can be changed: it is no policy's, but another format's, a preset's
+// or a process's.
 type NoTextError struct{ Gate, Kind string }
 
 func (e *NoTextError) Error() string {
 	return e.Gate + " is not a policy's text that can be changed, but a " + e.Kind
 }
 
-// Fix fixes findings of a gate, from a severity on, by changes to its text, and has again look at each changed text: a change is kept if its
-// finding is gone then and there is none as severe that was not there before. It returns what is left in the end, with the text in Gate.Source. The
-// error is a *NoTextError.
+// Fix fixes findings of a gate, from a severity on, by changes to its text, and has again look at each changed text: a
+// change is kept if its finding is gone then and there is none as severe that was not there before. It returns what is
+// left in the end, with the text in Gate.Source. The error is a *NoTextError.
 func Fix(r *Result, least Severity, again func(text []byte) (*Result, error)) (*Result, []Fixed, error) {
 	if r.Gate.Format != "gate" || r.Gate.Source == nil {
 		return nil, nil, &NoTextError{r.Gate.Name, r.Gate.Kind}

@@ -43,7 +43,8 @@ func fix(t *testing.T, text string, archs []abi.Arch) (string, []lint.Fixed) {
 	return string(left.Gate.Source), done
 }
 
-// Each pitfall that has an edit is gone after it, the comments are there still, and only the calls that the findings name get other answers.
+// Each pitfall that has an edit is gone after it, the comments are there still, and only the calls that the findings
+// name get other answers.
 func TestFix(t *testing.T) {
 	for _, c := range pitfalls {
 		check, _ := lint.ByID(c.id)

@@ -78,7 +78,8 @@ func (h *half) under(f func(left verdict.Verdict) verdict.Node) verdict.Node {
 	return pass.Graft(verdict.ArgHi(h.arg)-1, func(left verdict.Verdict) verdict.Verdict { return s.Verdict(f(left)) }).Node()
 }
 
-// escape looks for a lower half that is refused with 0 above it and passes with something else there, other than a sign's extension.
+// escape looks for a lower half that is refused with 0 above it and passes with something else there, other than a
+// sign's extension.
 func (h *half) escape() (bpf.Data, bool) {
 	s, hi, lo := h.v.Space(), verdict.ArgHi(h.arg), verdict.ArgLo(h.arg)
 	if h.v.Support(hi) == 0 {
@@ -117,7 +118,8 @@ func beyond(v verdict.Verdict, hi verdict.Word) []verdict.Leaf {
 	return v.Without(hi, []verdict.Case{{Lo: 0, Hi: 0}, {Lo: ^uint32(0), Hi: ^uint32(0)}})
 }
 
-// sign looks for a negative lower half that passes with one of the two upper halves that programs give it, and not with the other.
+// sign looks for a negative lower half that passes with one of the two upper halves that programs give it, and not with
+// the other.
 func (h *half) sign() (bpf.Data, bool) {
 	s, hi, lo := h.v.Space(), verdict.ArgHi(h.arg), verdict.ArgLo(h.arg)
 	if h.v.Support(hi) == 0 {
@@ -142,8 +144,8 @@ func (h *half) lowOnly() (bpf.Data, bool) {
 	return d, ok
 }
 
-// ordered looks for a lower half that decides under more than one upper half, where the upper half is looked at. Masks are left out:
-// they look at few bits.
+// ordered looks for a lower half that decides under more than one upper half, where the upper half is looked at. Masks
+// are left out: they look at few bits.
 func (h *half) ordered() (bpf.Data, bool) {
 	hi, lo := verdict.ArgHi(h.arg), verdict.ArgLo(h.arg)
 	const most = 16 // bits of a mask

@@ -7,8 +7,8 @@ import (
 	"monban/policy/lang"
 )
 
-// An Ignore is a comment that takes a pitfall out of the findings: "# monban:ignore MB013 the container has a terminal of its own".
-// At the end of a line it speaks of the rules there; alone on a line, of the whole gate.
+// An Ignore is a comment that takes a pitfall out of the findings: "# monban:ignore MB013 the container has a terminal
+// of its own". At the end of a line it speaks of the rules there; alone on a line, of the whole gate.
 type Ignore struct {
 	Pos    policy.Pos
 	ID     string
@@ -19,7 +19,8 @@ type Ignore struct {
 
 const ignoreMark = "monban:ignore"
 
-// Ignores reads the comments of a policy's text. Errors are of type *policy.Error: an unknown ID, or no reason; or of those of lang.Parse.
+// Ignores reads the comments of a policy's text. Errors are of type *policy.Error: an unknown ID, or no reason; or of
+// those of lang.Parse.
 func Ignores(name string, src []byte) ([]Ignore, error) {
 	f, err := lang.Parse(name, src)
 	if err != nil {

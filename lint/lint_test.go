@@ -134,7 +134,7 @@ func TestPitfalls(t *testing.T) {
 			if fromBPF := ids(find(t, gate.OfPrograms("t.bpf", binary.LittleEndian, programs...))); slices.Contains(fromBPF, c.id) == c.sourceOnly {
 				t.Errorf("of the program, %s are found", fromBPF)
 			}
-			p, v = load(t, fine+c.good, archs)
+			p, _ = load(t, fine+c.good, archs)
 			if good := ids(find(t, gate.OfPolicy("t.gate", p))); slices.Contains(good, c.id) {
 				t.Errorf("it is found in the fixed gate, too (%s)", good)
 			}
@@ -167,12 +167,14 @@ func TestDenyList(t *testing.T) {
 // What is found in the presets can be defended in a sentence each.
 func TestPresets(t *testing.T) {
 	defended := map[string][]string{
-		// socketcall lets any socket pass on x86, as in Docker's profile; the terminal is a container's own; Docker's profile says
-		// EPERM for unknown numbers, and runc puts ENOSYS before it; ptrace reaches the container's own processes.
+		// socketcall lets any socket pass on x86, as in Docker's profile; the terminal is a container's own; Docker's
+		// profile says EPERM for unknown numbers, and runc puts ENOSYS before it; ptrace reaches the container's own
+		// processes.
 		"@container": {"MB012", "MB013", "MB014", "MB019"},
 		// The kernel's strict mode allows exit and not exit_group, and kills for all else.
 		"@strict": {"MB014", "MB023", "MB025", "MB028"},
-		// For programs that compute, and for Go ones, whose runtime makes the calls that it names and no newer forms of them.
+		// For programs that compute, and for Go ones, whose runtime makes the calls that it names and no newer forms of
+		// them.
 		"@libc":       {"MB022", "MB025", "MB026", "MB028"},
 		"@compute":    {"MB022"},
 		"@go-runtime": {"MB026", "MB027", "MB028"},
@@ -232,7 +234,8 @@ func TestIgnores(t *testing.T) {
 	}
 }
 
-// What lies beyond the first thousands of ranges of an upper half is found, and of a witness the lower half belongs to the upper one.
+// What lies beyond the first thousands of ranges of an upper half is found, and of a witness the lower half belongs to
+// the upper one.
 func TestManyUpperHalves(t *testing.T) {
 	const text = `ld [arch]
 jeq #0xc000003e, 2, 14

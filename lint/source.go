@@ -55,8 +55,8 @@ func (f *Finding) show(s *subject) {
 	}
 }
 
-// idle are rules without which the gate would mean the same, by their place among its rules: what no call reaches, and what changes
-// nothing. Of two that say the same, it is the later one. A preset's are not the user's to fix.
+// idle are rules without which the gate would mean the same, by their place among its rules: what no call reaches, and
+// what changes nothing. Of two that say the same, it is the later one. A preset's are not the user's to fix.
 type idle struct{ shadowed, repeated []int }
 
 func shadowed(s *subject) []Finding { return s.listRules(s.idleRules().shadowed) }
