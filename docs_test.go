@@ -241,8 +241,12 @@ func TestLintCatalogue(t *testing.T) {
 	text := read(t, "docs/lint.md")
 	link := regexp.MustCompile(`https://[^\s,]+`)
 	var want []string
-	for _, e := range lint.Catalogue {
-		entry := "### " + e.ID + " " + e.Name + "\n\n**" + e.Severity.String() + "**: " + e.Title + "\n\nWhy: " + e.Why + ".\nMend: " + e.Mend +
+	for e := range lint.Checks() {
+		fix := "Fix: "
+		if e.Fixable() {
+			fix = "Fix (`--fix` does it): "
+		}
+		entry := "### " + e.ID + " " + e.Name + "\n\n**" + e.Severity.String() + "**: " + e.Title + "\n\nWhy: " + e.Why + ".\n" + fix + e.Fix +
 			".\nSee: " + link.ReplaceAllString(e.Reference, "<$0>") + "\n"
 		if want = append(want, "### "+e.ID+" "+e.Name); !strings.Contains(text, entry) {
 			t.Errorf("docs/lint.md should have:\n%s", entry)

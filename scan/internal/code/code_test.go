@@ -31,7 +31,7 @@ func program(pieces ...Piece) File {
 }
 
 func starts(c *Code) (out []uint64) {
-	for _, p := range c.Parts() {
+	for _, p := range c.parts {
 		out = append(out, p.Start)
 	}
 	return out

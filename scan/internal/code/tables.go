@@ -11,8 +11,8 @@ import (
 // maxTable is how many entries of a jump table are read.
 const maxTable = 4096
 
-// Tables are where jump tables that a part mentions lead, sorted: words that are pointers, or offsets from the table or from a label of
-// the part.
+// Tables are where jump tables that a part mentions lead, sorted: words that are pointers, or offsets from the table or
+// from a label of the part.
 func (p *Part) Tables() []uint64 {
 	if p.tables != nil {
 		return p.tables
@@ -101,7 +101,8 @@ func (p *Part) Blocks() []uint64 {
 	return p.blocks
 }
 
-// Relative is what a table of four-byte offsets from itself leads to, as LLVM makes of a table of pointers: to objects, or to functions.
+// Relative is what a table of four-byte offsets from itself leads to, as LLVM makes of a table of pointers: to objects,
+// or to functions.
 func (m *Code) Relative(r uint64) (out []uint64) {
 	b, s := m.At(r)
 	if s == nil || s.Exec || s.Write || r%4 != 0 {

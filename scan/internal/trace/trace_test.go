@@ -57,7 +57,8 @@ func say(c *Calls, arch abi.Arch) string {
 	return strings.Join(out, ", ")
 }
 
-// x86 is a program with code at 0x1000, constants at 0x3000 and variables at 0x4000. Its functions, 32 bytes apart, are framed.
+// x86 is a program with code at 0x1000, constants at 0x3000 and variables at 0x4000. Its functions, 32 bytes apart, are
+// framed.
 func x86(functions ...[]Piece) File {
 	var text []byte
 	var frames []Frame

@@ -9,8 +9,8 @@ import (
 	"monban/scan/internal/flow"
 )
 
-// goHandsOver is whose first argument a function of Go's runtime uses as a number, which it gets by way of memory: the one that
-// syscall.AllThreadsSyscall, Setuid and their like give to every thread.
+// goHandsOver is whose first argument a function of Go's runtime uses as a number, which it gets by way of memory: the
+// one that syscall.AllThreadsSyscall, Setuid and their like give to every thread.
 var goHandsOver = map[string][]string{
 	"runtime.runPerThreadSyscall": {"syscall.runtime_doAllThreadsSyscall", "runtime.syscall_runtime_doAllThreadsSyscall"},
 }
