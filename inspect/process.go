@@ -55,8 +55,8 @@ func (p *Process) Gates() []*gate.Gate {
 	return out
 }
 
-// A Confined process is one of those that have filters, or are in strict mode.
-type Confined struct {
+// A ConfinedProcess is one of those that have filters, or are in strict mode.
+type ConfinedProcess struct {
 	PID          int
 	User         string // its name, or its number
 	Name         string

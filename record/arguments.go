@@ -57,8 +57,8 @@ var matter = []struct {
 	{"mount", "mountflags", flags, false},
 }
 
-// A Matters is an argument that matters, on one architecture.
-type Matters struct {
+// An Argument is one that matters, on one architecture.
+type Argument struct {
 	abi.Arg
 	Position int // in the call's arguments
 	Safe     bool
@@ -66,7 +66,7 @@ type Matters struct {
 }
 
 // value is the argument's value in a call, as wide as the kernel looks at it.
-func (m *Matters) value(d *bpf.Data) uint64 {
+func (m *Argument) value(d *bpf.Data) uint64 {
 	v := d.Args[m.Index]
 	if m.High >= 0 {
 		return v&0xffffffff | d.Args[m.High]<<32
@@ -75,7 +75,7 @@ func (m *Matters) value(d *bpf.Data) uint64 {
 }
 
 // set puts the argument's value into a call.
-func (m *Matters) set(d *bpf.Data, v uint64) {
+func (m *Argument) set(d *bpf.Data, v uint64) {
 	d.Args[m.Index] = v
 	if m.High >= 0 {
 		d.Args[m.Index], d.Args[m.High] = v&0xffffffff, v>>32
@@ -83,7 +83,7 @@ func (m *Matters) set(d *bpf.Data, v uint64) {
 }
 
 // words are those of struct seccomp_data that have the argument.
-func (m *Matters) words() []verdict.Word {
+func (m *Argument) words() []verdict.Word {
 	w := []verdict.Word{verdict.ArgHi(m.Index), verdict.ArgLo(m.Index)}
 	if m.High >= 0 {
 		w = append(w, verdict.ArgHi(m.High), verdict.ArgLo(m.High))
@@ -91,22 +91,22 @@ func (m *Matters) words() []verdict.Word {
 	return w
 }
 
-// Matter lists the arguments of a call that matter.
-func Matter(a abi.Arch, call string) []Matters {
+// Arguments lists the arguments of a call that matter.
+func Arguments(a abi.Arch, call string) []Argument {
 	type key struct {
 		arch abi.Arch
 		call string
 	}
 	if known, ok := matterOf.Load(key{a, call}); ok {
-		return known.([]Matters)
+		return known.([]Argument)
 	}
-	var out []Matters
+	var out []Argument
 	args, _ := a.Args(call)
 	for _, m := range matter {
 		for name := range strings.FieldsSeq(m.calls) {
 			for i, arg := range args {
 				if name == call && arg.Is(m.arg) {
-					out = append(out, Matters{arg, i, m.safe, m.kind})
+					out = append(out, Argument{arg, i, m.safe, m.kind})
 				}
 			}
 		}

@@ -231,7 +231,7 @@ func (r *Recording) addWhole(a abi.Arch, d *bpf.Data, program string) {
 	c := r.Calls[k]
 	if c == nil {
 		name, _ := a.Name(d.Nr)
-		c = &Call{Programs: map[string]uint64{}, Example: *d, Values: make([]Values, len(Matter(a, name)))}
+		c = &Call{Programs: map[string]uint64{}, Example: *d, Values: make([]Values, len(Arguments(a, name)))}
 		r.Calls[k] = c
 	}
 	c.Count++

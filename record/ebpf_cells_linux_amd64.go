@@ -133,7 +133,7 @@ func (r *Recording) addCall(made *cell) {
 	key := Key{a, nr}
 	c := r.Calls[key]
 	if c == nil {
-		c = &Call{Programs: map[string]uint64{}, Values: make([]Values, len(Matter(a, name))), Example: bpf.Data{Arch: a.Token(), Nr: nr}}
+		c = &Call{Programs: map[string]uint64{}, Values: make([]Values, len(Arguments(a, name))), Example: bpf.Data{Arch: a.Token(), Nr: nr}}
 		r.Calls[key] = c
 	}
 	c.Count += n
@@ -148,7 +148,7 @@ func (r *Recording) addValue(made *cell) {
 	if index == cloneArgs {
 		nr, _ = a.Number("clone")
 		name = "clone"
-		for _, arg := range Matter(a, "clone") {
+		for _, arg := range Arguments(a, "clone") {
 			index = arg.Index
 		}
 	}
@@ -156,7 +156,7 @@ func (r *Recording) addValue(made *cell) {
 	if c == nil {
 		return // its count is lost, and counted as lost
 	}
-	for i, m := range Matter(a, name) {
+	for i, m := range Arguments(a, name) {
 		if m.Index != index {
 			continue
 		}

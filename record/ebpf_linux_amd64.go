@@ -151,7 +151,7 @@ func (r *recorder) want() error {
 		for name := range mattering {
 			nr, ok := a.Number(name)
 			var mask uint32
-			for _, m := range Matter(a, name) {
+			for _, m := range Arguments(a, name) {
 				mask |= 1 << m.Index
 			}
 			if name == "clone3" {

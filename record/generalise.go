@@ -37,7 +37,7 @@ func AnyRun(call string) bool { return slices.Contains(always, call) }
 // length or a descriptor; those are not even recorded.
 func Generalise(a abi.Arch, name string, c *Call, args Args) policy.Expr {
 	var and policy.And
-	for i, m := range Matter(a, name) {
+	for i, m := range Arguments(a, name) {
 		v := c.Values[i]
 		if v.Many || len(v.Seen) == 0 || args == None || args == Safe && !m.Safe {
 			continue
@@ -53,7 +53,7 @@ func Generalise(a abi.Arch, name string, c *Call, args Args) policy.Expr {
 	return and
 }
 
-func (m *Matters) condition(a abi.Arch, call string, seen []uint64) policy.Expr {
+func (m *Argument) condition(a abi.Arch, call string, seen []uint64) policy.Expr {
 	x := policy.Operand{Name: m.Name}
 	if m.kind == flags {
 		var bits uint64

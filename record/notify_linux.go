@@ -42,7 +42,7 @@ func (r *Recording) forks(a abi.Arch) {
 		return
 	}
 	d := bpf.Data{Nr: nr, Arch: a.Token()}
-	matter := Matter(a, "clone")
+	matter := Arguments(a, "clone")
 	c := &Call{Programs: map[string]uint64{}, Values: make([]Values, len(matter))}
 	for i, m := range matter {
 		d.Args[m.Position] = parentSettid | childCleartid | childSettid | uint64(syscall.SIGCHLD)

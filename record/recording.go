@@ -47,7 +47,7 @@ type Key struct {
 type Call struct {
 	Count    uint64
 	Programs map[string]uint64 // by the name of the executable
-	Values   []Values          // of the arguments that matter, in the order of Matter
+	Values   []Values          // of the arguments that matter, in the order of Arguments
 	Example  bpf.Data          // the first one
 }
 
@@ -84,14 +84,14 @@ func (r *Recording) Add(a abi.Arch, d *bpf.Data, program string) (isNew bool) {
 		c = &Call{Programs: map[string]uint64{}, Example: *d}
 		r.Calls[k] = c
 		name, _ := a.Name(d.Nr)
-		c.Values = make([]Values, len(Matter(a, name)))
+		c.Values = make([]Values, len(Arguments(a, name)))
 		isNew = true
 	}
 	c.Count++
 	c.Programs[program]++
 	if len(c.Values) > 0 {
 		name, _ := a.Name(d.Nr)
-		for i, m := range Matter(a, name) {
+		for i, m := range Arguments(a, name) {
 			isNew = c.Values[i].add(m.value(d)) || isNew
 		}
 	}
@@ -162,7 +162,7 @@ func (r *Recording) lackingOf(v verdict.Verdict) *Recording {
 		out = New(r.Command, r.By)
 		for k, c := range r.Calls {
 			name, _ := k.Arch.Name(k.Nr)
-			r.lacking(out, k, c, v.Call(k.Arch, k.Nr), Matter(k.Arch, name), c.Example)
+			r.lacking(out, k, c, v.Call(k.Arch, k.Nr), Arguments(k.Arch, name), c.Example)
 		}
 	}
 	// Where clone3 is answered otherwise than by ENOSYS, libc makes no clone instead.
@@ -181,7 +181,7 @@ func (r *Recording) lackingOf(v verdict.Verdict) *Recording {
 }
 
 // lacking adds to out the values of a call that a gate, of which v is left, may not let pass; d has those that were chosen already.
-func (r *Recording) lacking(out *Recording, k Key, c *Call, v verdict.Verdict, rest []Matters, d bpf.Data) {
+func (r *Recording) lacking(out *Recording, k Key, c *Call, v verdict.Verdict, rest []Argument, d bpf.Data) {
 	refuses := false
 	for do := range v.Actions() {
 		refuses = refuses || !r.passes(do)
@@ -208,7 +208,7 @@ func (r *Recording) lacking(out *Recording, k Key, c *Call, v verdict.Verdict, r
 			out.Calls[k] = l
 		}
 		name, _ := k.Arch.Name(k.Nr)
-		for i, m := range Matter(k.Arch, name) {
+		for i, m := range Arguments(k.Arch, name) {
 			if c.Values[i].Many {
 				l.Values[i] = Values{Many: true}
 			} else {
@@ -241,7 +241,7 @@ func looksElsewhere(v verdict.Verdict, archs []abi.Arch) bool {
 				continue
 			}
 			var known []verdict.Word
-			for _, m := range Matter(a, name) {
+			for _, m := range Arguments(a, name) {
 				known = append(known, m.words()...)
 			}
 			for i := range 6 {

@@ -195,10 +195,10 @@ func TestLooksElsewhere(t *testing.T) {
 }
 
 // Values of two registers and of narrow arguments are taken out and put in as the kernel looks at them.
-func TestMatters(t *testing.T) {
+func TestArguments(t *testing.T) {
 	for name := range mattering {
 		for _, a := range []abi.Arch{abi.X86_64, abi.X86, abi.ARM, abi.S390X, abi.RISCV64} {
-			for _, m := range Matter(a, name) {
+			for _, m := range Arguments(a, name) {
 				full := ^uint64(0)
 				if m.High < 0 {
 					full >>= 64 - m.Bits

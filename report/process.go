@@ -183,7 +183,7 @@ func known(n int) *int {
 }
 
 // ConfinedText lists processes, a line each.
-func ConfinedText(w io.Writer, processes []inspect.Confined, o Options) error {
+func ConfinedText(w io.Writer, processes []inspect.ConfinedProcess, o Options) error {
 	p := o.printer(w)
 	if len(processes) == 0 {
 		p.Printf("no process here is confined by seccomp\n")
@@ -208,7 +208,7 @@ func ConfinedText(w io.Writer, processes []inspect.Confined, o Options) error {
 }
 
 // ConfinedJSON writes monban/dump-all/1.
-func ConfinedJSON(w io.Writer, processes []inspect.Confined) error {
+func ConfinedJSON(w io.Writer, processes []inspect.ConfinedProcess) error {
 	type process struct {
 		PID          int    `json:"pid"`
 		User         string `json:"user"`

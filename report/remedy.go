@@ -30,6 +30,9 @@ func RemedyLines(c *inspect.Culprit, o Options) []string {
 		by = at.String()
 	}
 	switch {
+	case g.Format == oci.Format.Name && !named:
+		return []string{"a profile cannot name this number: to allow it, write the profile down as a policy" + o.hint(": ", HintWords, g.Name, ""),
+			"and put before its rules the line:  " + allow}
 	case g.Format == oci.Format.Name:
 		entry := fmt.Sprintf(`{"names": [%q], "action": "SCMP_ACT_ALLOW"}`, name)
 		if by != "" {

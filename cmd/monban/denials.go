@@ -11,8 +11,8 @@ import (
 
 	"github.com/spf13/pflag"
 
-	"monban/bpf"
 	"monban/gate"
+	"monban/inspect"
 	"monban/internal/plain"
 	"monban/internal/regular"
 	"monban/record"
@@ -133,7 +133,7 @@ func (f *denialsFile) write(command []string, r *sandbox.Result, st *gate.Gate) 
 	}
 	var denials []record.Denial
 	for _, k := range r.Killed {
-		if slices.ContainsFunc(st.Members, func(g *gate.Gate) bool { return kills(g, &k.Data) }) {
+		if culprits, err := inspect.Culprits(st, &k.Data); err == nil && len(culprits) > 0 { // what it means was known when the program was started
 			denials = append(denials, record.Denial{Data: k.Data, Program: k.Comm, Count: 1})
 		}
 	}
@@ -145,14 +145,4 @@ func (f *denialsFile) write(command []string, r *sandbox.Result, st *gate.Gate) 
 		return fmt.Errorf("--denials %s: cannot write: %w", f.name, cause(err))
 	}
 	return nil
-}
-
-// kills says whether a gate ends a program, or one of its threads, by a signal for a call.
-func kills(g *gate.Gate, d *bpf.Data) bool {
-	v, err := g.Verdict()
-	if err != nil {
-		return false // it was known when the program was started
-	}
-	do := v.At(d)
-	return !do.Passes() && do.Kind() != bpf.Errno
 }

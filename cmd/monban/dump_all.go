@@ -23,14 +23,14 @@ func dumpAll(w io.Writer, asJSON bool) error {
 	if err != nil {
 		return exit{exitUsage, err}
 	}
-	var rows []inspect.Confined
+	var rows []inspect.ConfinedProcess
 	var presets inspect.Presets
 	unread := 0
 	var why error
 	for _, pid := range slices.Sorted(maps.Keys(all)) {
 		threads := all[pid]
 		first := threads[0]
-		row := inspect.Confined{PID: pid, User: userName(first.UID), Name: first.Name, Mode: first.Mode.String(), Threads: len(threads),
+		row := inspect.ConfinedProcess{PID: pid, User: userName(first.UID), Name: first.Name, Mode: first.Mode.String(), Threads: len(threads),
 			Filters: first.Filters, Instructions: -1}
 		if slices.ContainsFunc(threads, func(t seccomp.Thread) bool { return t.Mode != first.Mode || t.Filters != first.Filters }) {
 			row.Mode = "mixed"

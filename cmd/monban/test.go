@@ -2,13 +2,10 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"slices"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -111,7 +108,8 @@ func (p *testPlan) prove(file string) (*expect.Run, error) {
 	if err != nil {
 		return nil, err
 	}
-	ref, err := gateOf(f, file, o)
+	beside, _ := format.Beside(file, o)
+	ref, err := f.Ref(file, beside)
 	if err != nil {
 		return nil, err
 	}
@@ -122,26 +120,6 @@ func (p *testPlan) prove(file string) (*expect.Run, error) {
 	}
 	printNotes(g.Notes)
 	return f.Run(g)
-}
-
-// gateOf is the gate that a file speaks of: what it says, or what lies beside it.
-func gateOf(f *expect.File, file string, o format.Options) (string, error) {
-	switch {
-	case strings.HasPrefix(f.Gate, "@") || filepath.IsAbs(f.Gate):
-		return f.Gate, nil
-	case f.Gate != "":
-		return filepath.Join(filepath.Dir(file), f.Gate), nil
-	case file == "-":
-		return "", errors.New(`standard input: it must name its gate: gate "web.gate"`)
-	}
-	found, _ := format.Beside(file, o)
-	switch len(found) {
-	case 1:
-		return found[0], nil
-	case 0:
-		return "", fmt.Errorf(`%s: no gate is beside it: name one with a line  gate "web.gate", or call it %s.gate`, file, strings.TrimSuffix(file, filepath.Ext(file)))
-	}
-	return "", fmt.Errorf(`%s: which gate is meant? there are %s: say it with a line  gate %q`, file, strings.Join(found, " and "), filepath.Base(found[0]))
 }
 
 // try has the kernel decide what is safe.
