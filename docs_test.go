@@ -222,16 +222,21 @@ func TestNumbers(t *testing.T) {
 // TestJSON holds docs/json.md against the schemas that the commands print.
 func TestJSON(t *testing.T) {
 	printed := map[string]bool{}
-	files, err := filepath.Glob("cmd/monban/*.go")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, name := range files {
-		for _, m := range regexp.MustCompile(`printJSON\(.*?, "([a-z-]+/\d+)", `).FindAllStringSubmatch(read(t, name), -1) {
-			printed[m[1]] = true
+	for _, pattern := range []string{"cmd/monban/*.go", "report/*.go"} {
+		files, err := filepath.Glob(pattern)
+		if err != nil {
+			t.Fatal(err)
 		}
-		for _, m := range regexp.MustCompile(`"monban/([a-z]+-line/\d+)"`).FindAllStringSubmatch(read(t, name), -1) {
-			printed[m[1]] = true
+		for _, name := range files {
+			if strings.HasSuffix(name, "_test.go") {
+				continue
+			}
+			for _, m := range regexp.MustCompile(`\bJSON\(.*?, "([a-z-]+/\d+)", `).FindAllStringSubmatch(read(t, name), -1) {
+				printed[m[1]] = true
+			}
+			for _, m := range regexp.MustCompile(`"monban/([a-z]+-line/\d+)"`).FindAllStringSubmatch(read(t, name), -1) {
+				printed[m[1]] = true
+			}
 		}
 	}
 	described := map[string]bool{}
