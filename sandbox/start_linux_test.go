@@ -351,15 +351,15 @@ func TestKillLauncher(t *testing.T) {
 			t.Errorf("ran in seccomp mode %q", b)
 		}
 	}
-	kinds := []Command{{}, {Detach: true, Watch: true}, {Watch: true}, {AllowExec: true}}
+	kinds := []Command{{}, {Detach: true, Watch: true}, {Watch: true}, {AllowExec: true}, {Loader: []bpf.Program{gate()}}}
 	t.Run("steps", func(t *testing.T) {
 		for _, c := range kinds {
-			for _, step := range []string{"no_new_privs", "spawned", "started", "gate 1", "gated", "released"} {
+			for _, step := range stepsOf(&c) {
+				if step == end.name {
+					continue // the program has ended
+				}
 				marker := filepath.Join(t.TempDir(), "marker")
 				c.Path, c.Args, c.Gates = path, []string{"marker", marker}, []bpf.Program{gate()}
-				if c.AllowExec && (step == "spawned" || step == "gate 1" || step == "released") {
-					continue // it has no such step
-				}
 				p := plan{Command: c, DieAt: step}
 				cmd, _ := p.command(t)
 				cmd.Args = append(cmd.Args, marker) // the child before its exec shows the launcher's arguments
