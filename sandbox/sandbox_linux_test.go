@@ -47,6 +47,7 @@ type outcome struct {
 	Kinds  []string
 	Done   []string // the steps that the launcher has done
 	Step   string   // of a StartError
+	Typed  bool     // the error is a StartError or a LostError
 }
 
 // launcherEnv names the file with a launcher's plan.
@@ -129,10 +130,13 @@ func launch(raw string) {
 	if err != nil {
 		out.Err, out.Status = err.Error(), ExitStatus(err)
 		if start := (*StartError)(nil); errors.As(err, &start) {
-			out.Step = start.Step
+			out.Step, out.Typed = start.Step, true
+		}
+		if lost := (*LostError)(nil); errors.As(err, &lost) {
+			out.Typed = true
 		}
 		for name, kind := range map[string]error{"notfound": ErrNotFound, "notexecutable": ErrNotExecutable,
-			"refused": ErrPtraceRefused, "unsupported": ErrUnsupported} {
+			"refused": ErrPtraceRefused, "unsupported": ErrUnsupported, "invalid": ErrInvalid} {
 			if errors.Is(err, kind) {
 				out.Kinds = append(out.Kinds, name)
 			}

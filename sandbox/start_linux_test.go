@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -105,6 +106,7 @@ func TestErrors(t *testing.T) {
 	bad := bpf.Program{{Code: bpf.RET | bpf.X}}
 	noSeccomp := func(a bpf.Action) bpf.Program { return gate(answer{nativeArch, unix.SYS_SECCOMP, a}) }
 	noExec := gate(answer{nativeArch, unix.SYS_EXECVE, bpf.KillProcess})
+	invalid := []string{"no gate", "strict and gates", "empty gate", "long gate", "listener"}
 	noExecErrno := gate(answer{nativeArch, unix.SYS_EXECVE, bpf.Errno | 1})
 	for _, tt := range []struct {
 		name   string
@@ -154,6 +156,9 @@ func TestErrors(t *testing.T) {
 				}
 				if strings.Contains(o.Err, "\n") {
 					t.Errorf("more than a line: %q", o.Err)
+				}
+				if !o.Typed || slices.Contains(o.Kinds, "invalid") != slices.Contains(invalid, tt.name) {
+					t.Errorf("typed %v, kinds %q: %v", o.Typed, o.Kinds, o)
 				}
 			}
 		})
