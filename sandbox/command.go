@@ -100,7 +100,7 @@ var (
 	ErrUnsupported = fmt.Errorf("gating a program needs Linux on amd64 or arm64: %w", errors.ErrUnsupported)
 )
 
-// A StartError says why a program was not started: nothing of it has run.
+// A StartError says why a program was not started: nothing of it has run, with Strict or Loader nothing from main on.
 type StartError struct {
 	Path string // "" where there is nothing wrong with the program
 	Step string // the step of the start that has ended it, as docs/design.md lists them; "" for one that hasn't begun
