@@ -25,6 +25,7 @@ type tracer struct {
 	queue    []demand
 	jumpedBy map[*code.Part][]*code.Part // who jumps into a part of the same image
 	heads    map[*code.Code][]uint64     // sorted
+	memory   map[*code.Code]*memory      // nil before it is needed
 }
 
 func newTracer(g *graph.Graph, found func(Spot, int64)) *tracer {
