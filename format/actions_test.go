@@ -52,7 +52,7 @@ func TestEveryAction(t *testing.T) {
 			for _, g := range gates {
 				decompiled(t, g, text)
 			}
-			for _, f := range Formats {
+			for _, f := range Formats() {
 				if f.Writes() {
 					written(t, f, gates, do)
 				}

@@ -137,7 +137,7 @@ func openError(file string, err error) error {
 func Beside(file string, o Options) (found, tried []string) {
 	f := filesOf(o)
 	base := strings.TrimSuffix(file, filepath.Ext(file))
-	for _, one := range Formats {
+	for _, one := range Formats() {
 		for _, ext := range one.Exts {
 			if name := base + ext; !slices.Contains(tried, name) {
 				tried = append(tried, name)

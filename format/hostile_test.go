@@ -19,7 +19,7 @@ func TestWriteHostileNames(t *testing.T) {
 	o := Options{Native: abi.X86_64}
 	const text = "arch x86_64\ndefault kill_process\nunknown kill_process\nallow read write\n"
 	shape := regexp.MustCompile(`[\w@./-]+`) // of words, which names are made of
-	for _, f := range Formats {
+	for _, f := range Formats() {
 		if !f.Writes() || f.Binary {
 			continue
 		}

@@ -142,7 +142,7 @@ func TestWriteAll(t *testing.T) {
 		t.Fatal(err)
 	}
 	written := 0
-	for _, f := range Formats {
+	for _, f := range Formats() {
 		if !f.Writes() {
 			continue
 		}

@@ -14,7 +14,7 @@ func archUnchecked(s *subject) []Finding {
 	for _, leaf := range s.Verdict.Elsewhere() {
 		if w, ok := leaf.Then.Witness(passes); ok {
 			w.Arch = leaf.Least
-			return s.found("MB001", "", nil, w)
+			return s.found("", nil, w)
 		}
 	}
 	return nil
@@ -44,11 +44,11 @@ func x32Bypass(s *subject) []Finding {
 	if names == nil {
 		return nil
 	}
-	return s.found("MB002", "what is refused passes as an x32 call: "+some(names), names, first)
+	return s.found(": "+some(names), names, first)
 }
 
-// multiplexer looks for calls that are refused by their own number, always or for some arguments, and pass through socketcall or ipc.
-// A condition that somebody wrote says more than a call that nobody named.
+// multiplexer looks for calls that are refused by their own number, always or for some arguments, and pass through
+// socketcall or ipc. A condition that somebody wrote says more than a call that nobody named.
 func multiplexer(s *subject) []Finding {
 	var conditional, refused []string
 	witness := map[string]bpf.Data{}
@@ -76,33 +76,35 @@ func multiplexer(s *subject) []Finding {
 	var out []Finding
 	if conditional != nil {
 		m, _ := s.arch.Mux(conditional[0])
-		out = s.found("MB012", "a condition on "+some(conditional)+" can be walked around through "+m.Call, conditional, witness[conditional[0]])
+		out = s.found("a condition on "+some(conditional)+" can be walked around through "+m.Call, conditional, witness[conditional[0]])
 	}
 	if refused != nil {
 		m, _ := s.arch.Mux(refused[0])
-		out = append(out, s.found("MB012", "what is refused passes through "+m.Call+": "+some(refused), refused, witness[refused[0]])...)
+		out = append(out, s.found("what is refused passes through "+m.Call+": "+some(refused), refused, witness[refused[0]])...)
 	}
 	return out
 }
 
-// clone3 looks at the newer form of clone, whose flags no filter sees.
-func clone3(s *subject) []Finding {
-	if s.how("clone", passes) == never {
+// clone3Bypass looks at the newer form of clone, whose flags no filter sees.
+func clone3Bypass(s *subject) []Finding {
+	if s.how("clone", passes) == never || s.how("clone", refuses) != sometimes || s.how("clone3", passes) == never {
 		return nil
 	}
+	return s.finding("", []string{"clone", "clone3"}, "clone3", passes)
+}
+
+// clone3Errno looks for an answer to clone3 after which libc does not fall back to clone.
+func clone3Errno(s *subject) []Finding {
 	v, nr, ok := s.call("clone3")
-	if !ok {
+	if !ok || s.how("clone", passes) == never {
 		return nil
-	}
-	if s.how("clone", refuses) == sometimes && s.how("clone3", passes) != never {
-		return s.finding("MB009", "", []string{"clone", "clone3"}, "clone3", passes)
 	}
 	enosys, _ := s.arch.Errno("ENOSYS")
 	do, constant := v.Constant()
-	if constant && refuses(do) && do != bpf.Errno|bpf.Action(enosys) {
-		return s.found("MB010", "", []string{"clone3"}, bpf.Data{Arch: s.arch.Token(), Nr: nr})
+	if !constant || !refuses(do) || do == bpf.Errno|bpf.Action(enosys) {
+		return nil
 	}
-	return nil
+	return s.found("", []string{"clone3"}, bpf.Data{Arch: s.arch.Token(), Nr: nr})
 }
 
 func newMountAPI(s *subject) []Finding {
@@ -110,7 +112,7 @@ func newMountAPI(s *subject) []Finding {
 	if newer == nil || s.how("mount", refuses) != always {
 		return nil
 	}
-	return s.finding("MB011", "mount is refused, and "+some(newer)+" allowed", newer, newer[0], passes)
+	return s.finding("mount is refused, and "+some(newer)+" allowed", newer, newer[0], passes)
 }
 
 // ioUring looks for io_uring beside refusals that it gets around.
@@ -124,7 +126,7 @@ func ioUring(s *subject) []Finding {
 	if refused == nil {
 		return nil
 	}
-	return s.finding("MB008", "io_uring is allowed, and does what is refused: "+some(refused), refused, "io_uring_setup", passes)
+	return s.finding(": "+some(refused), refused, "io_uring_setup", passes)
 }
 
 // tiocsti looks for ioctls that type into a terminal.
@@ -143,7 +145,7 @@ func tiocsti(s *subject) []Finding {
 			continue
 		}
 		w.Arch, w.Nr, w.Args[1] = s.arch.Token(), nr, value
-		return s.found("MB013", "input can be pushed into a terminal: ioctl's "+request, []string{"ioctl"}, w)
+		return s.found("input can be pushed into a terminal: ioctl's "+request, []string{"ioctl"}, w)
 	}
 	return nil
 }
@@ -173,34 +175,35 @@ var twins = [][]string{
 // hidden are calls and the ones that do the same with the deciding arguments where no filter looks.
 var hidden = [][2]string{{"open", "openat2"}, {"openat", "openat2"}, {"mprotect", "pkey_mprotect"}, {"execve", "execveat"}}
 
-// siblings looks for calls that do what others are refused to do, and for newer forms that are missing.
+// siblings looks for calls that do what others are refused to do.
 func siblings(s *subject) []Finding {
 	var out []Finding
 	for _, h := range hidden {
 		if s.how(h[0], refuses) == sometimes && s.how(h[1], passes) == always {
-			out = append(out, s.finding("MB021", "a condition on "+h[0]+" can be walked around by "+h[1], h[:], h[1], passes)...)
+			out = append(out, s.finding("a condition on "+h[0]+" can be walked around by "+h[1], h[:], h[1], passes)...)
 		}
 	}
-	if s.denyList() {
-		for _, family := range twins {
-			var refused, open []string
-			for _, name := range family {
-				switch {
-				case s.how(name, refuses) == always:
-					refused = append(refused, name)
-				case s.how(name, passes) == always:
-					open = append(open, name)
-				}
-			}
-			if refused != nil && open != nil {
-				title := some(refused) + " is refused, and " + some(open) + " does the same"
-				if len(refused) > 1 {
-					title = some(refused) + " are refused, and " + some(open) + " does the same"
-				}
-				out = append(out, s.finding("MB021", title, append(refused, open...), open[0], passes)...)
-			}
-		}
+	if !s.denyList() {
 		return out
 	}
-	return append(out, s.missing("MB022", newer)...)
+	for _, family := range twins {
+		var refused, open []string
+		for _, name := range family {
+			switch {
+			case s.how(name, refuses) == always:
+				refused = append(refused, name)
+			case s.how(name, passes) == always:
+				open = append(open, name)
+			}
+		}
+		if refused == nil || open == nil {
+			continue
+		}
+		title := some(refused) + " is refused, and " + some(open) + " does the same"
+		if len(refused) > 1 {
+			title = some(refused) + " are refused, and " + some(open) + " does the same"
+		}
+		out = append(out, s.finding(title, append(refused, open...), open[0], passes)...)
+	}
+	return out
 }

@@ -18,18 +18,17 @@ func probeErrno(s *subject) []Finding {
 	if !ok || !refuses(do) || do == bpf.Errno|bpf.Action(enosys) {
 		return nil
 	}
-	return s.found("MB014", "", nil, bpf.Data{Arch: s.arch.Token(), Nr: next})
+	return s.found("", nil, bpf.Data{Arch: s.arch.Token(), Nr: next})
 }
 
-// needed looks for calls without which nearly no program can live.
-func needed(s *subject) []Finding {
-	var out []Finding
-	for _, n := range []struct{ id, call string }{{"MB023", "exit_group"}, {"MB024", "rt_sigreturn"}, {"MB025", "restart_syscall"}} {
-		if s.how(n.call, refuses) == always {
-			out = append(out, s.finding(n.id, "", []string{n.call}, n.call, refuses)...)
+// refusesAll looks for a call that is never let pass.
+func refusesAll(call string) func(*subject) []Finding {
+	return func(s *subject) []Finding {
+		if s.how(call, refuses) != always {
+			return nil
 		}
+		return s.finding("", []string{call}, call, refuses)
 	}
-	return out
 }
 
 // vdso looks for the clock of programs that do more than compute: those that open files.
@@ -43,10 +42,7 @@ func vdso(s *subject) []Finding {
 			refused = append(refused, name)
 		}
 	}
-	if refused == nil {
-		return nil
-	}
-	return s.finding("MB026", "calls that the vDSO makes now and then are refused: "+some(refused), refused, refused[0], refuses)
+	return s.listing(refused, refuses)
 }
 
 func uretprobe(s *subject) []Finding {
@@ -55,7 +51,7 @@ func uretprobe(s *subject) []Finding {
 	if killed == nil {
 		return nil
 	}
-	return s.finding("MB028", "answered by a kill: "+some(killed), killed, killed[0], kills)
+	return s.finding("answered by a kill: "+some(killed), killed, killed[0], kills)
 }
 
 // A form is a call and the newer one that libraries make in its place.
@@ -83,25 +79,27 @@ var in64 = []form{
 }
 
 func time64(s *subject) []Finding {
-	if s.arch.Bits() == 64 || s.denyList() {
+	if s.arch.Bits() == 64 {
 		return nil
 	}
-	return s.missing("MB027", in64)
+	return lacksForms(in64)(s)
 }
 
-// missing looks for forms of which the old one passes and the newer one gets an answer after which nobody falls back.
-func (s *subject) missing(id string, forms []form) []Finding {
-	enosys, _ := s.arch.Errno("ENOSYS")
-	fatal := func(a bpf.Action) bool { return refuses(a) && a != bpf.Errno|bpf.Action(enosys) }
-	var lacking []string
-	for _, f := range forms {
-		if s.how(f.old, passes) == always && s.how(f.newer, fatal) == always {
-			lacking = append(lacking, f.newer)
+// lacksForms looks for forms of which the old one passes and the newer one gets an answer after which nobody falls
+// back. What a deny-list refuses it means to.
+func lacksForms(forms []form) func(*subject) []Finding {
+	return func(s *subject) []Finding {
+		if s.denyList() {
+			return nil
 		}
+		enosys, _ := s.arch.Errno("ENOSYS")
+		fatal := func(a bpf.Action) bool { return refuses(a) && a != bpf.Errno|bpf.Action(enosys) }
+		var lacking []string
+		for _, f := range forms {
+			if s.how(f.old, passes) == always && s.how(f.newer, fatal) == always {
+				lacking = append(lacking, f.newer)
+			}
+		}
+		return s.listing(lacking, refuses)
 	}
-	if lacking == nil {
-		return nil
-	}
-	e, _ := ByID(id)
-	return s.finding(id, e.Title+": "+some(lacking), lacking, lacking[0], refuses)
 }

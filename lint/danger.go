@@ -8,28 +8,9 @@ import (
 	"monban/verdict"
 )
 
-// dangers are calls that little of what is confined needs, by the entry that says why.
-var dangers = []struct {
-	id, title string
-	calls     []string
-}{
-	{"MB016", "calls that change the kernel itself are allowed: ", []string{"init_module", "finit_module", "delete_module", "create_module",
-		"kexec_load", "kexec_file_load", "reboot", "iopl", "ioperm", "swapon", "swapoff", "open_by_handle_at", "acct", "settimeofday",
-		"clock_settime", "clock_settime64", "stime", "pciconfig_read", "pciconfig_write", "pciconfig_iobase"}},
-	{"MB017", "calls with a history of kernel bugs are allowed: ", []string{"bpf", "userfaultfd", "perf_event_open", "add_key", "keyctl",
-		"request_key", "quotactl", "lookup_dcookie", "nfsservctl", "_sysctl", "uselib", "ustat", "sysfs", "vm86", "vm86old"}},
-	{"MB019", "other processes can be read, changed or robbed of their files: ", []string{"ptrace", "process_vm_readv", "process_vm_writev",
-		"pidfd_getfd", "process_madvise", "kcmp"}},
-}
-
-func dangerous(s *subject) []Finding {
-	var out []Finding
-	for _, d := range dangers {
-		if open := s.which(d.calls, passes); open != nil {
-			out = append(out, s.finding(d.id, d.title+some(open), open, open[0], passes)...)
-		}
-	}
-	return append(out, namespaces(s)...)
+// allows looks for calls that little of what is confined needs.
+func allows(calls ...string) func(*subject) []Finding {
+	return func(s *subject) []Finding { return s.listing(s.which(calls, passes), passes) }
 }
 
 // namespaces looks for ways to make namespaces and mounts, clone's among them.
@@ -47,13 +28,10 @@ func namespaces(s *subject) []Finding {
 		if w, yes := v.Restrict(verdict.ArgHi(arg.Index), 0).Restrict(verdict.ArgLo(arg.Index), uint32(newuser)).Witness(passes); yes {
 			w.Arch, w.Nr, w.Args[arg.Index] = d.Arch, nr, newuser
 			open = append([]string{"clone(CLONE_NEWUSER)"}, open...)
-			return s.found("MB018", "namespaces and mounts can be made: "+some(open), open, w)
+			return s.found(": "+some(open), open, w)
 		}
 	}
-	if open == nil {
-		return nil
-	}
-	return s.finding("MB018", "namespaces and mounts can be made: "+some(open), open, open[0], passes)
+	return s.listing(open, passes)
 }
 
 // oldPtrace matters where the text says which kernel it is for.
@@ -64,7 +42,7 @@ func oldPtrace(s *subject) []Finding {
 	if s.how("ptrace", passes) == never {
 		return nil
 	}
-	return s.finding("MB015", "", []string{"ptrace"}, "ptrace", passes)
+	return s.finding("", []string{"ptrace"}, "ptrace", passes)
 }
 
 // killThread lists the calls that kill their thread.
@@ -83,5 +61,5 @@ func killThread(s *subject) []Finding {
 	if len(killed) == 1 {
 		title = killed[0] + " kills the calling thread only"
 	}
-	return s.finding("MB020", title, killed, killed[0], kills)
+	return s.finding(title, killed, killed[0], kills)
 }

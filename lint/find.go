@@ -15,17 +15,20 @@ import (
 
 // A Finding is a pitfall of the catalogue in one gate.
 type Finding struct {
-	*Entry
+	Check
 	Title  string   // with the details of this gate
 	Calls  []string // all that it concerns; nil where it concerns no call in particular
 	Archs  []abi.Arch
 	Call   bpf.Data   // a call that shows it, on the first of Archs
 	Action bpf.Action // what it gets
 	Pos    policy.Pos // the rule that decides the witness; Line is 0 where there is no text
+
+	idle []policy.Pos // items whose rules all change nothing
 }
 
-// Find looks for every pitfall of the catalogue, the worst first. What is the same on several architectures is one finding. The
-// error is the gate's, of what does not fit the budget a *gate.ComplexError: findings are all there are, or none.
+// Find looks for every pitfall of the catalogue, the worst first. What is the same on several architectures is one
+// finding. The error is the gate's, of what does not fit the budget a *gate.ComplexError: findings are all there are,
+// or none.
 func Find(g *gate.Gate) ([]Finding, error) {
 	archs, err := g.Archs()
 	if err != nil {
@@ -42,7 +45,8 @@ type meant struct {
 }
 
 func find(g meant) ([]Finding, error) {
-	// What an architecture lacks matters only where something of it passes: a filter that refuses all of x32 need not allow exit there.
+	// What an architecture lacks matters only where something of it passes: a filter that refuses all of x32 need not
+	// allow exit there.
 	living := slices.DeleteFunc(slices.Clone(g.Archs), func(a abi.Arch) bool {
 		_, ok := g.Verdict.On(a, bpf.KillProcess).Witness(passes)
 		return !ok
@@ -53,13 +57,21 @@ func find(g meant) ([]Finding, error) {
 	var all []Finding
 	for _, a := range living {
 		s := newSubject(g, a)
-		for _, check := range checks {
-			for _, f := range check(s) {
+		for _, c := range checks {
+			if c.whole {
+				continue
+			}
+			for _, f := range s.check(c) {
 				all = merge(all, f, a)
 			}
 		}
 	}
-	all = append(all, sourceFindings(g)...)
+	first := newSubject(g, g.Archs[0])
+	for _, c := range checks {
+		if c.whole {
+			all = append(all, first.check(c)...)
+		}
+	}
 	for i := range all {
 		if err := all[i].place(g.Gate); err != nil {
 			return nil, err
@@ -69,11 +81,6 @@ func find(g meant) ([]Finding, error) {
 		return cmp.Or(-cmp.Compare(x.Severity, y.Severity), strings.Compare(x.ID, y.ID))
 	})
 	return all, nil
-}
-
-var checks = []func(*subject) []Finding{
-	archUnchecked, x32Bypass, halves, ioUring, clone3, newMountAPI, multiplexer, tiocsti, probeErrno, oldPtrace, dangerous, killThread,
-	siblings, needed, vdso, time64, uretprobe,
 }
 
 // merge adds a finding; one that says nothing new of another architecture only gets one architecture more.
@@ -104,12 +111,32 @@ func (f *Finding) place(g *gate.Gate) error {
 // A subject is one architecture's part of a gate.
 type subject struct {
 	meant
-	arch abi.Arch
-	own  verdict.Verdict
+	arch   abi.Arch
+	own    verdict.Verdict
+	halves *halves // once they were looked at; likewise
+	idle   *idle
 }
 
 func newSubject(g meant, a abi.Arch) *subject {
-	return &subject{g, a, g.Verdict.On(a, bpf.KillProcess)}
+	return &subject{meant: g, arch: a, own: g.Verdict.On(a, bpf.KillProcess)}
+}
+
+// check runs a check. What a finding does not say is what the check says.
+func (s *subject) check(c Check) []Finding {
+	found := c.run(s)
+	for i := range found {
+		f := &found[i]
+		switch f.Check = c; {
+		case f.Title == "":
+			f.Title = c.Title
+		case strings.HasPrefix(f.Title, ": "):
+			f.Title = c.Title + f.Title
+		}
+		if c.whole {
+			f.Archs = s.Archs
+		}
+	}
+	return found
 }
 
 // call is the verdict on a call by name; ok is false where the architecture does not have it.
@@ -155,27 +182,29 @@ func (s *subject) which(names []string, want func(bpf.Action) bool) (out []strin
 	return out
 }
 
-// finding is an entry's finding with a witness: a call by name that gets such an action.
-func (s *subject) finding(id, title string, calls []string, witness string, want func(bpf.Action) bool) []Finding {
+// finding has a call by name that gets such an action for a witness. A title that begins with a colon goes on after the
+// check's.
+func (s *subject) finding(title string, calls []string, witness string, want func(bpf.Action) bool) []Finding {
 	v, nr, _ := s.call(witness)
 	d, ok := v.Witness(want)
 	if !ok {
 		return nil
 	}
 	d.Arch, d.Nr = s.arch.Token(), nr
-	return s.found(id, title, calls, d)
+	return s.found(title, calls, d)
 }
 
-// found is an entry's finding with a witness.
-func (s *subject) found(id, title string, calls []string, d bpf.Data) []Finding {
-	e, ok := ByID(id)
-	if !ok {
-		panic("lint: no entry " + id)
+// listing is a finding that names calls, of which the first gives the witness; none where there are none.
+func (s *subject) listing(calls []string, want func(bpf.Action) bool) []Finding {
+	if len(calls) == 0 {
+		return nil
 	}
-	if title == "" {
-		title = e.Title
-	}
-	return []Finding{{Entry: e, Title: title, Calls: calls, Call: d, Action: s.Verdict.At(&d)}}
+	return s.finding(": "+some(calls), calls, calls[0], want)
+}
+
+// found is a finding with a witness.
+func (s *subject) found(title string, calls []string, d bpf.Data) []Finding {
+	return []Finding{{Title: title, Calls: calls, Call: d, Action: s.Verdict.At(&d)}}
 }
 
 // denyList says that the gate names what is refused: the numbers that no call has pass, or nearly all calls do.

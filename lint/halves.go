@@ -5,42 +5,55 @@ import (
 	"monban/verdict"
 )
 
-// halves looks at how the two halves of arguments are compared, on architectures with 64-bit registers.
-func halves(s *subject) []Finding {
-	if s.arch.Bits() < 64 {
-		return nil
+// halves are what was found in how the two halves of arguments are compared, on architectures with 64-bit registers.
+type halves struct{ upper, lowerOnly, sign, ordered []Finding }
+
+func upperHalf(s *subject) []Finding     { return s.compared().upper }
+func lowerHalfOnly(s *subject) []Finding { return s.compared().lowerOnly }
+func signExtension(s *subject) []Finding { return s.compared().sign }
+func orderedHalves(s *subject) []Finding { return s.compared().ordered }
+
+// compared looks at all arguments of all calls once.
+func (s *subject) compared() *halves {
+	if s.halves == nil {
+		s.halves = &halves{}
+		if s.arch.Bits() == 64 {
+			s.compare(s.halves)
+		}
 	}
-	var out []Finding
+	return s.halves
+}
+
+func (s *subject) compare(out *halves) {
 	for nr, name := range s.arch.Calls() {
 		v := s.own.Restrict(verdict.Nr, nr)
 		if _, constant := v.Constant(); constant {
 			continue
 		}
-		args, known := s.arch.Args(name)
-		if !known {
-			continue
-		}
+		args, _ := s.arch.Args(name)
 		for _, arg := range args {
 			h := half{s, v, nr, arg.Index}
+			note := func(list *[]Finding, title string, d bpf.Data) {
+				*list = append(*list, s.found(title, []string{name}, d)...)
+			}
 			switch {
 			case arg.Bits <= 32:
 				if d, ok := h.escape(); ok {
-					out = append(out, s.found("MB003", "a refusal of "+name+" can be escaped by the upper half of "+arg.Name, []string{name}, d)...)
+					note(&out.upper, "a refusal of "+name+" can be escaped by the upper half of "+arg.Name, d)
 				} else if d, ok := h.sign(); ok && arg.Signed && arg.Bits == 32 {
-					out = append(out, s.found("MB005", name+"'s "+arg.Name+" is compared, where it is negative, with one of two upper halves only", []string{name}, d)...)
+					note(&out.sign, name+"'s "+arg.Name+" is compared, where it is negative, with one of two upper halves only", d)
 				}
 			case v.Support(verdict.ArgLo(arg.Index)) == ^uint32(0) && v.Support(verdict.ArgHi(arg.Index)) == 0:
 				if d, ok := h.lowOnly(); ok {
-					out = append(out, s.found("MB004", "only the lower half of "+name+"'s "+arg.Name+" is looked at", []string{name}, d)...)
+					note(&out.lowerOnly, "only the lower half of "+name+"'s "+arg.Name+" is looked at", d)
 				}
 			default:
 				if d, ok := h.ordered(); ok {
-					out = append(out, s.found("MB006", name+"'s "+arg.Name+": its lower half decides under many upper halves", []string{name}, d)...)
+					note(&out.ordered, name+"'s "+arg.Name+": its lower half decides under many upper halves", d)
 				}
 			}
 		}
 	}
-	return out
 }
 
 // A half is one argument of a call, seen as two words.
@@ -65,7 +78,8 @@ func (h *half) under(f func(left verdict.Verdict) verdict.Node) verdict.Node {
 	return pass.Graft(verdict.ArgHi(h.arg)-1, func(left verdict.Verdict) verdict.Verdict { return s.Verdict(f(left)) }).Node()
 }
 
-// escape looks for a lower half that is refused with 0 above it and passes with something else there, other than a sign's extension.
+// escape looks for a lower half that is refused with 0 above it and passes with something else there, other than a
+// sign's extension.
 func (h *half) escape() (bpf.Data, bool) {
 	s, hi, lo := h.v.Space(), verdict.ArgHi(h.arg), verdict.ArgLo(h.arg)
 	if h.v.Support(hi) == 0 {
@@ -104,7 +118,8 @@ func beyond(v verdict.Verdict, hi verdict.Word) []verdict.Leaf {
 	return v.Without(hi, []verdict.Case{{Lo: 0, Hi: 0}, {Lo: ^uint32(0), Hi: ^uint32(0)}})
 }
 
-// sign looks for a negative lower half that passes with one of the two upper halves that programs give it, and not with the other.
+// sign looks for a negative lower half that passes with one of the two upper halves that programs give it, and not with
+// the other.
 func (h *half) sign() (bpf.Data, bool) {
 	s, hi, lo := h.v.Space(), verdict.ArgHi(h.arg), verdict.ArgLo(h.arg)
 	if h.v.Support(hi) == 0 {
@@ -129,8 +144,8 @@ func (h *half) lowOnly() (bpf.Data, bool) {
 	return d, ok
 }
 
-// ordered looks for a lower half that decides under more than one upper half, where the upper half is looked at. Masks are left out:
-// they look at few bits.
+// ordered looks for a lower half that decides under more than one upper half, where the upper half is looked at. Masks
+// are left out: they look at few bits.
 func (h *half) ordered() (bpf.Data, bool) {
 	hi, lo := verdict.ArgHi(h.arg), verdict.ArgLo(h.arg)
 	const most = 16 // bits of a mask

@@ -25,7 +25,7 @@ allow exit_group rt_sigreturn restart_syscall read clock_gettime gettimeofday ge
 allow optional time clock_gettime64
 `
 
-// pitfalls are gates that have one, and the same gates mended.
+// pitfalls are gates that have one, and the same gates fixed.
 var pitfalls = []struct {
 	id         string
 	archs      []abi.Arch // nil: x86_64
@@ -63,6 +63,17 @@ var pitfalls = []struct {
 	{"MB030", nil, "allow write\nallow write", "allow write", true},
 }
 
+// withPitfall is the fine gate with a pitfall.
+func withPitfall(bad string) string {
+	if first, ok := strings.CutPrefix(bad, "FIRST "); ok {
+		return first + "\n" + fine
+	}
+	if bad == "UNKNOWN" {
+		return strings.Replace(fine, "unknown errno(ENOSYS)", "unknown errno(EPERM)", 1)
+	}
+	return fine + bad
+}
+
 func load(t *testing.T, text string, archs []abi.Arch) (*policy.Policy, verdict.Verdict) {
 	t.Helper()
 	p, err := lang.Load("t.gate", []byte(text), lang.Options{Archs: archs})
@@ -92,7 +103,7 @@ func ids(findings []lint.Finding) (out []string) {
 	return out
 }
 
-// Each pitfall is found where it is, in the policy and in the program that it compiles to, and not where it was mended.
+// Each pitfall is found where it is, in the policy and in the program that it compiles to, and not where it was fixed.
 func TestPitfalls(t *testing.T) {
 	tested := map[string]bool{}
 	for _, c := range pitfalls {
@@ -102,13 +113,7 @@ func TestPitfalls(t *testing.T) {
 			if archs == nil {
 				archs = []abi.Arch{abi.X86_64}
 			}
-			text := fine + c.bad
-			switch first, ok := strings.CutPrefix(c.bad, "FIRST "); {
-			case ok:
-				text = first + "\n" + fine
-			case c.bad == "UNKNOWN":
-				text = strings.Replace(fine, "unknown errno(ENOSYS)", "unknown errno(EPERM)", 1)
-			}
+			text := withPitfall(c.bad)
 			p, v := load(t, text, archs)
 			found := find(t, gate.OfPolicy("t.gate", p))
 			if !slices.Contains(ids(found), c.id) {
@@ -129,13 +134,13 @@ func TestPitfalls(t *testing.T) {
 			if fromBPF := ids(find(t, gate.OfPrograms("t.bpf", binary.LittleEndian, programs...))); slices.Contains(fromBPF, c.id) == c.sourceOnly {
 				t.Errorf("of the program, %s are found", fromBPF)
 			}
-			p, v = load(t, fine+c.good, archs)
+			p, _ = load(t, fine+c.good, archs)
 			if good := ids(find(t, gate.OfPolicy("t.gate", p))); slices.Contains(good, c.id) {
-				t.Errorf("it is found in the mended gate, too (%s)", good)
+				t.Errorf("it is found in the fixed gate, too (%s)", good)
 			}
 		})
 	}
-	for _, e := range lint.Catalogue {
+	for e := range lint.Checks() {
 		if !tested[e.ID] && e.ID != "MB007" && e.ID != "MB031" { // the command's scripts have those: they come from reading a profile
 			t.Errorf("no gate here has %s", e.ID)
 		}
@@ -162,12 +167,14 @@ func TestDenyList(t *testing.T) {
 // What is found in the presets can be defended in a sentence each.
 func TestPresets(t *testing.T) {
 	defended := map[string][]string{
-		// socketcall lets any socket pass on x86, as in Docker's profile; the terminal is a container's own; Docker's profile says
-		// EPERM for unknown numbers, and runc puts ENOSYS before it; ptrace reaches the container's own processes.
+		// socketcall lets any socket pass on x86, as in Docker's profile; the terminal is a container's own; Docker's
+		// profile says EPERM for unknown numbers, and runc puts ENOSYS before it; ptrace reaches the container's own
+		// processes.
 		"@container": {"MB012", "MB013", "MB014", "MB019"},
 		// The kernel's strict mode allows exit and not exit_group, and kills for all else.
 		"@strict": {"MB014", "MB023", "MB025", "MB028"},
-		// For programs that compute, and for Go ones, whose runtime makes the calls that it names and no newer forms of them.
+		// For programs that compute, and for Go ones, whose runtime makes the calls that it names and no newer forms of
+		// them.
 		"@libc":       {"MB022", "MB025", "MB026", "MB028"},
 		"@compute":    {"MB022"},
 		"@go-runtime": {"MB026", "MB027", "MB028"},
@@ -189,7 +196,9 @@ func TestPresets(t *testing.T) {
 // The catalogue is whole: IDs in a row, each entry with all of its parts.
 func TestCatalogue(t *testing.T) {
 	seen := map[string]bool{}
-	for i, e := range lint.Catalogue {
+	i := -1
+	for e := range lint.Checks() {
+		i++
 		if want := fmt.Sprintf("MB%03d", i+1); e.ID != want {
 			t.Errorf("%s stands where %s should", e.ID, want)
 		}
@@ -197,7 +206,7 @@ func TestCatalogue(t *testing.T) {
 			t.Errorf("%s has the name %q", e.ID, e.Name)
 		}
 		seen[e.Name] = true
-		if e.Title == "" || e.Why == "" || e.Mend == "" || !regexp.MustCompile(`^(CVE-|https://)`).MatchString(e.Reference) {
+		if e.Title == "" || e.Why == "" || e.Fix == "" || !regexp.MustCompile(`^(CVE-|https://)`).MatchString(e.Reference) {
 			t.Errorf("%s is not complete: %+v", e.ID, e)
 		}
 	}
@@ -225,7 +234,8 @@ func TestIgnores(t *testing.T) {
 	}
 }
 
-// What lies beyond the first thousands of ranges of an upper half is found, and of a witness the lower half belongs to the upper one.
+// What lies beyond the first thousands of ranges of an upper half is found, and of a witness the lower half belongs to
+// the upper one.
 func TestManyUpperHalves(t *testing.T) {
 	const text = `ld [arch]
 jeq #0xc000003e, 2, 14

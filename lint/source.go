@@ -9,28 +9,30 @@ import (
 	"monban/policy"
 )
 
-// sourceFindings are those that only the text shows.
-func sourceFindings(g meant) []Finding {
-	s := newSubject(g, g.Archs[0])
-	var out []Finding
-	for _, pos := range g.Repeated {
-		f := s.found("MB007", "", nil, bpf.Data{Arch: s.arch.Token()})[0]
-		f.Pos, f.Archs = pos, g.Archs
-		for i := range g.policyRules() {
-			if r := &g.Policy.Rules[i]; r.Pos.File == pos.File && r.Pos.Line == pos.Line {
+// repeatedArgument is what the reader of a profile noticed.
+func repeatedArgument(s *subject) (out []Finding) {
+	for _, pos := range s.Repeated {
+		f := s.found("", nil, bpf.Data{Arch: s.arch.Token()})[0]
+		f.Pos = pos
+		for i := range s.policyRules() {
+			if r := &s.Policy.Rules[i]; r.Pos.File == pos.File && r.Pos.Line == pos.Line {
 				f.Calls = append(f.Calls, r.Call)
 			}
 		}
 		f.show(s)
 		out = append(out, f)
 	}
-	if g.Unknown != nil {
-		f := s.found("MB031", "names that no architecture here has are ignored: "+some(g.Unknown), g.Unknown, bpf.Data{Arch: s.arch.Token()})[0]
-		f.Archs = g.Archs
-		f.Pos.File = g.Name
-		out = append(out, f)
+	return out
+}
+
+// unknownNames is likewise.
+func unknownNames(s *subject) []Finding {
+	if s.Unknown == nil {
+		return nil
 	}
-	return append(out, deadRules(g)...)
+	out := s.found(": "+some(s.Unknown), s.Unknown, bpf.Data{Arch: s.arch.Token()})
+	out[0].Pos.File = s.Name
+	return out
 }
 
 func (g meant) policyRules() []policy.Rule {
@@ -53,53 +55,66 @@ func (f *Finding) show(s *subject) {
 	}
 }
 
-// deadRules looks for rules without which the gate would mean the same. Of two that say the same, it is the later one. A preset's are
-// not the user's to fix.
-func deadRules(g meant) []Finding {
-	if g.Policy == nil {
-		return nil
+// idle are rules without which the gate would mean the same, by their place among its rules: what no call reaches, and
+// what changes nothing. Of two that say the same, it is the later one. A preset's are not the user's to fix.
+type idle struct{ shadowed, repeated []int }
+
+func shadowed(s *subject) []Finding { return s.listRules(s.idleRules().shadowed) }
+func repeated(s *subject) []Finding { return s.listRules(s.idleRules().repeated) }
+
+func (s *subject) idleRules() *idle {
+	if s.idle != nil {
+		return s.idle
 	}
-	d := &dead{meant: g, decider: g.Policy.Decider(), chains: map[number]*policy.Chain{}, speak: map[string]int{}}
-	for _, r := range g.Policy.Rules {
+	s.idle = &idle{}
+	if s.Policy == nil {
+		return s.idle
+	}
+	d := &dead{meant: s.meant, decider: s.Policy.Decider(), chains: map[number]*policy.Chain{}, speak: map[string]int{}}
+	for _, r := range s.Policy.Rules {
 		d.speak[r.Call]++
 	}
-	var shadowed, repeated []int
-	for i, r := range slices.Backward(g.Policy.Rules) {
+	for i, r := range slices.Backward(s.Policy.Rules) {
 		if r.Pos.Line == 0 || strings.HasPrefix(r.Pos.File, "@") || r.Call == "" || r.Call == "socketcall" || r.Call == "ipc" {
 			continue // what reaches through a multiplexer is not looked for
 		}
 		switch d.reach(i) {
 		case unreached:
-			shadowed = append(shadowed, i)
+			s.idle.shadowed = append(s.idle.shadowed, i)
 		case changesNothing:
-			repeated = append(repeated, i)
+			s.idle.repeated = append(s.idle.repeated, i)
 		}
 	}
-	slices.Reverse(shadowed)
-	slices.Reverse(repeated)
-	return append(g.listRules("MB029", shadowed), g.listRules("MB030", repeated)...)
+	slices.Reverse(s.idle.shadowed)
+	slices.Reverse(s.idle.repeated)
+	return s.idle
 }
 
-// listRules makes one finding of the rules at one place.
-func (g meant) listRules(id string, rules []int) (out []Finding) {
-	s := newSubject(g, g.Archs[0])
+// listRules makes one finding of the rules on one line.
+func (s *subject) listRules(rules []int) (out []Finding) {
 	index := map[policy.Pos]int{}
+	left := map[policy.Pos]int{} // how many rules of an item are not among these
+	for i := range s.policyRules() {
+		left[s.Policy.Rules[i].Pos]++
+	}
 	for _, i := range rules {
-		r := &g.Policy.Rules[i]
+		r := &s.Policy.Rules[i]
 		at := policy.Pos{File: r.Pos.File, Line: r.Pos.Line}
 		n, ok := index[at]
 		if !ok {
 			n = len(out)
 			index[at] = n
-			f := s.found(id, "", nil, bpf.Data{Arch: s.arch.Token()})[0]
-			f.Pos, f.Archs = r.Pos, g.Archs
+			f := s.found("", nil, bpf.Data{Arch: s.arch.Token()})[0]
+			f.Pos = r.Pos
 			out = append(out, f)
 		}
 		out[n].Calls = append(out[n].Calls, r.Call)
+		if left[r.Pos]--; left[r.Pos] == 0 {
+			out[n].idle = append(out[n].idle, r.Pos)
+		}
 	}
 	for n := range out {
-		e := out[n].Entry
-		out[n].Title = e.Title + ": " + g.Policy.Rules[g.ruleAt(out[n].Pos)].Action.String() + " " + some(out[n].Calls)
+		out[n].Title = ": " + s.Policy.Rules[s.ruleAt(out[n].Pos)].Action.String() + " " + some(out[n].Calls)
 		out[n].show(s)
 	}
 	return out

@@ -40,7 +40,7 @@ func subsets(calls []inspect.Subset) []subset {
 	return out
 }
 
-// ExplanationJSON writes monban/explain/1.
+// ExplanationJSON writes monban/explain/2.
 func ExplanationJSON(w io.Writer, e *inspect.Explanation) error {
 	type call struct {
 		Name    string    `json:"name"`
@@ -72,7 +72,7 @@ func ExplanationJSON(w io.Writer, e *inspect.Explanation) error {
 		Notes    []string  `json:"notes,omitempty"`
 		Findings []finding `json:"findings"`
 		Policy   string    `json:"policy,omitempty"`
-	}{Gate: e.Gate.Name, Kind: e.Gate.Kind, Notes: e.Notes, Findings: findings(e.Findings)}
+	}{Gate: e.Gate.Name, Kind: e.Gate.Kind, Notes: e.Notes, Findings: findings(e.Gate, e.Findings)}
 	if p := e.Policy; p != nil {
 		out.Default, out.Unknown, out.Policy = p.Default.String(), p.Unknown.String(), lang.Print(p)
 	} else {
@@ -97,5 +97,5 @@ func ExplanationJSON(w io.Writer, e *inspect.Explanation) error {
 		}
 		out.Archs = append(out.Archs, o)
 	}
-	return JSON(w, "explain/1", out)
+	return JSON(w, "explain/2", out)
 }

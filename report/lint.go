@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"monban/abi"
+	"monban/gate"
 	"monban/internal/plain"
 	"monban/lint"
 	"monban/policy"
@@ -15,6 +16,7 @@ import (
 type Findings struct {
 	*lint.Result
 	Least lint.Severity // the least that is shown
+	Fixed []lint.Fixed  // what was changed in the gate's text, which is the result's then
 }
 
 // shown are the findings of the severity that was asked for, and how many less severe ones there are.
@@ -61,6 +63,7 @@ func FindingsText(w io.Writer, all []Findings, o Options) error {
 }
 
 func (p *printer) findings(l *Findings) {
+	p.fixed(l.Fixed)
 	shown, below := l.shown()
 	count := map[lint.Severity]int{}
 	for i := range shown {
@@ -70,7 +73,7 @@ func (p *printer) findings(l *Findings) {
 		if f.Pos.Line > 0 {
 			p.Printf("  at %s\n", f.Pos)
 		}
-		for _, s := range []string{"why: " + f.Why, "witness: " + Witness(f), "mend: " + f.Mend, "see: " + f.Reference} {
+		for _, s := range []string{"why: " + f.Why, "witness: " + Witness(f), "fix: " + f.Fix, "see: " + f.Reference} {
 			p.Paragraph("    ", "  %s", s)
 		}
 		p.Printf("\n")
@@ -96,7 +99,7 @@ func (p *printer) findings(l *Findings) {
 // CatalogueText lists all pitfalls, a line each.
 func CatalogueText(w io.Writer, o Options) error {
 	p := o.printer(w)
-	for _, e := range lint.Catalogue {
+	for e := range lint.Checks() {
 		p.Paragraph("      ", "%s %-18s %-7s %s", e.ID, e.Name, e.Severity, e.Title)
 	}
 	return p.Err()
@@ -109,21 +112,21 @@ type pitfall struct {
 	Severity  string `json:"severity"`
 	Title     string `json:"title"`
 	Why       string `json:"why"`
-	Mend      string `json:"mend"`
+	Fix       string `json:"fix"`
 	Reference string `json:"reference"`
 }
 
-func pitfallOf(e *lint.Entry) pitfall {
-	return pitfall{e.ID, e.Name, e.Severity.String(), e.Title, e.Why, e.Mend, e.Reference}
+func pitfallOf(e *lint.Check) pitfall {
+	return pitfall{e.ID, e.Name, e.Severity.String(), e.Title, e.Why, e.Fix, e.Reference}
 }
 
-// CatalogueJSON writes monban/lint-list/1.
+// CatalogueJSON writes monban/lint-list/2.
 func CatalogueJSON(w io.Writer) error {
 	var all []pitfall
-	for i := range lint.Catalogue {
-		all = append(all, pitfallOf(&lint.Catalogue[i]))
+	for e := range lint.Checks() {
+		all = append(all, pitfallOf(&e))
 	}
-	return JSON(w, "lint-list/1", map[string]any{"pitfalls": all})
+	return JSON(w, "lint-list/2", map[string]any{"pitfalls": all})
 }
 
 // A finding is a pitfall in a gate, for machines.
@@ -135,43 +138,53 @@ type finding struct {
 	Action  string   `json:"action"`
 	Where   string   `json:"where,omitempty"`
 	Ignored string   `json:"ignored,omitempty"` // the reason
+	Edit    *edit    `json:"edit,omitempty"`    // of the gate's text, which fixes it
 }
 
-func findings(all []lint.Finding) []finding {
+type edit struct {
+	Row int      `json:"row"`
+	Old []string `json:"old"`
+	New []string `json:"new"`
+}
+
+func findings(g *gate.Gate, all []lint.Finding) []finding {
 	out := []finding{}
 	for i := range all {
-		out = append(out, findingOf(&all[i]))
+		out = append(out, findingOf(g, &all[i]))
 	}
 	return out
 }
 
-func findingOf(f *lint.Finding) finding {
-	out := finding{pitfall: pitfallOf(f.Entry), Calls: f.Calls, Archs: archNames(f.Archs), Witness: Witness(f), Action: action(f.Archs[0], f.Action)}
+func findingOf(g *gate.Gate, f *lint.Finding) finding {
+	out := finding{pitfall: pitfallOf(&f.Check), Calls: f.Calls, Archs: archNames(f.Archs), Witness: Witness(f), Action: action(f.Archs[0], f.Action)}
 	out.Title = f.Title
 	if f.Pos.Line > 0 {
 		out.Where = f.Pos.String()
 	}
+	if e := editOf(g, f); e != nil {
+		out.Edit = &edit{e.Row, append([]string{}, e.Old...), append([]string{}, e.New...)}
+	}
 	return out
 }
 
-// FindingsJSON writes monban/lint/1.
+// FindingsJSON writes monban/lint/2.
 func FindingsJSON(w io.Writer, all []Findings) error {
-	type gate struct {
+	type gateObject struct {
 		Gate     string    `json:"gate"`
 		Findings []finding `json:"findings"`
 		Below    int       `json:"below"`
 		Ignored  []finding `json:"ignored,omitempty"`
 	}
-	var gates []gate
+	var gates []gateObject
 	for i := range all {
 		shown, below := all[i].shown()
-		o := gate{Gate: all[i].Gate.Name, Findings: findings(shown), Below: below}
+		o := gateObject{Gate: all[i].Gate.Name, Findings: findings(all[i].Gate, shown), Below: below}
 		for _, ignored := range all[i].Ignored {
-			one := findingOf(&ignored.Finding)
+			one := findingOf(all[i].Gate, &ignored.Finding)
 			one.Ignored = ignored.Reason
 			o.Ignored = append(o.Ignored, one)
 		}
 		gates = append(gates, o)
 	}
-	return JSON(w, "lint/1", map[string]any{"gates": gates})
+	return JSON(w, "lint/2", map[string]any{"gates": gates})
 }

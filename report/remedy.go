@@ -30,10 +30,10 @@ func RemedyLines(c *inspect.Culprit, o Options) []string {
 		by = at.String()
 	}
 	switch {
-	case g.Format == oci.Format.Name && !named:
+	case g.Format == oci.Format().Name && !named:
 		return []string{"a profile cannot name this number: to allow it, write the profile down as a policy" + o.hint(": ", HintWords, g.Name, ""),
 			"and put before its rules the line:  " + allow}
-	case g.Format == oci.Format.Name:
+	case g.Format == oci.Format().Name:
 		entry := fmt.Sprintf(`{"names": [%q], "action": "SCMP_ACT_ALLOW"}`, name)
 		if by != "" {
 			return []string{fmt.Sprintf("to allow it, take %s out of the entry at %s, and add:  %s", name, by, entry)}
@@ -55,7 +55,7 @@ func ArchRemedy(g *gate.Gate, a abi.Arch, o Options) string {
 	}
 	archs := append(slices.Clone(g.Policy.Archs), a)
 	switch {
-	case g.Format == oci.Format.Name:
+	case g.Format == oci.Format().Name:
 		return fmt.Sprintf("%s does not speak for %s: add SCMP_ARCH_%s to its architectures%s", g.Name, a, strings.ToUpper(a.String()),
 			o.hint(", or ", HintArchs, abi.Join(archs, ","), ""))
 	}

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"monban/gate"
 	"monban/lint"
 )
 
@@ -45,6 +46,7 @@ type (
 		Message      sarifText          `json:"message"`
 		Locations    []sarifPlace       `json:"locations"`
 		Suppressions []sarifSuppression `json:"suppressions,omitempty"`
+		Fixes        []sarifFix         `json:"fixes,omitempty"`
 	}
 )
 
@@ -53,8 +55,8 @@ var sarifLevel = map[lint.Severity]string{lint.High: "error", lint.Medium: "warn
 // FindingsSARIF writes findings in SARIF 2.1.0, as code forges take it.
 func FindingsSARIF(w io.Writer, all []Findings) error {
 	rules := []sarifRule{}
-	for _, e := range lint.Catalogue {
-		r := sarifRule{ID: e.ID, Name: e.Name, Short: sarifText{e.Title}, Full: sarifText{e.Why}, Help: sarifText{e.Mend},
+	for e := range lint.Checks() {
+		r := sarifRule{ID: e.ID, Name: e.Name, Short: sarifText{e.Title}, Full: sarifText{e.Why}, Help: sarifText{e.Fix},
 			Default: map[string]any{"level": sarifLevel[e.Severity]}}
 		for word := range strings.FieldsSeq(e.Reference) {
 			if strings.HasPrefix(word, "https:") {
@@ -65,13 +67,13 @@ func FindingsSARIF(w io.Writer, all []Findings) error {
 	}
 	results := []sarifResult{}
 	for i := range all {
-		name := all[i].Gate.Name
+		g := all[i].Gate
 		shown, _ := all[i].shown()
 		for i := range shown {
-			results = append(results, sarifOf(name, &shown[i]))
+			results = append(results, sarifOf(g, &shown[i]))
 		}
 		for _, ignored := range all[i].Ignored {
-			r := sarifOf(name, &ignored.Finding)
+			r := sarifOf(g, &ignored.Finding)
 			r.Suppressions = []sarifSuppression{{"inSource", ignored.Reason}}
 			results = append(results, r)
 		}
@@ -91,17 +93,18 @@ func FindingsSARIF(w io.Writer, all []Findings) error {
 	return err
 }
 
-func sarifOf(gate string, f *lint.Finding) sarifResult {
-	message := f.Title + ". " + f.Why + ". Witness: " + Witness(f) + ". Mend: " + f.Mend
+func sarifOf(g *gate.Gate, f *lint.Finding) sarifResult {
+	message := f.Title + ". " + f.Why + ". Witness: " + Witness(f) + ". Fix: " + f.Fix
 	// Two brackets make a link of a message's words.
 	r := sarifResult{RuleID: f.ID, Level: sarifLevel[f.Severity], Message: sarifText{strings.ReplaceAll(message, "](", `]\(`)}}
 	var at sarifPlace
-	at.Physical.Artifact.URI = uri(gate)
+	at.Physical.Artifact.URI = uri(g.Name)
 	if f.Pos.Line > 0 {
 		at.Physical.Artifact.URI = uri(f.Pos.File)
 		at.Physical.Region = &sarifRegion{f.Pos.Line, f.Pos.Col}
 	}
 	r.Locations = []sarifPlace{at}
+	r.Fixes = sarifFixes(g, f)
 	return r
 }
 

@@ -94,13 +94,16 @@ var (
 	ErrPtraceRefused = errors.New("tracing the program is refused")
 	// ErrExecRefused means that the gates, installed before the exec (AllowExec), don't let it through.
 	ErrExecRefused = errors.New("the gates do not allow execve")
+	// ErrInvalid means that a Command asks for what no system can do, such as to start a program without a gate.
+	ErrInvalid = errors.New("what the command asks for cannot be done")
 	// ErrUnsupported means that gating after the exec isn't possible on this system.
 	ErrUnsupported = fmt.Errorf("gating a program needs Linux on amd64 or arm64: %w", errors.ErrUnsupported)
 )
 
-// A StartError says why a program was not started: nothing of it has run.
+// A StartError says why a program was not started: nothing of it has run, with Strict or Loader nothing from main on.
 type StartError struct {
-	Path string
+	Path string // "" where there is nothing wrong with the program
+	Step string // the step of the start that has ended it, as docs/design.md lists them; "" for one that hasn't begun
 	Kind error  // ErrNotFound and the like, nil for any other
 	Why  string // in words, "" for those of Err
 	Err  error  // what the system said; may be nil

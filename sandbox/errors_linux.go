@@ -21,15 +21,15 @@ func (c *Command) check() error {
 	case c.Path == "":
 		return &StartError{Kind: ErrNotFound, Why: "no command given"}
 	case c.Strict && len(c.Gates) > 0:
-		return errors.New("strict mode and filters exclude each other")
+		return invalid("strict mode and filters exclude each other")
 	case c.Strict && c.Prepare != nil:
-		return errors.New("strict mode has nothing to prepare")
+		return invalid("strict mode has nothing to prepare")
 	case c.Strict && len(c.Loader) > 0:
-		return errors.New("strict mode can't be entered behind the loader's gates: give gates that mean the same")
+		return invalid("strict mode can't be entered behind the loader's gates: give gates that mean the same")
 	case c.Strict && c.AllowExec:
-		return errors.New("strict mode never allows exec: it can't be entered before it")
+		return invalid("strict mode never allows exec: it can't be entered before it")
 	case c.Flags&(seccomp.NewListener|seccomp.WaitKillableRecv) != 0:
-		return errors.New("flag NEW_LISTENER: nobody would answer the program's notifications")
+		return invalid("flag NEW_LISTENER: nobody would answer the program's notifications")
 	}
 	return nil
 }
@@ -38,16 +38,21 @@ func (c *Command) check() error {
 func (p *Prepared) check(c *Command) error {
 	switch {
 	case !c.Strict && len(p.Gates) == 0:
-		return errors.New("no gate given: the program would run without one")
+		return invalid("no gate given: the program would run without one")
 	case len(p.Loader) > 0 && c.AllowExec:
-		return errors.New("gates for the loader are put on after the exec")
+		return invalid("gates for the loader are put on after the exec")
 	}
 	for i, g := range slices.Concat(p.Loader, p.Gates) {
 		if len(g) == 0 || len(g) > bpf.MaxInstructions {
-			return fmt.Errorf("gate %d has %d instructions; the kernel takes 1 to %d", i+1, len(g), bpf.MaxInstructions)
+			return invalid("gate %d has %d instructions; the kernel takes 1 to %d", i+1, len(g), bpf.MaxInstructions)
 		}
 	}
 	return nil
+}
+
+// invalid is the error of a Command that asks for what no system can do.
+func invalid(format string, args ...any) error {
+	return &StartError{Kind: ErrInvalid, Why: fmt.Sprintf(format, args...)}
 }
 
 // ends is an error that ends the program, whether it has begun or not.
@@ -73,7 +78,7 @@ func (r *run) refused(err error) error {
 		return r.notStarted(err)
 	}
 	if errors.Is(err, errors.ErrUnsupported) && !errors.Is(err, unix.ENOSYS) {
-		return &StartError{r.path, ErrUnsupported, refused.Err.Error(), err}
+		return &StartError{Path: r.path, Kind: ErrUnsupported, Why: refused.Err.Error(), Err: err}
 	}
 	cause := "an LSM or a container denies it"
 	yama, _ := sys.Setting("kernel.yama.ptrace_scope")
@@ -90,7 +95,7 @@ func (r *run) refused(err error) error {
 	case unix.Access(r.path, unix.R_OK) != nil:
 		cause = "its file can be executed but not read, and the kernel keeps such a program's memory from us"
 	}
-	return &StartError{r.path, ErrPtraceRefused, fmt.Sprintf("tracing it is refused (%v): %s", err, cause), err}
+	return &StartError{Path: r.path, Kind: ErrPtraceRefused, Err: err, Why: fmt.Sprintf("tracing it is refused (%v): %s", err, cause)}
 }
 
 // gateError explains why the i-th of all gates, those for the loader first, could not be installed.

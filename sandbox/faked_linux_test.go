@@ -128,7 +128,7 @@ func TestStrictWithoutMain(t *testing.T) {
 // Without /proc nobody can say that only one thread comes to main.
 func TestUncountedThreads(t *testing.T) {
 	noFile := gate(answer{nativeArch, unix.SYS_OPENAT, bpf.Errno | bpf.Action(unix.ENOENT)})
-	p := plan{Command: Command{Path: build(t, "gcc", "strict"), Strict: true}, OuterAt: "at main", Outer: []bpf.Program{noFile}}
+	p := plan{Command: Command{Path: build(t, "gcc", "strict"), Strict: true}, OuterAt: "way to main", Outer: []bpf.Program{noFile}}
 	if o, out := p.run(t); o.Status != 125 || !strings.Contains(o.Err, "how many threads") || out != "" {
 		t.Errorf("%v, %q", o, out)
 	}

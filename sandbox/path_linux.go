@@ -43,9 +43,9 @@ func (c *Command) resolve() (string, error) {
 		denied = cmp.Or(denied, file)
 	}
 	if denied != "" {
-		return "", &StartError{denied, ErrNotExecutable, "permission denied: it is not executable", unix.EACCES}
+		return "", &StartError{Path: denied, Kind: ErrNotExecutable, Why: "permission denied: it is not executable", Err: unix.EACCES}
 	}
-	return "", &StartError{c.Path, ErrNotFound, "command not found in PATH", unix.ENOENT}
+	return "", &StartError{Path: c.Path, Kind: ErrNotFound, Why: "command not found in PATH", Err: unix.ENOENT}
 }
 
 func (c *Command) environ() []string {
@@ -70,7 +70,7 @@ func (c *Command) checkDir() error {
 		}
 	}
 	if err != nil {
-		return fmt.Errorf("working directory: %w", err)
+		return &StartError{Step: directory.name, Why: fmt.Sprintf("%s: %v", directory.name, err), Err: err}
 	}
 	return nil
 }
@@ -103,5 +103,5 @@ func (c *Command) execError(path string, errno syscall.Errno) error {
 		// Not the program's fault, or not known to be.
 		return &StartError{Path: path, Err: errno}
 	}
-	return &StartError{path, kind, why, errno}
+	return &StartError{Path: path, Kind: kind, Why: why, Err: errno}
 }

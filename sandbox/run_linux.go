@@ -3,18 +3,10 @@ package sandbox
 import (
 	"cmp"
 	"context"
-	"errors"
-	"fmt"
-	"os"
 	"sync"
 	"sync/atomic"
-	"syscall"
 
-	"golang.org/x/sys/unix"
-
-	"monban/bpf"
 	"monban/internal/ptrace"
-	"monban/seccomp"
 )
 
 // Run runs the program and returns when it has ended; what it started and left behind goes on, behind the gate. An
@@ -126,12 +118,19 @@ type run struct {
 	*Command
 	path   string
 	jobs   *jobs
-	pid    int
+	list   []step
+	pid    int         // of the child, which becomes the program
 	ran    atomic.Bool // the program has been let run (past its way to main), or may have been
 	result Result
 
-	prepared func() error // waits until what follows is there
+	prepared func() error // waits until what binds the program is there
+	ready    bool         // it is
 	set      Prepared
+
+	process   *ptrace.Process
+	injection *ptrace.Injection // on the traced program, while it is stopped
+	installs  []installation    // of gates by the child itself
+	last      ptrace.Event      // the end of a child that did not come through its exec
 }
 
 // prepare begins to complete what binds the program.
@@ -150,75 +149,6 @@ func (r *run) prepare() {
 	r.prepared = sync.OnceValue(func() error { return cmp.Or(<-done, r.set.check(r.Command)) })
 }
 
-// step, in tests, is told of each step of a start.
-var step func(done string)
-
-func (r *run) did(done string) {
-	if step != nil {
-		step(done)
-	}
-}
-
-func (r *run) do() error {
-	if err := seccomp.NoNewPrivs(); err != nil {
-		return err
-	}
-	r.did("no_new_privs")
-	if r.AllowExec {
-		if err := r.prepared(); err != nil {
-			return err
-		}
-		return r.doInside()
-	}
-	p, err := r.startTraced()
-	if p != nil {
-		defer p.Close()
-	}
-	var in *ptrace.Injection
-	if err == nil {
-		if in, err = ptrace.NewInjection(p.Image); err != nil {
-			err = r.refused(&ptrace.RefusedError{While: "controlling the program", Err: err})
-		}
-	}
-	if prepErr := r.prepared(); prepErr != nil {
-		err = prepErr
-	}
-	if err == nil {
-		r.did("started")
-		err = r.gate(p, in)
-	}
-	if err != nil {
-		if p != nil {
-			p.Kill()
-		}
-		return err
-	}
-	if p.PID == 0 { // it ended before main
-		return nil
-	}
-	r.did("gated")
-	wait := r.wait
-	if r.Detach || !r.set.Watch {
-		err = r.letRun(p.Detach, p.Runs, &r.ran)
-	} else {
-		var ev ptrace.Event
-		if ev, err = p.Reseize(watchOptions); ev.Dead() {
-			r.ended(ev)
-			return nil
-		}
-		if err == nil {
-			err = r.letRun(p.Continue, p.Runs, &r.ran)
-		}
-		wait = r.watch
-	}
-	if err != nil {
-		p.Kill()
-		return r.refused(err)
-	}
-	r.did("released")
-	return r.lastly(p, wait)
-}
-
 // letRun lets the program run: let does, and seen sees to it that it did. In between a filter may kill this thread, or
 // let may be answered by one; then ran tells, as it was before or not, whether the program may have run.
 func (r *run) letRun(let, seen func() error, ran *atomic.Bool) error {
@@ -235,105 +165,4 @@ func (r *run) letRun(let, seen func() error, ran *atomic.Bool) error {
 	}
 	r.jobs.runs()
 	return nil
-}
-
-// lastly waits for the program's end; if that can't be had the program ends, too.
-func (r *run) lastly(p *ptrace.Process, wait func() error) error {
-	if err := wait(); err != nil {
-		p.Kill()
-		return &LostError{r.path, err}
-	}
-	return nil
-}
-
-// procAttr is what the program inherits.
-func (r *run) procAttr() *syscall.ProcAttr {
-	attr := &syscall.ProcAttr{Dir: r.Dir, Env: r.environ()}
-	for i, f := range []*os.File{r.Stdin, r.Stdout, r.Stderr} {
-		fd := uintptr(i)
-		if f != nil {
-			fd = f.Fd()
-		} else if _, err := unix.FcntlInt(fd, unix.F_GETFD, 0); err != nil {
-			fd = ^uintptr(0) // closed, and it stays closed
-		}
-		attr.Files = append(attr.Files, fd)
-	}
-	return attr
-}
-
-func (r *run) argv() []string {
-	if len(r.Args) == 0 {
-		return []string{r.Path}
-	}
-	return r.Args
-}
-
-// startTraced starts the program and takes it to its first instruction. The process is there, to be killed, even with
-// an error that came later than its fork.
-func (r *run) startTraced() (*ptrace.Process, error) {
-	p, err := ptrace.Spawn(r.path, r.argv(), r.procAttr())
-	if err == nil {
-		r.pid = p.PID
-		r.jobs.child(p.PID, p.PIDFD)
-		r.did("spawned")
-		err = p.Load()
-	}
-	refused := (*ptrace.RefusedError)(nil)
-	switch errno, isExec := err.(syscall.Errno); {
-	case err == nil:
-		return p, nil
-	case isExec:
-		return p, r.execError(r.path, errno)
-	case errors.As(err, &refused):
-		return p, r.refused(err)
-	}
-	return p, r.notStarted(err)
-}
-
-// gate puts the gates, or strict mode, on the stopped program. If it ended on its way to main p.PID is 0.
-func (r *run) gate(p *ptrace.Process, in *ptrace.Injection) error {
-	in.SetMask(p.Mask)
-	if r.Strict || len(r.set.Loader) > 0 {
-		return r.atMain(p, in)
-	}
-	return r.install(in, r.set.Gates, 0)
-}
-
-// install puts gates on the stopped program; before them there are some others.
-func (r *run) install(in *ptrace.Injection, gates []bpf.Program, before int) error {
-	for i, gate := range gates {
-		if err := in.InstallFilter(gate, uint32(r.Flags)); err != nil {
-			return r.gateError(before+i, err)
-		}
-		r.did(fmt.Sprintf("gate %d", before+i+1))
-	}
-	return in.End()
-}
-
-// ended takes the program's status over into the result.
-func (r *run) ended(ev ptrace.Event) {
-	if ev.Status.Signaled() {
-		r.result.Signal = ev.Status.Signal()
-		r.result.CoreDump = ev.Status.CoreDump()
-		return
-	}
-	r.result.ExitCode = ev.Status.ExitStatus()
-}
-
-// wait waits for a program that is not traced.
-func (r *run) wait() error {
-	for {
-		ev, err := ptrace.Wait(r.pid, unix.WUNTRACED|unix.WCONTINUED)
-		switch {
-		case err != nil:
-			return fmt.Errorf("waiting for the program: %w", err)
-		case ev.Dead():
-			r.ended(ev)
-			return nil
-		case ev.Status.Continued():
-			r.jobs.continued()
-		case ev.Status.Stopped():
-			r.jobs.stopped(ev.Status.StopSignal())
-		}
-	}
 }

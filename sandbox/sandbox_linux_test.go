@@ -36,6 +36,7 @@ type plan struct {
 	Limit   time.Duration // startLimit, if not 0
 
 	TermAt string // SIGTERM to the launcher after this step, and wait until its child is dead
+	Files  uint64 // a lock of the test, if not 0: the program's limit on open files
 }
 
 // outcome is what a launcher reports on its descriptor 3.
@@ -44,6 +45,9 @@ type outcome struct {
 	Err    string
 	Status int
 	Kinds  []string
+	Done   []string // the steps that the launcher has done
+	Step   string   // of a StartError
+	Typed  bool     // the error is a StartError or a LostError
 }
 
 // launcherEnv names the file with a launcher's plan.
@@ -96,7 +100,12 @@ func launch(raw string) {
 	if p.Limit != 0 {
 		startLimit = p.Limit
 	}
-	step = func(done string) {
+	if p.Files != 0 {
+		begun = append(begun, limitFiles(p.Files))
+	}
+	var steps []string
+	stepDone = func(done string) {
+		steps = append(steps, done)
 		if p.OuterAt != "" && done == p.OuterAt {
 			outer(0)
 		}
@@ -117,11 +126,17 @@ func launch(raw string) {
 		}
 	}
 	res, err := p.Run(context.Background())
-	out := outcome{Result: res}
+	out := outcome{Result: res, Done: steps}
 	if err != nil {
 		out.Err, out.Status = err.Error(), ExitStatus(err)
+		if start := (*StartError)(nil); errors.As(err, &start) {
+			out.Step, out.Typed = start.Step, true
+		}
+		if lost := (*LostError)(nil); errors.As(err, &lost) {
+			out.Typed = true
+		}
 		for name, kind := range map[string]error{"notfound": ErrNotFound, "notexecutable": ErrNotExecutable,
-			"refused": ErrPtraceRefused, "unsupported": ErrUnsupported} {
+			"refused": ErrPtraceRefused, "unsupported": ErrUnsupported, "invalid": ErrInvalid} {
 			if errors.Is(err, kind) {
 				out.Kinds = append(out.Kinds, name)
 			}

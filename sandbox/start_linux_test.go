@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -105,6 +106,7 @@ func TestErrors(t *testing.T) {
 	bad := bpf.Program{{Code: bpf.RET | bpf.X}}
 	noSeccomp := func(a bpf.Action) bpf.Program { return gate(answer{nativeArch, unix.SYS_SECCOMP, a}) }
 	noExec := gate(answer{nativeArch, unix.SYS_EXECVE, bpf.KillProcess})
+	invalid := []string{"no gate", "strict and gates", "empty gate", "long gate", "listener"}
 	noExecErrno := gate(answer{nativeArch, unix.SYS_EXECVE, bpf.Errno | 1})
 	for _, tt := range []struct {
 		name   string
@@ -154,6 +156,9 @@ func TestErrors(t *testing.T) {
 				}
 				if strings.Contains(o.Err, "\n") {
 					t.Errorf("more than a line: %q", o.Err)
+				}
+				if !o.Typed || slices.Contains(o.Kinds, "invalid") != slices.Contains(invalid, tt.name) {
+					t.Errorf("typed %v, kinds %q: %v", o.Typed, o.Kinds, o)
 				}
 			}
 		})
@@ -351,15 +356,15 @@ func TestKillLauncher(t *testing.T) {
 			t.Errorf("ran in seccomp mode %q", b)
 		}
 	}
-	kinds := []Command{{}, {Detach: true, Watch: true}, {Watch: true}, {AllowExec: true}}
+	kinds := []Command{{}, {Detach: true, Watch: true}, {Watch: true}, {AllowExec: true}, {Loader: []bpf.Program{gate()}}}
 	t.Run("steps", func(t *testing.T) {
 		for _, c := range kinds {
-			for _, step := range []string{"no_new_privs", "spawned", "started", "gate 1", "gated", "released"} {
+			for _, step := range stepsOf(&c) {
+				if step == end.name {
+					continue // the program has ended
+				}
 				marker := filepath.Join(t.TempDir(), "marker")
 				c.Path, c.Args, c.Gates = path, []string{"marker", marker}, []bpf.Program{gate()}
-				if c.AllowExec && (step == "spawned" || step == "gate 1" || step == "released") {
-					continue // it has no such step
-				}
 				p := plan{Command: c, DieAt: step}
 				cmd, _ := p.command(t)
 				cmd.Args = append(cmd.Args, marker) // the child before its exec shows the launcher's arguments

@@ -15,7 +15,7 @@ import (
 	"monban/internal/sys"
 )
 
-// beforeMain are the stops at which a program leaves the way to main, with the options that [ptrace.Process.Load] has
+// beforeMain are the stops at which a program leaves the way to main, with the options that [ptrace.Process.Hold] has
 // set.
 var beforeMain = map[int]string{
 	unix.PTRACE_EVENT_EXEC:  "executed another program",
@@ -24,25 +24,79 @@ var beforeMain = map[int]string{
 	unix.PTRACE_EVENT_CLONE: "made a thread or process",
 }
 
-// atMain runs the stopped program up to main, behind the loader's gates if there are any, and puts its gates or strict
-// mode on it there.
-func (r *run) atMain(p *ptrace.Process, in *ptrace.Injection) error {
-	if err := r.install(in, r.set.Loader, 0); err != nil {
+// loaderGates bind from the first instruction on, and stay under the others.
+var loaderGates = step{
+	name:   "loader's gates",
+	parent: func(r *run) error { return r.install(r.set.Loader, 0) },
+}
+
+// wayToMain lets the program run up to main, and takes hold of it there.
+var wayToMain = step{
+	name:   "way to main",
+	parent: (*run).toMain,
+	failed: (*run).refused,
+}
+
+// oneThread sees that nothing else of the program runs, which would not be bound.
+var oneThread = step{
+	name: "one thread",
+	holds: func(r *run) error {
+		switch n := readStatus(r.pid).Threads; n {
+		case 1:
+			return nil
+		case 0, -1:
+			return r.failed(nil, "how many threads it has at main cannot be read from /proc")
+		default: // the kernel's own, of io_uring
+			return r.failed(nil, "it has %d threads before it reaches main; only one of them would be bound", n)
+		}
+	},
+}
+
+// strictMode is entered by the stopped program. No filter of ours has answered for the kernel, nor, as /proc shows, one
+// that a constructor made.
+var strictMode = step{
+	name: "strict mode",
+	parent: func(r *run) error {
+		return r.injection.Do(ptrace.Prctl, unix.PR_SET_SECCOMP, unix.SECCOMP_MODE_STRICT)
+	},
+	holds: func(r *run) error {
+		err := ptrace.Unfiltered()
+		if mode := readStatus(r.pid).Seccomp; err == nil && mode != sys.SeccompStrict {
+			err = ptrace.ErrAnswered
+		}
+		if err != nil {
+			return r.failed(err, "it could not be put into strict mode: an outer sandbox answers in the kernel's place: %v", err)
+		}
+		return nil
+	},
+	failed: func(r *run, err error) error {
+		if errors.Is(err, unix.EINVAL) {
+			return r.failed(err, "it could not be put into strict mode: it is behind a filter already, or the kernel lacks "+
+				"CONFIG_SECCOMP: %v", err)
+		}
+		return r.failed(err, "it could not be put into strict mode: %v", err)
+	},
+}
+
+// toMain runs the stopped program up to main. If it ends there, or is ended for leaving that way, it has run.
+func (r *run) toMain() error {
+	p := r.process
+	if err := r.injection.End(); err != nil {
 		return err
 	}
 	addr, err := strictPoint(p)
 	if err != nil {
-		return r.notStarted(err)
+		return err
 	}
 	ev, what, err := r.runTo(p, addr)
 	if err != nil {
-		return r.refused(err)
+		return err
 	}
 	if ev.Dead() {
 		p.PID = 0
 		r.ended(ev)
 		r.result.BeforeMain = "ended"
-		return nil
+		return errEnded
 	}
 	if what != "" {
 		if child, err := ptrace.Message(p.PID); err == nil && ev.Cause() != 0 && ev.Cause() != unix.PTRACE_EVENT_EXEC {
@@ -51,38 +105,9 @@ func (r *run) atMain(p *ptrace.Process, in *ptrace.Injection) error {
 		p.Kill()
 		p.PID = 0
 		r.result.Signal, r.result.BeforeMain = unix.SIGKILL, what+", and was killed"
-		return nil
+		return errEnded
 	}
-	r.did("at main")
-	switch n := readStatus(p.PID).Threads; n {
-	case 1:
-	case 0, -1:
-		return r.failed(nil, "how many threads it has at main cannot be read from /proc")
-	default: // the kernel's own, of io_uring
-		return fmt.Errorf("%s has %d threads before it reaches main; only one of them would be bound", r.path, n)
-	}
-	if in, err = ptrace.NewInjection(p.Image); err != nil {
-		return err
-	}
-	if !r.Strict {
-		return r.install(in, r.set.Gates, len(r.set.Loader))
-	}
-	if err := in.Do(ptrace.Prctl, unix.PR_SET_SECCOMP, unix.SECCOMP_MODE_STRICT); err != nil {
-		if errors.Is(err, unix.EINVAL) {
-			return fmt.Errorf("%s could not be put into strict mode: it is behind a filter already, "+
-				"or the kernel lacks CONFIG_SECCOMP: %w", r.path, err)
-		}
-		return fmt.Errorf("%s could not be put into strict mode: %w", r.path, err)
-	}
-	// No filter of ours has answered that, nor, as /proc shows, one that a constructor made.
-	err = ptrace.Unfiltered()
-	if mode := readStatus(p.PID).Seccomp; err == nil && mode != sys.SeccompStrict {
-		err = ptrace.ErrAnswered
-	}
-	if err != nil {
-		return fmt.Errorf("%s could not be put into strict mode: an outer sandbox answers in the kernel's place: %w", r.path, err)
-	}
-	return in.End()
+	return r.inject()
 }
 
 // strictPoint is the address of main in a dynamic program with a symbol table, else of the program's entry point; it is

@@ -86,7 +86,8 @@ func union[T comparable](a, b []T) []T {
 	return a
 }
 
-// kernels are calls that the kernel makes a program make: how a signal handler returns, and how a call goes on after a stop.
+// kernels are calls that the kernel makes a program make: how a signal handler returns, and how a call goes on after a
+// stop.
 var kernels = []string{"rt_sigreturn", "restart_syscall"}
 
 // result puts into words what was found.

@@ -13,7 +13,8 @@ import (
 	"monban/scan/internal/trace"
 )
 
-// Options say what belongs to a program beside what the loader loads. The zero value adds nothing, in the file system of this process.
+// Options say what belongs to a program beside what the loader loads. The zero value adds nothing, in the file system
+// of this process.
 type Options struct {
 	Root        string   // the file system that the program is for; "" is this one
 	Also        []string // modules that it loads by dlopen
@@ -23,10 +24,12 @@ type Options struct {
 	Preload     []string // libraries that it loads first, as LD_PRELOAD
 }
 
-// A BadFileError says why a file cannot be scanned. Its fields are the strings File, Why, and, of a script, Interpreter.
+// A BadFileError says why a file cannot be scanned. Its fields are the strings File, Why, and, of a script,
+// Interpreter.
 type BadFileError = image.BadFileError
 
-// A MissingLibraryError says that a library is nowhere where the loader looks. Its fields are the strings File, which needs it, and Library.
+// A MissingLibraryError says that a library is nowhere where the loader looks. Its fields are the strings File, which
+// needs it, and Library.
 type MissingLibraryError = load.MissingLibraryError
 
 // An ArchError says that two programs are for different architectures.
@@ -39,8 +42,8 @@ func (e *ArchError) Error() string {
 	return fmt.Sprintf("%s: for %v, and %s is for %v", e.File, e.FileArch, e.Other, e.OtherArch)
 }
 
-// Files scans programs, together with all that they load. It fails with a BadFileError, a MissingLibraryError, an ArchError, an error that
-// names a missing file, or the context's.
+// Files scans programs, together with all that they load. It fails with a BadFileError, a MissingLibraryError, an
+// ArchError, an error that names a missing file, or the context's.
 func Files(ctx context.Context, programs []string, o Options) (*Result, error) {
 	r := &Result{}
 	for _, name := range slices.Concat(programs, o.Follow) {

@@ -81,7 +81,7 @@ func isWritten(f codec.Format) bool { return f.Writes() }
 
 // names are those of the formats that have a quality.
 func names(has func(codec.Format) bool) (all []string) {
-	for _, f := range format.Formats {
+	for _, f := range format.Formats() {
 		if has(f) {
 			all = append(all, f.Name)
 		}
@@ -91,7 +91,7 @@ func names(has func(codec.Format) bool) (all []string) {
 
 // described is names with what each is, as shells show it.
 func described(has func(codec.Format) bool) (all []string) {
-	for _, f := range format.Formats {
+	for _, f := range format.Formats() {
 		if has(f) {
 			all = append(all, f.Name+"\t"+f.About)
 		}
@@ -103,7 +103,7 @@ func described(has func(codec.Format) bool) (all []string) {
 func formatTable() string {
 	var b strings.Builder
 	b.WriteString("Formats, and whether they are read (r) and written (w):\n")
-	for _, f := range format.Formats {
+	for _, f := range format.Formats() {
 		mode := map[bool]string{true: "r", false: "-"}[isRead(f)] + map[bool]string{true: "w", false: "-"}[isWritten(f)]
 		about := f.About
 		if len(f.For) > 1 {

@@ -12,6 +12,7 @@ import (
 	"monban/policy"
 	"monban/policy/decompile"
 	"monban/record"
+	"monban/scan"
 )
 
 // hints are what to type next after an error of the library, a line each. The library's errors say what is wrong, and name no verb and no
@@ -19,6 +20,12 @@ import (
 func hints(err error) (lines []string) {
 	if e, ok := errors.AsType[*gate.ComplexError](err); ok && e.Programs {
 		lines = append(lines, "monban disasm still shows it instruction by instruction")
+	}
+	if e, ok := errors.AsType[*scan.BadFileError](err); ok && e.Interpreter != "" {
+		lines = append(lines, "monban scan "+e.Interpreter+" scans what runs it")
+	}
+	if e, ok := errors.AsType[*scan.BadFileError](err); ok && e.Interpreter != "" {
+		lines = append(lines, "it is a script: scan its interpreter, "+e.Interpreter)
 	}
 	for _, h := range hintTable {
 		if h.applies(err) {
@@ -48,6 +55,9 @@ var hintTable = []struct {
 	{wraps(compile.ErrTooLong), "--arch chooses the architectures: with fewer of them a filter is shorter"},
 	{is[*record.GroupsError], "--cgroup names the one to follow"},
 	{wraps(decompile.ErrNotPolicy), asProgram},
+	{is[*scan.MissingLibraryError], "--root names the file system that a program is for, and LD_LIBRARY_PATH directories of libraries"},
+	{is[*scan.ArchError], "programs of different architectures are scanned separately"},
+	{is[*lint.NoTextError], "monban convert --to gate makes a policy's text of it"},
 }
 
 const asProgram = "monban disasm shows the filter, and monban convert --to c, go and bpf write it, instruction by instruction"

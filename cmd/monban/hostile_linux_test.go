@@ -109,7 +109,7 @@ func TestHostileProfile(t *testing.T) {
 			t.Errorf("monban %q says %d notes", args, n)
 		}
 	}
-	for _, f := range format.Formats {
+	for _, f := range format.Formats() {
 		if f.Writes() && !f.Binary {
 			v.run("", "convert", "--to", f.Name, "evil.json")
 		}

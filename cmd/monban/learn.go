@@ -89,7 +89,7 @@ func (p *learnPlan) run(ctx context.Context) error {
 	r, err := scan.Files(ctx, []string{first}, scanOptions)
 	scanned()
 	if err != nil {
-		return scanFailed(err)
+		return exit{exitUsage, err}
 	}
 	if tier == tiers["log"] && !p.chosen && seccomp.Have(seccomp.ActionFeature(bpf.Log)) != nil {
 		tier = tiers["errno"]

@@ -7,7 +7,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"monban/format/codec"
 	"monban/lint"
 	"monban/policy/lang"
 	"monban/report"
@@ -15,11 +14,12 @@ import (
 
 // A lintPlan is what lint is asked for.
 type lintPlan struct {
-	gate                  gateFlags
-	refs                  []string
-	asJSON, asSARIF, list bool
-	threshold             string
-	ignore                []string
+	gate            gateFlags
+	refs            []string
+	asJSON, asSARIF bool
+	list, fix       bool
+	threshold       string
+	ignore          []string
 }
 
 func lintCommand() *cobra.Command {
@@ -29,15 +29,19 @@ func lintCommand() *cobra.Command {
 		Short: "pitfalls of a gate, each with a call that shows it",
 		Long: `Lint looks for what surprises people in gates: ways around a refusal, calls that break programs
 after an update, rules that no call reaches. It judges the meaning, so that a policy, a container
-profile and somebody's BPF get the same findings. Each has a call as a witness, the mend, and a
-reference; docs/lint.md is the catalogue.
+profile and somebody's BPF get the same findings. Each has a call as a witness, what to do,
+and a reference; docs/lint.md is the catalogue.
 
 The status is 1 if there are findings of --min-severity or worse. In a .gate file, a comment takes a
 finding out; at the end of a line for the rules there, alone on a line for the whole gate:
 
-    # monban:ignore MB013 the container has a terminal of its own`,
+    # monban:ignore MB013 the container has a terminal of its own
+
+--fix changes .gate files, in place, where a change of the rules is what to do. Each change is kept
+only if its finding is gone then and nothing as severe came of it. What is left is listed as usual.`,
 		Example: `  monban lint web.gate
   monban lint docker.json --min-severity low
+  monban lint web.gate --fix
   monban lint web.gate --sarif > lint.sarif
   monban lint --list`,
 		Args: func(cmd *cobra.Command, args []string) error {
@@ -54,9 +58,10 @@ finding out; at the end of a line for the rules there, alone on a line for the w
 	cmd.Flags().BoolVar(&p.asJSON, "json", false, "print JSON")
 	cmd.Flags().BoolVar(&p.asSARIF, "sarif", false, "print SARIF 2.1.0, as code forges take it")
 	cmd.Flags().BoolVar(&p.list, "list", false, "print the catalogue")
+	cmd.Flags().BoolVar(&p.fix, "fix", false, "change .gate files, in place, where that is what to do")
 	cmd.Flags().StringVar(&p.threshold, "min-severity", "medium", "findings from here on: advice, low, medium, high")
 	cmd.Flags().StringSliceVar(&p.ignore, "ignore", nil, "pitfalls to leave out, for gates that have no comments: MB013,…")
-	cmd.MarkFlagsMutuallyExclusive("json", "sarif")
+	cmd.MarkFlagsMutuallyExclusive("json", "sarif", "fix")
 	p.gate.register(cmd)
 	for flag, words := range map[string][]string{"min-severity": {"advice", "low", "medium", "high"}, "ignore": lintIDs()} {
 		if err := cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(words, cobra.ShellCompDirectiveNoFileComp)); err != nil {
@@ -83,20 +88,14 @@ func (p *lintPlan) run(w io.Writer) error {
 	}
 	var all []report.Findings
 	for _, ref := range p.refs {
-		g, err := p.gate.read(ref)
-		if err != nil {
-			return err
-		}
-		r, err := lint.Run(g, lint.Options{Ignore: ignores, ReadFile: lang.ReadIncluded})
+		one, err := p.one(ref, lint.Options{Ignore: ignores, ReadFile: lang.ReadIncluded}, least)
 		if err != nil {
 			return usage(err)
 		}
-		var notes codec.Notes
-		for _, i := range r.Unused {
-			notes.Add(i.Pos, "nothing to ignore here: there is no %s", i.ID)
-		}
-		printNotes(notes.List())
-		all = append(all, report.Findings{Result: r, Least: least})
+		all = append(all, one)
+	}
+	if err := keepFixed(all); err != nil {
+		return exit{exitUsage, err}
 	}
 	switch {
 	case p.asSARIF:
@@ -113,7 +112,7 @@ func (p *lintPlan) run(w io.Writer) error {
 }
 
 func lintIDs() (ids []string) {
-	for _, e := range lint.Catalogue {
+	for e := range lint.Checks() {
 		ids = append(ids, e.ID)
 	}
 	return ids

@@ -87,8 +87,8 @@ func Main() int {
 	if e.err != nil {
 		complain(e.err)
 	}
-	if cmd.Name() == "run" && e.code == exitUsage {
-		return exitFailed // 2 could be the program's own
+	if cmd.Name() == "run" && e.code == exitUsage && e.err != nil {
+		return exitFailed // 2 is the program's own
 	}
 	return e.code
 }

@@ -96,7 +96,7 @@ func (p *scanPlan) run(ctx context.Context) error {
 	r, err := scan.Files(ctx, p.names, o)
 	stop()
 	if err != nil {
-		return scanFailed(err)
+		return exit{exitUsage, err}
 	}
 	switch {
 	case p.why != "":

@@ -1,8 +1,6 @@
 package main
 
 import (
-	"errors"
-	"fmt"
 	"slices"
 
 	"github.com/spf13/cobra"
@@ -11,20 +9,6 @@ import (
 	"monban/policy/lang"
 	"monban/scan"
 )
-
-// scanFailed says what to do about a scan that failed.
-func scanFailed(err error) error {
-	if bad, ok := errors.AsType[*scan.BadFileError](err); ok && bad.Interpreter != "" {
-		err = fmt.Errorf("%w (scan that)", err)
-	}
-	if _, ok := errors.AsType[*scan.MissingLibraryError](err); ok {
-		err = fmt.Errorf("%w (name the file system it is for with --root, or its directory in LD_LIBRARY_PATH)", err)
-	}
-	if _, ok := errors.AsType[*scan.ArchError](err); ok {
-		err = fmt.Errorf("%w (scan them separately)", err)
-	}
-	return exit{exitUsage, err}
-}
 
 // reason prints the way to a call.
 func reason(cmd *cobra.Command, r *scan.Result, call string) error {

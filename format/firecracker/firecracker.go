@@ -24,13 +24,15 @@ var start = codec.Lazy(
 	`^[ \t\r\n]*\{\s*"[^"]*"\s*:\s*\{\s*"(mismatch_action|match_action|default_action|filter_action|filter)"`)
 
 // Format reads filters of Firecracker.
-var Format = codec.Format{
-	Name:  "firecracker",
-	Title: "a Firecracker filter",
-	About: "filters in the JSON of Firecracker and rust-vmm's seccompiler; firecracker:FILE#thread names the thread",
-	Exts:  []string{".json"},
-	Sniff: func(src []byte) bool { return start().Match(src) },
-	Read:  read,
+func Format() codec.Format {
+	return codec.Format{
+		Name:  "firecracker",
+		Title: "a Firecracker filter",
+		About: "filters in the JSON of Firecracker and rust-vmm's seccompiler; firecracker:FILE#thread names the thread",
+		Exts:  []string{".json"},
+		Sniff: func(src []byte) bool { return start().Match(src) },
+		Read:  read,
+	}
 }
 
 // A reader collects a filter; the first error wins.

@@ -16,7 +16,7 @@ import (
 func load(t testing.TB, src, thread string) (*policy.Policy, error) {
 	t.Helper()
 	in := &codec.Input{Name: "f", Part: thread, Src: []byte(src), Options: codec.Options{Native: abi.X86_64}}
-	parsed, err := Format.Read(in)
+	parsed, err := Format().Read(in)
 	if err != nil {
 		return nil, err
 	}

@@ -27,13 +27,15 @@ var start = codec.Lazy(`(?m)^[ \t]*(POLICY\s+[A-Za-z]\w*\s*\{|DEFAULT\s+(` + str
 	`)\b|(` + strings.Join(actionNames, "|") + `)\s*(\(\s*\w+\s*\)\s*)?\{)`)
 
 // Format reads policies of Kafel.
-var Format = codec.Format{
-	Name:  "kafel",
-	Title: "a Kafel policy",
-	About: "policies in Kafel, the language of nsjail",
-	Exts:  []string{".kafel", ".policy"},
-	Sniff: func(src []byte) bool { return start().Match(src) },
-	Read:  read,
+func Format() codec.Format {
+	return codec.Format{
+		Name:  "kafel",
+		Title: "a Kafel policy",
+		About: "policies in Kafel, the language of nsjail",
+		Exts:  []string{".kafel", ".policy"},
+		Sniff: func(src []byte) bool { return start().Match(src) },
+		Read:  read,
+	}
 }
 
 var actions = map[string]bpf.Action{

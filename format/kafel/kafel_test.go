@@ -27,7 +27,7 @@ func load(src string) (*policy.Policy, error) {
 		}
 		return nil, errors.New("there is no such file")
 	}
-	parsed, err := Format.Read(in)
+	parsed, err := Format().Read(in)
 	if err != nil {
 		return nil, err
 	}
@@ -108,7 +108,7 @@ func TestSamples(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if !Format.Sniff(src) {
+		if !Format().Sniff(src) {
 			t.Errorf("%s is not recognised", file)
 		}
 		name := strings.TrimSuffix(strings.TrimPrefix(filepath.Base(file), "sample_"), ".policy")

@@ -5,7 +5,7 @@
 // package oci makes of that. It says less: numbers are below 2^63, the default action has no errno of its own, an errno of 0 is one
 // that is not given, and a base profile that it names is not at hand here.
 //
-//	p, err := kubernetes.Format.Read(&codec.Input{Name: "profile.yaml", Src: src, Options: codec.Options{Native: abi.X86_64}})
+//	p, err := kubernetes.Format().Read(&codec.Input{Name: "profile.yaml", Src: src, Options: codec.Options{Native: abi.X86_64}})
 //	if err != nil {
 //		return err // profile.yaml:7:3: what is wrong (the mend)
 //	}

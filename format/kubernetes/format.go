@@ -12,15 +12,17 @@ const group = "security-profiles-operator.x-k8s.io"
 var versions = []string{"v1", "v1beta1"}
 
 // Format reads and writes SeccompProfile objects.
-var Format = codec.Format{
-	Name:  "kubernetes",
-	Title: "a Kubernetes SeccompProfile",
-	About: "objects of the Kubernetes Security Profiles Operator, in YAML or JSON",
-	Exts:  []string{".yaml", ".yml"},
-	For:   versions,
-	Sniff: func(src []byte) bool { return apiVersion().Match(src) },
-	Read:  read,
-	Write: write,
+func Format() codec.Format {
+	return codec.Format{
+		Name:  "kubernetes",
+		Title: "a Kubernetes SeccompProfile",
+		About: "objects of the Kubernetes Security Profiles Operator, in YAML or JSON",
+		Exts:  []string{".yaml", ".yml"},
+		For:   versions,
+		Sniff: func(src []byte) bool { return apiVersion().Match(src) },
+		Read:  read,
+		Write: write,
+	}
 }
 
 var apiVersion = codec.Lazy(`(?m)(?:^[-\s]*|[{,]\s*)["']?apiVersion["']?\s*:\s*["']?` + regexp.QuoteMeta(group) + `/`)

@@ -51,7 +51,7 @@ status: {status: Installed}
 `
 
 func read(src, part string) (*gate.Gate, error) {
-	return kubernetes.Format.Read(&codec.Input{Name: "f", Part: part, Src: []byte(src), Options: codec.Options{Native: abi.X86_64}})
+	return kubernetes.Format().Read(&codec.Input{Name: "f", Part: part, Src: []byte(src), Options: codec.Options{Native: abi.X86_64}})
 }
 
 func meaning(t *testing.T, s *verdict.Space, p *policy.Policy) verdict.Verdict {
@@ -82,7 +82,7 @@ func TestRead(t *testing.T) {
 		"v1": whole, "v1beta1": beta, "json": json, "crlf": strings.ReplaceAll(whole, "\n", "\r\n"),
 		"several": "apiVersion: v1\nkind: Namespace\n---\n" + whole + "---\n# nothing\n",
 	} {
-		if !kubernetes.Format.Sniff([]byte(src)) {
+		if !kubernetes.Format().Sniff([]byte(src)) {
 			t.Errorf("%s is not recognised", name)
 		}
 		got, err := read(src, "")
@@ -112,7 +112,7 @@ func TestRead(t *testing.T) {
 		}
 	}
 	for _, text := range []string{"{\"defaultAction\": \"SCMP_ACT_ALLOW\"}", "default allow\n# apiVersion: security-profiles-operator.x-k8s.io\n", ""} {
-		if kubernetes.Format.Sniff([]byte(text)) {
+		if kubernetes.Format().Sniff([]byte(text)) {
 			t.Errorf("%q is taken for a SeccompProfile", text)
 		}
 	}
@@ -175,11 +175,11 @@ func write(t *testing.T, src, version string, archs ...abi.Arch) (string, verdic
 		t.Fatalf("%v\n%s", err, src)
 	}
 	v := meaning(t, verdict.NewSpace(budget), p)
-	text, err := kubernetes.Format.Write(&codec.Meaning{Name: p.Name, Policy: p, Verdict: v, For: version, Options: codec.Options{Native: archs[0]}})
+	text, err := kubernetes.Format().Write(&codec.Meaning{Name: p.Name, Policy: p, Verdict: v, For: version, Options: codec.Options{Native: archs[0]}})
 	if err != nil {
 		return "", v, err
 	}
-	back, err := kubernetes.Format.Read(&codec.Input{Name: "f", Src: text.Bytes, Options: *text.ReadBack})
+	back, err := kubernetes.Format().Read(&codec.Input{Name: "f", Src: text.Bytes, Options: *text.ReadBack})
 	if err != nil {
 		t.Fatalf("%v\n%s", err, text.Bytes)
 	}
@@ -276,8 +276,8 @@ func FuzzRead(f *testing.F) {
 	f.Add([]byte(head + "spec: {defaultAction: SCMP_ACT_LOG, syscalls: [{names: [read], action: SCMP_ACT_ALLOW, args: [{index: 0, op: SCMP_CMP_NE}]}]}"))
 	f.Add([]byte("a: &a [*a]\n---\n? x\n: |\n  y\n"))
 	f.Fuzz(func(t *testing.T, src []byte) {
-		kubernetes.Format.Sniff(src)
-		p, err := kubernetes.Format.Read(&codec.Input{Name: "f", Src: bytes.Clone(src), Options: codec.Options{Native: abi.X86_64}})
+		kubernetes.Format().Sniff(src)
+		p, err := kubernetes.Format().Read(&codec.Input{Name: "f", Src: bytes.Clone(src), Options: codec.Options{Native: abi.X86_64}})
 		if err != nil {
 			if strings.Contains(err.Error(), "\n") || !strings.HasPrefix(err.Error(), "f:") {
 				t.Errorf("not one line with a place: %q", err)

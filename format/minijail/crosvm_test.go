@@ -39,7 +39,7 @@ func TestCrosvm(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		got, err := minijail.Format.Read(&codec.Input{
+		got, err := minijail.Format().Read(&codec.Input{
 			Name: file, Src: src, ReadFile: lang.ReadIncluded,
 			Options: codec.Options{Native: abi.X86_64, Constants: filepath.Join(dir, "constants.json")},
 		})

@@ -13,14 +13,16 @@ import (
 )
 
 // Format reads and writes policies.
-var Format = codec.Format{
-	Name:  "minijail",
-	Title: "a minijail policy",
-	About: "minijail's policies: crosvm, ChromiumOS, Android",
-	Exts:  []string{".policy"},
-	Sniff: sniff,
-	Read:  read,
-	Write: write,
+func Format() codec.Format {
+	return codec.Format{
+		Name:  "minijail",
+		Title: "a minijail policy",
+		About: "minijail's policies: crosvm, ChromiumOS, Android",
+		Exts:  []string{".policy"},
+		Sniff: sniff,
+		Read:  read,
+		Write: write,
+	}
 }
 
 var line = codec.Lazy(`^(@(include|frequency) +\.?/|@default +[a-z]|@denylist$|\{? *[a-z_][a-z_0-9]*(\[[^]]*\])? *: *(1|allow|kill|return|trap|trace|log|user-notify|arg[0-9]|\{))`)

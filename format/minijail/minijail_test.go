@@ -32,7 +32,7 @@ func readFile(name string) ([]byte, error) {
 }
 
 func read(text string, archs ...abi.Arch) (*gate.Gate, error) {
-	return minijail.Format.Read(&codec.Input{
+	return minijail.Format().Read(&codec.Input{
 		Name: "t.policy", Src: []byte(text), ReadFile: readFile, Options: codec.Options{Native: abi.X86_64, Archs: archs},
 	})
 }
@@ -143,7 +143,7 @@ func TestWrite(t *testing.T) {
 	language, _ := format.Find("gate")
 	o := format.Options{Native: abi.X86_64, Constants: filepath.Join(dir, "constants.json")}
 	for _, path := range paths {
-		for _, to := range []codec.Format{minijail.Format, language} {
+		for _, to := range []codec.Format{minijail.Format(), language} {
 			g, err := format.Read("minijail:"+path, o)
 			if err != nil {
 				t.Fatal(err)
@@ -161,7 +161,7 @@ func TestWrite(t *testing.T) {
 				t.Errorf("%s: %v", filepath.Base(path), err)
 			} else if g.Format != to.Name {
 				t.Errorf("%s: written as %s, recognised as %s", filepath.Base(path), to.Name, g.Format)
-			} else if _, err := format.Write(g, minijail.Format, "", format.Options{Native: abi.X86_64}); err != nil {
+			} else if _, err := format.Write(g, minijail.Format(), "", format.Options{Native: abi.X86_64}); err != nil {
 				t.Errorf("%s: %v", filepath.Base(path), err)
 			}
 		}
@@ -175,7 +175,7 @@ func TestWriteConditions(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		out, err := format.Write(gate.OfPolicy("t.gate", p), minijail.Format, "", format.Options{Native: abi.X86_64})
+		out, err := format.Write(gate.OfPolicy("t.gate", p), minijail.Format(), "", format.Options{Native: abi.X86_64})
 		if err != nil {
 			return "", err
 		}

@@ -12,17 +12,19 @@ import (
 )
 
 // Format reads and writes profiles.
-var Format = codec.Format{
-	Name:  "oci",
-	Title: "an OCI profile",
-	About: "seccomp profiles in JSON: Docker, Podman, CRI-O, containerd, Kubernetes (Localhost)",
-	Exts:  []string{".json"},
-	Sniff: func(src []byte) bool {
-		return bytes.HasPrefix(bytes.TrimLeft(src, " \t\r\n\ufeff"), []byte("{"))
-	},
-	Read:  read,
-	For:   []string{"docker", "podman", "containerd", "kubernetes"},
-	Write: write,
+func Format() codec.Format {
+	return codec.Format{
+		Name:  "oci",
+		Title: "an OCI profile",
+		About: "seccomp profiles in JSON: Docker, Podman, CRI-O, containerd, Kubernetes (Localhost)",
+		Exts:  []string{".json"},
+		Sniff: func(src []byte) bool {
+			return bytes.HasPrefix(bytes.TrimLeft(src, " \t\r\n\ufeff"), []byte("{"))
+		},
+		Read:  read,
+		For:   []string{"docker", "podman", "containerd", "kubernetes"},
+		Write: write,
+	}
 }
 
 func read(in *codec.Input) (*gate.Gate, error) {

@@ -18,7 +18,7 @@ import (
 )
 
 func read(text, part string) (*gate.Gate, error) {
-	return source.C.Read(&codec.Input{Name: "t.c", Part: part, Src: []byte(text), Options: codec.Options{Native: abi.X86_64}})
+	return source.C().Read(&codec.Input{Name: "t.c", Part: part, Src: []byte(text), Options: codec.Options{Native: abi.X86_64}})
 }
 
 var want = bpf.Program{
@@ -123,7 +123,7 @@ func written(t *testing.T, to codec.Format) string {
 
 // TestC compiles what is written and calls what it forbids.
 func TestC(t *testing.T) {
-	text := written(t, source.C)
+	text := written(t, source.C())
 	gcc, err := exec.LookPath("gcc")
 	if err != nil || runtime.GOOS != "linux" {
 		t.Skip("needs gcc on Linux")
@@ -154,7 +154,7 @@ int main(void)
 
 // TestGo runs what is written, as a package of this module, whose dependency it has.
 func TestGo(t *testing.T) {
-	text := written(t, source.Go)
+	text := written(t, source.Go())
 	if runtime.GOOS != "linux" {
 		t.Skip("needs Linux")
 	}

@@ -114,9 +114,9 @@ func identifier(name string) string {
 	return fmt.Sprintf("gate%x", name)[:5]
 }
 
-// C and Go are filters in source code.
-var (
-	C = codec.Format{
+// C is filters in C, and in what looks like it.
+func C() codec.Format {
+	return codec.Format{
 		Name:         "c",
 		Title:        "C source",
 		About:        "struct sock_filter arrays in C, other arrays in C and Go, tcpdump -dd's lists; written with a function that loads it",
@@ -125,7 +125,11 @@ var (
 		Read:         read,
 		WriteProgram: writer(cText, func(src []byte) ([]byte, error) { return src, nil }),
 	}
-	Go = codec.Format{
+}
+
+// Go is filters in Go.
+func Go() codec.Format {
+	return codec.Format{
 		Name:         "go",
 		Title:        "Go source",
 		About:        "a package with the filter and a function Enforce",
@@ -133,7 +137,7 @@ var (
 		Read:         read,
 		WriteProgram: writer(goText, format.Source),
 	}
-)
+}
 
 // hint is what no other format has in it.
 var hint = codec.Lazy(`\bstruct sock_filter\b|\bBPF_(STMT|JUMP)\b|\bunix\.SockFilter\b|\bbpf\.RawInstruction\b|(?m)^\{ ?0x[0-9a-f]+, \d+, \d+, 0x[0-9a-f]+ ?\},?$`)

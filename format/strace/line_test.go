@@ -67,7 +67,7 @@ func TestModes(t *testing.T) {
 		{abi.AArch64, "32 bit", "mmap2", abi.ARM}, {abi.AArch64, "64 bit", "read", abi.AArch64},
 	} {
 		src := "[ Process PID=7 runs in " + c.mode + " mode. ]\n" + c.call + "(0) = 0\n"
-		g, err := Format.Read(&codec.Input{Name: "t.strace", Src: []byte(src), Options: codec.Options{Native: c.native}})
+		g, err := Format().Read(&codec.Input{Name: "t.strace", Src: []byte(src), Options: codec.Options{Native: c.native}})
 		if err != nil || !slices.Equal(g.Policy.Archs, []abi.Arch{c.want}) {
 			t.Errorf("%s on %s: %+v, %v", c.mode, c.native, g, err)
 		}
@@ -77,13 +77,13 @@ func TestModes(t *testing.T) {
 		mode   string
 	}{{abi.S390X, "32 bit"}, {abi.AArch64, "x32"}} {
 		src := "[ Process PID=7 runs in " + c.mode + " mode. ]\nread(0) = 0\n"
-		if _, err := Format.Read(&codec.Input{Name: "t.strace", Src: []byte(src), Options: codec.Options{Native: c.native}}); err == nil ||
+		if _, err := Format().Read(&codec.Input{Name: "t.strace", Src: []byte(src), Options: codec.Options{Native: c.native}}); err == nil ||
 			!strings.HasPrefix(err.Error(), "t.strace:1:1: a program in "+c.mode+" mode") {
 			t.Errorf("%s on %s: %v", c.mode, c.native, err)
 		}
 	}
 	// Named by the caller, whatever the machine is.
-	g, err := Format.Read(&codec.Input{Name: "t.strace", Src: []byte("mmap2(0) = 0\n"), Options: codec.Options{Native: abi.X86_64, Archs: []abi.Arch{abi.X86}}})
+	g, err := Format().Read(&codec.Input{Name: "t.strace", Src: []byte("mmap2(0) = 0\n"), Options: codec.Options{Native: abi.X86_64, Archs: []abi.Arch{abi.X86}}})
 	if err != nil || !slices.Equal(g.Policy.Archs, []abi.Arch{abi.X86}) {
 		t.Errorf("%+v, %v", g, err)
 	}

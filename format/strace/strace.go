@@ -18,13 +18,15 @@ import (
 )
 
 // Format reads traces.
-var Format = codec.Format{
-	Name:  "strace",
-	Title: "a trace",
-	About: "what strace -f -o FILE wrote: the calls that were made are allowed",
-	Exts:  []string{".strace"},
-	Sniff: sniff,
-	Read:  read,
+func Format() codec.Format {
+	return codec.Format{
+		Name:  "strace",
+		Title: "a trace",
+		About: "what strace -f -o FILE wrote: the calls that were made are allowed",
+		Exts:  []string{".strace"},
+		Sniff: sniff,
+		Read:  read,
+	}
 }
 
 var (

@@ -16,7 +16,7 @@ import (
 )
 
 func read(text string) (*gate.Gate, error) {
-	return strace.Format.Read(&codec.Input{Name: "t.strace", Src: []byte(text), Options: codec.Options{Native: abi.X86_64}})
+	return strace.Format().Read(&codec.Input{Name: "t.strace", Src: []byte(text), Options: codec.Options{Native: abi.X86_64}})
 }
 
 const trace = `1234  execve("/bin/true", ["true"], 0x7ffd /* 3 vars */) = 0
@@ -68,7 +68,7 @@ func TestRead(t *testing.T) {
 		t.Errorf("table: %v", got)
 	}
 	for _, text := range []string{trace, table, "+++ x"} {
-		if strace.Format.Sniff([]byte(text)) != (text != "+++ x") {
+		if strace.Format().Sniff([]byte(text)) != (text != "+++ x") {
 			t.Errorf("recognised wrongly: %.20q", text)
 		}
 	}
@@ -110,10 +110,10 @@ func TestReal(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if !strace.Format.Sniff(src) {
+		if !strace.Format().Sniff(src) {
 			t.Errorf("%s: not recognised: %.80q", flags, src)
 		}
-		p, err := strace.Format.Read(&codec.Input{Name: "trace", Src: src, Options: codec.Options{Native: abi.Native()}})
+		p, err := strace.Format().Read(&codec.Input{Name: "trace", Src: src, Options: codec.Options{Native: abi.Native()}})
 		if err != nil {
 			t.Errorf("%s: %v", flags, err)
 			continue

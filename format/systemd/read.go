@@ -15,14 +15,16 @@ import (
 )
 
 // Format reads and writes units.
-var Format = codec.Format{
-	Name:  "systemd",
-	Title: "a systemd unit",
-	About: "SystemCallFilter= and its like in unit files and drop-ins",
-	Exts:  []string{".service", ".conf"},
-	Sniff: sniff,
-	Read:  read,
-	Write: write,
+func Format() codec.Format {
+	return codec.Format{
+		Name:  "systemd",
+		Title: "a systemd unit",
+		About: "SystemCallFilter= and its like in unit files and drop-ins",
+		Exts:  []string{".service", ".conf"},
+		Sniff: sniff,
+		Read:  read,
+		Write: write,
+	}
 }
 
 var (

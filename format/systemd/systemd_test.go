@@ -16,7 +16,7 @@ import (
 )
 
 func read(text string) (*gate.Gate, error) {
-	return systemd.Format.Read(&codec.Input{
+	return systemd.Format().Read(&codec.Input{
 		Name: "a.service", Src: []byte(text), Options: codec.Options{Native: abi.X86_64},
 		ReadDir: func(dir string) ([]string, error) {
 			if dir != "a.service.d" {
@@ -131,7 +131,7 @@ func TestWrite(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		out, err := format.Write(gate.OfPolicy("t.gate", p), systemd.Format, "", format.Options{Native: native})
+		out, err := format.Write(gate.OfPolicy("t.gate", p), systemd.Format(), "", format.Options{Native: native})
 		if err != nil {
 			return "", err
 		}

@@ -60,6 +60,12 @@ func (c *Child) Progress() (step, result int, failed bool) {
 	return int(c.control.at), int(c.control.result), c.control.failed != 0
 }
 
+// AtExec says whether the child is at its exec, or was when it ended, and whether it has ended at one of its steps.
+func (c *Child) AtExec() (at, failed bool) {
+	step, _, failed := c.Progress()
+	return step == c.script.exec, failed
+}
+
 // exitSignal is what a child's end sends its parent: nothing. The kernel makes it SIGCHLD at the exec.
 const exitSignal = uintptr(0)
 

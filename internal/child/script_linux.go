@@ -14,7 +14,10 @@ import (
 // A Script is what a child does from its fork to its exec, with a name for each step and all that the steps point to.
 type Script struct {
 	Steps []Step
-	names []string
+	Part  string // what the steps that are added next belong to, for a StepError
+
+	names []string // of the steps' calls
+	parts []string
 	keep  []any // keeps memory alive that steps know by its address only
 
 	exec int // the place of execve
@@ -29,7 +32,7 @@ func (s *Script) Call(name string, op Op, nr uintptr, args ...uintptr) int {
 
 // Add adds a step and returns its place.
 func (s *Script) Add(name string, st Step) int {
-	s.Steps, s.names = append(s.Steps, st), append(s.names, name)
+	s.Steps, s.names, s.parts = append(s.Steps, st), append(s.names, name), append(s.parts, s.Part)
 	return len(s.Steps) - 1
 }
 
@@ -59,25 +62,29 @@ func (s *Script) DieWithParent() {
 	s.Steps[at].Want = uintptr(unix.Getpid())
 }
 
-// Inherit adds what makes the child the program's process as attr wants it: files, directory, limit.
-func (s *Script) Inherit(attr *syscall.ProcAttr) error {
-	if attr.Dir != "" {
-		dir, err := syscall.BytePtrFromString(attr.Dir)
-		if err != nil {
-			return err
-		}
-		s.Call("chdir", Equal, unix.SYS_CHDIR, Addr(s, dir))
+// Directory adds a change of the working directory.
+func (s *Script) Directory(path string) error {
+	dir, err := syscall.BytePtrFromString(path)
+	if err != nil {
+		return err
 	}
+	s.Call("chdir", Equal, unix.SYS_CHDIR, Addr(s, dir))
+	return nil
+}
+
+// Files adds what gives the child its descriptors: from 0 on those that are named, up to the third none besides. A place
+// where there is to be none has Closed.
+func (s *Script) Files(files []uintptr) {
 	// First what would be overwritten before it has come to its place.
 	moved := map[int]int{}
-	for i, fd := range attr.Files {
-		if fd != closed && int(fd) < i {
-			moved[i] = 1 + s.Call("fcntl", NoError, unix.SYS_FCNTL, fd, unix.F_DUPFD_CLOEXEC, uintptr(len(attr.Files)))
+	for i, fd := range files {
+		if fd != Closed && int(fd) < i {
+			moved[i] = 1 + s.Call("fcntl", NoError, unix.SYS_FCNTL, fd, unix.F_DUPFD_CLOEXEC, uintptr(len(files)))
 		}
 	}
-	for i, fd := range attr.Files {
+	for i, fd := range files {
 		switch {
-		case fd == closed:
+		case fd == Closed:
 			s.Call("close", Any, unix.SYS_CLOSE, uintptr(i))
 		case int(fd) == i:
 			s.Call("fcntl", NoError, unix.SYS_FCNTL, fd, unix.F_SETFD, 0)
@@ -86,17 +93,20 @@ func (s *Script) Inherit(attr *syscall.ProcAttr) error {
 			s.Steps[at].From = moved[i]
 		}
 	}
-	for i := len(attr.Files); i < 3; i++ {
+	for i := len(files); i < 3; i++ {
 		s.Call("close", Any, unix.SYS_CLOSE, uintptr(i))
 	}
+}
+
+// Closed is a place among files where no file is.
+const Closed = ^uintptr(0)
+
+// OpenFiles adds what takes back the limit on open files that package syscall has raised in this process.
+func (s *Script) OpenFiles() {
 	if soft, hard, change := nofile.ForChild(); change {
 		s.Call("prlimit64", Any, unix.SYS_PRLIMIT64, 0, unix.RLIMIT_NOFILE, Addr(s, &unix.Rlimit{Cur: soft, Max: hard}))
 	}
-	return nil
 }
-
-// closed is a place in attr.Files where no file is.
-const closed = ^uintptr(0)
 
 // Program adds the exec.
 func (s *Script) Program(argv0 string, argv, env []string) error {
@@ -125,6 +135,7 @@ var ErrAnswered = sys.ErrAnswered
 // A StepError says at which step a child came to an end before its exec.
 type StepError struct {
 	Step int
+	Part string
 	Call string
 	Err  error // the call's error, or ErrAnswered, or how the child was killed
 }
@@ -136,7 +147,7 @@ func (e *StepError) Unwrap() error { return e.Err }
 // all others are a *StepError.
 func (c *Child) Ended(status syscall.WaitStatus) error {
 	at, result, failed := c.Progress()
-	e := &StepError{at, c.script.names[at], ErrAnswered}
+	e := &StepError{at, c.script.parts[at], c.script.names[at], ErrAnswered}
 	switch {
 	case !failed && status.Signaled():
 		e.Err = fmt.Errorf("the child was ended by %s", unix.SignalName(status.Signal()))

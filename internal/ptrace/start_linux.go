@@ -24,14 +24,15 @@ type RefusedError struct {
 func (e *RefusedError) Error() string { return e.While + ": " + e.Err.Error() }
 func (e *RefusedError) Unwrap() error { return e.Err }
 
-// A Process is a child that this thread started and traces.
+// A Process is a child that this thread started, and traces if the child's script asks for it.
 type Process struct {
 	PID   int
 	PIDFD int    // -1 where the kernel has none; the caller's to close
 	Image *Image // nil where no calls can be injected: elsewhere than on amd64 and arm64
 	Mask  uint64 // the signals that the program is to block, as its parent does
 
-	child  *child.Child
+	Child *child.Child // its script; nil for what this process has not started
+
 	goOn   *uint32 // what the child must find after its stop, or end
 	traced int     // the places of its steps
 	stop   int
@@ -39,13 +40,29 @@ type Process struct {
 	held   bool // a SIGSTOP from outside came while we held the child
 }
 
-// Start is Spawn and Load.
+// Start takes a program to its first instruction, as Spawn, Hold and Exec do. Of attr it takes Dir, Env and Files.
 func Start(argv0 string, argv []string, attr *syscall.ProcAttr) (*Process, error) {
-	p, err := Spawn(argv0, argv, attr)
-	if err != nil {
+	p, s := NewProcess(), new(child.Script)
+	s.DieWithParent() // an orphan would be traced, and left stopped, by process 1
+	if attr.Dir != "" {
+		if err := s.Directory(attr.Dir); err != nil {
+			return nil, err
+		}
+	}
+	s.Files(attr.Files)
+	s.OpenFiles()
+	p.Ask(s)
+	if err := s.Program(argv0, argv, attr.Env); err != nil {
 		return nil, err
 	}
-	if err := p.Load(); err != nil {
+	if err := p.Spawn(s); err != nil {
+		return nil, err
+	}
+	err := p.Hold()
+	if err == nil {
+		err = p.Exec()
+	}
+	if err != nil {
 		p.Kill()
 		p.Close()
 		return nil, err
@@ -53,8 +70,13 @@ func Start(argv0 string, argv []string, attr *syscall.ProcAttr) (*Process, error
 	return p, nil
 }
 
-// Spawn starts a child that will execute a program, and be traced by the calling thread, once it is told so by Load. Of
-// attr it takes Dir, Env and Files.
+// NewProcess is a child that is not there yet.
+func NewProcess() *Process {
+	return &Process{PIDFD: -1, Mask: child.SignalMask(), goOn: new(uint32)}
+}
+
+// Ask adds to a script, before its exec, that the child asks to be traced by the thread that starts it, and goes on only
+// when that tells it so.
 //
 // No step is left uncovered, whatever ends this process and whatever a filter around it pretends. The child stops
 // itself before its exec, and executes nothing unless this thread has told it to go on. That it does only when it has
@@ -62,13 +84,7 @@ func Start(argv0 string, argv []string, attr *syscall.ProcAttr) (*Process, error
 // of them wants it, and they are set by one call): PTRACE_O_EXITKILL, with which the child dies with this thread,
 // PTRACE_O_TRACEEXEC, which stops it at the exec, and those that stop it when it forks, for who lets the program run
 // some way. Before that an orphan finds that it was not told to go on.
-func Spawn(argv0 string, argv []string, attr *syscall.ProcAttr) (*Process, error) {
-	p := &Process{Mask: child.SignalMask(), goOn: new(uint32)}
-	s := new(child.Script)
-	s.DieWithParent() // an orphan would be traced, and left stopped, by process 1
-	if err := s.Inherit(attr); err != nil {
-		return nil, err
-	}
+func (p *Process) Ask(s *child.Script) {
 	p.traced = s.Call("ptrace(PTRACE_TRACEME)", child.Equal, unix.SYS_PTRACE, unix.PTRACE_TRACEME)
 	self := s.Call("getpid", child.NoError, unix.SYS_GETPID)
 	p.stop = s.Call("kill", child.Equal, unix.SYS_KILL, 0, uintptr(unix.SIGSTOP))
@@ -77,15 +93,16 @@ func Spawn(argv0 string, argv []string, attr *syscall.ProcAttr) (*Process, error
 	// A SIGCONT from outside may have taken the stop away before it took place.
 	s.Add("stopping for its tracer", child.Step{Op: child.Compare, Word: unsafe.Pointer(p.goOn), Want: 1,
 		Again: mostStops, Back: uintptr(p.stop)})
-	if err := s.Program(argv0, argv, attr.Env); err != nil {
-		return nil, err
-	}
+}
+
+// Spawn starts the child, which performs a script. A failed fork is a syscall.Errno.
+func (p *Process) Spawn(s *child.Script) error {
 	c, err := s.Start()
 	if err != nil {
-		return nil, err
+		return err
 	}
-	p.child, p.PID, p.PIDFD = c, c.PID, c.PIDFD
-	return p, nil
+	p.Child, p.PID, p.PIDFD = c, c.PID, c.PIDFD
+	return nil
 }
 
 // mostStops is how often a child stops itself for a tracer at most.
@@ -95,10 +112,9 @@ const mostStops = 100
 const loadOptions = unix.PTRACE_O_EXITKILL | unix.PTRACE_O_TRACESYSGOOD | unix.PTRACE_O_TRACEEXEC |
 	unix.PTRACE_O_TRACEFORK | unix.PTRACE_O_TRACEVFORK | unix.PTRACE_O_TRACECLONE
 
-// Load returns when the program stands before its first instruction (for a dynamic program, the dynamic loader's). All
-// its signals are blocked until Mask is set. It dies with the calling thread. An error of execve(2) itself is a
-// syscall.Errno, a trace that the system refuses a *RefusedError.
-func (p *Process) Load() error {
+// Hold waits for the child that asks to be traced, and sees that it is, and that the options are set. It dies with the
+// calling thread. A trace that the system refuses is a *RefusedError.
+func (p *Process) Hold() error {
 	if err := p.hold(); err != nil {
 		return err
 	}
@@ -112,14 +128,22 @@ func (p *Process) Load() error {
 	if !ev.Syscall() {
 		return &RefusedError{"setting trace options", ErrAnswered}
 	}
+	return nil
+}
+
+// Exec lets the child that Hold has go on to its exec and returns when the program stands before its first instruction
+// (for a dynamic program, the dynamic loader's). All its signals are blocked until Mask is set. An error of execve(2)
+// itself is a syscall.Errno, a trace that the system refuses a *RefusedError.
+func (p *Process) Exec() error {
 	atomic.StoreUint32(p.goOn, 1)
-	if ev, err = p.advance(unix.PTRACE_CONT); err != nil {
+	ev, err := p.advance(unix.PTRACE_CONT)
+	if err != nil {
 		return err
 	}
 	if ev.Cause() != unix.PTRACE_EVENT_EXEC {
 		return &RefusedError{"the program's exec", fmt.Errorf("%w: %v", ErrAnswered, ev)}
 	}
-	p.child.Release()
+	p.Child.Release()
 	// The way out of execve, which sets the result.
 	if ev, err = p.advance(unix.PTRACE_SYSCALL); err != nil {
 		return err
@@ -146,7 +170,7 @@ func (p *Process) hold() error {
 		case ev.Dead():
 			return p.ended(ev)
 		}
-		at, _, _ := p.child.Progress()
+		at, _, _ := p.Child.Progress()
 		info, err := GetSigInfo(p.PID)
 		switch {
 		case err == nil && info.Signo == int32(unix.SIGSTOP) && at >= p.stop:
@@ -197,7 +221,7 @@ func (p *Process) advance(request int) (Event, error) {
 // ended is the error for the end of the child in its script.
 func (p *Process) ended(ev Event) error {
 	p.PID = 0
-	err := p.child.Ended(syscall.WaitStatus(ev.Status))
+	err := p.Child.Ended(syscall.WaitStatus(ev.Status))
 	if step := (*child.StepError)(nil); errors.As(err, &step) && step.Step >= p.traced {
 		return &RefusedError{"starting it", err}
 	}
@@ -278,8 +302,8 @@ func (p *Process) Close() {
 		unix.Close(p.PIDFD)
 		p.PIDFD = -1
 	}
-	if p.PID == 0 && p.child != nil {
-		p.child.Release()
+	if p.PID == 0 && p.Child != nil {
+		p.Child.Release()
 	}
 }
 

@@ -31,7 +31,7 @@ func TestHostileNames(t *testing.T) {
 			t.Fatal(err)
 		}
 		e.Notes, e.Wordless = []string{s}, errors.New(s)
-		e.Findings = []lint.Finding{{Entry: &lint.Entry{Why: s}, Title: s, Archs: []abi.Arch{arch}}}
+		e.Findings = []lint.Finding{{Check: lint.Check{Why: s}, Title: s, Archs: []abi.Arch{arch}}}
 		if err := page.Write(&b, e); err != nil {
 			t.Fatal(err)
 		}

@@ -32,7 +32,7 @@ func write(t *testing.T, preset string, archs ...abi.Arch) string {
 		t.Fatal(err)
 	}
 	e.Notes = []string{"a note"}
-	danger := lint.Finding{Entry: &lint.Entry{Why: "a reason"}, Title: "a <danger>", Archs: archs[:1]}
+	danger := lint.Finding{Check: lint.Check{Why: "a reason"}, Title: "a <danger>", Archs: archs[:1]}
 	danger.Call = bpf.Data{Arch: archs[0].Token(), Nr: 56, Args: [6]uint64{0x100}}
 	e.Findings = append(e.Findings, danger)
 	var b bytes.Buffer

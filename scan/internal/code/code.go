@@ -1,5 +1,5 @@
-// Package code reads the machine code of an image once: where functions begin, what each of them calls, mentions and writes, where its
-// jump tables lead, and where its system calls are.
+// Package code reads the machine code of an image once: where functions begin, what each of them calls, mentions and
+// writes, where its jump tables lead, and where its system calls are.
 package code
 
 import (
@@ -106,9 +106,6 @@ func (p *Part) Starts(addr uint64) bool { return p.Start == addr || p.Code.gap[p
 // Has says that an address lies in the part.
 func (p *Part) Has(addr uint64) bool { return addr >= p.Start && addr < p.End }
 
-// Parts are all parts, by address.
-func (m *Code) Parts() []*Part { return m.parts }
-
 // untilMentioned cuts memory off where something else that is mentioned begins.
 func (m *Code) untilMentioned(b []byte, addr uint64) []byte {
 	if k, _ := slices.BinarySearch(m.mentioned, addr+1); k < len(m.mentioned) {
@@ -117,8 +114,8 @@ func (m *Code) untilMentioned(b []byte, addr uint64) []byte {
 	return b
 }
 
-// Texts are the strings of at most so many bytes from an address on up to what is mentioned next: names may lie within structures and
-// arrays.
+// Texts are the strings of at most so many bytes from an address on up to what is mentioned next: names may lie within
+// structures and arrays.
 func (m *Code) Texts(addr uint64, longest int, yield func(string)) {
 	b, s := m.At(addr)
 	if s == nil || s.Exec {

@@ -31,7 +31,7 @@ func program(pieces ...Piece) File {
 }
 
 func starts(c *Code) (out []uint64) {
-	for _, p := range c.Parts() {
+	for _, p := range c.parts {
 		out = append(out, p.Start)
 	}
 	return out
@@ -227,6 +227,24 @@ func TestTables(t *testing.T) {
 	f.Sections = append(f.Sections, ReadOnly(table, Words(words...)))
 	if got := read(t, f).Part(0x1000).Tables(); !slices.Equal(got, []uint64{0x1009}) {
 		t.Errorf("a long table: %#x", got)
+	}
+}
+
+// Too many labels and tables to try each with each: any block may be where they lead, and it does not take long.
+func TestManyLabels(t *testing.T) {
+	const tables, each = 0x100000, 64
+	var pieces []Piece
+	for k := range uint64(2000) {
+		pieces = append(pieces, LeaFirst(0x1000+7*k), LeaSecond(tables+each*k))
+	}
+	pieces = append(pieces, Raw("\xff\xe0"), Ret, Ret)
+	f := program(pieces...)
+	f.Type, f.Entry = elf.ET_DYN, 0x1000
+	text := f.Sections[0].Data
+	f.Sections = append(f.Sections, ReadOnly(tables, make([]byte, each*2000)), EHFrame(0x400000, false, Frame{Start: 0x1000, Length: uint64(len(text))}))
+	p := read(t, f).Part(0x1000)
+	if last := 0x1000 + uint64(len(text)) - 1; !slices.Contains(p.Tables(), last) {
+		t.Errorf("%d places, and the last block is not among them", len(p.Tables()))
 	}
 }
 

@@ -8,8 +8,8 @@ import (
 	"monban/scan/internal/decode"
 )
 
-// functions finds where functions start, sorted: beside those that the image's tables name, where sections and segments begin, what
-// pointers lead to, what is called where no table tells, and what lies between.
+// functions finds where functions start, sorted: beside those that the image's tables name, where sections and segments
+// begin, what pointers lead to, what is called where no table tells, and what lies between.
 func (m *Code) functions() {
 	m.starts = slices.Clone(m.Starts)
 	for _, s := range m.File.Sections {
@@ -54,7 +54,8 @@ func (m *Code) functions() {
 	m.starts = slices.Compact(m.starts)
 }
 
-// gaps takes code behind functions that unwind tables end before, and that no table knows, for functions: assembly often has none.
+// gaps takes code behind functions that unwind tables end before, and that no table knows, for functions: assembly
+// often has none.
 func (m *Code) gaps() {
 	slices.Sort(m.starts)
 	for start, end := range m.Ends {
@@ -73,8 +74,8 @@ func (m *Code) gaps() {
 	m.starts = append(m.starts, slices.Collect(maps.Keys(m.gap))...)
 }
 
-// looksLikeCode tells code from padding, and from the tables that some assembly keeps beside its code: what does not decode, or is zero,
-// is none.
+// looksLikeCode tells code from padding, and from the tables that some assembly keeps beside its code: what does not
+// decode, or is zero, is none.
 func (m *Code) looksLikeCode(code []byte, addr uint64) bool {
 	const most = 256 // instructions
 	does := false

@@ -2,8 +2,8 @@ package code
 
 import "slices"
 
-// objectAlign is what compilers align larger objects to. An address that code mentions begins an object of its own if it is aligned so;
-// if not, it may be a field of one.
+// objectAlign is what compilers align larger objects to. An address that code mentions begins an object of its own if
+// it is aligned so; if not, it may be a field of one.
 const objectAlign = 32
 
 // boundaries are where objects of data begin, as far as can be told, sorted.

@@ -43,8 +43,8 @@ func (m *Code) sweep(ctx context.Context) error {
 	return nil
 }
 
-// longMove is how many bytes the move of a 64-bit constant has. In the large code model it holds what an address is away from the table
-// of pointers.
+// longMove is how many bytes the move of a 64-bit constant has. In the large code model it holds what an address is
+// away from the table of pointers.
 const longMove = 10
 
 // read decodes a part from its first instruction to its last.
@@ -112,7 +112,8 @@ func (m *Code) read(start, end uint64) *Part {
 	return p
 }
 
-// adrp joins an address from the two instructions that make it on ARM, where the page stands in a register between them.
+// adrp joins an address from the two instructions that make it on ARM, where the page stands in a register between
+// them.
 func adrp(i *decode.Inst, pages map[decode.Reg]int64) map[decode.Reg]int64 {
 	if i.Kind == decode.Set && i.Ref == 0 && i.Imm&0xfff == 0 && i.Imm != 0 && i.Dst != decode.NoReg {
 		if pages == nil {

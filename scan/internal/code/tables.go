@@ -8,68 +8,89 @@ import (
 	"monban/scan/internal/decode"
 )
 
-// maxTable is how many entries of a jump table are read.
-const maxTable = 4096
+const (
+	maxTable  = 4096    // entries of one jump table that are read
+	maxLabels = 1 << 22 // entries that are read as distances from labels, for one part
+)
 
-// Tables are where jump tables that a part mentions lead, sorted: words that are pointers, or offsets from the table or from a label of
-// the part.
+// Tables are where jump tables that a part mentions lead, sorted: words that are pointers, or distances from the table or
+// from a label of the part. Where there are too many labels and tables to try each with each, they may lead to any block
+// of the part.
 func (p *Part) Tables() []uint64 {
 	if p.tables != nil {
 		return p.tables
 	}
 	m := p.Code
 	out := map[uint64]bool{}
-	bases := []uint64{0}
+	var labels []uint64
 	for _, r := range p.Refs {
 		if p.Has(r) {
-			bases = append(bases, r)
+			labels = append(labels, r)
 		}
 	}
+	left := maxLabels
 	for _, r := range p.Refs {
 		b, seg := m.At(r)
 		if seg == nil || seg.Exec && m.GoEnd == 0 {
 			continue
 		}
 		b = m.untilMentioned(b, r) // where the next table begins
-		for _, base := range bases {
-			if base == 0 {
-				base = r
+		for _, t := range p.distances(b, r) {
+			out[t] = true
+		}
+		for _, label := range labels {
+			if left -= min(len(b)/4, maxTable); left < 0 {
+				break
 			}
-			var to []uint64
-			own := false
-			for k := range min(len(b)/4, maxTable) {
-				t := base + uint64(int64(int32(binary.LittleEndian.Uint32(b[4*k:]))))
-				if !m.IsCode(t) {
-					break
-				}
-				if m.Part(t) == p {
-					own = true
-				} else if base != r { // an offset that means something else
-					continue
-				}
-				to = append(to, t)
-			}
-			if own {
-				for _, t := range to {
+			for _, t := range p.distances(b, label) {
+				if m.Part(t) == p { // else an offset that means something else
 					out[t] = true
 				}
 			}
 		}
-		for k := range min(len(b)/8, maxTable) {
-			t := binary.LittleEndian.Uint64(b[8*k:])
-			if ptr, ok := m.PointerAt(r + uint64(8*k)); ok {
-				t = ptr.Addr
-			}
-			if !m.IsCode(t) {
-				break
-			}
-			if m.Part(t) == p {
-				out[t] = true
-			}
+		p.pointers(b, r, out)
+	}
+	if left < 0 {
+		for _, t := range p.Blocks() {
+			out[t] = true
 		}
 	}
 	p.tables = sorted(out)
 	return p.tables
+}
+
+// distances are where a table of four-byte distances from a base leads; nil where none of them leads into the part.
+func (p *Part) distances(b []byte, base uint64) (to []uint64) {
+	own := false
+	for k := range min(len(b)/4, maxTable) {
+		t := base + uint64(int64(int32(binary.LittleEndian.Uint32(b[4*k:]))))
+		if !p.Code.IsCode(t) {
+			break
+		}
+		own = own || p.Code.Part(t) == p
+		to = append(to, t)
+	}
+	if !own {
+		return nil
+	}
+	return to
+}
+
+// pointers adds where a table of pointers at an address leads in the part.
+func (p *Part) pointers(b []byte, addr uint64, out map[uint64]bool) {
+	m := p.Code
+	for k := range min(len(b)/8, maxTable) {
+		t := binary.LittleEndian.Uint64(b[8*k:])
+		if ptr, ok := m.PointerAt(addr + uint64(8*k)); ok {
+			t = ptr.Addr
+		}
+		if !m.IsCode(t) {
+			break
+		}
+		if m.Part(t) == p {
+			out[t] = true
+		}
+	}
 }
 
 // sorted is a list that is not nil.
@@ -101,7 +122,8 @@ func (p *Part) Blocks() []uint64 {
 	return p.blocks
 }
 
-// Relative is what a table of four-byte offsets from itself leads to, as LLVM makes of a table of pointers: to objects, or to functions.
+// Relative is what a table of four-byte offsets from itself leads to, as LLVM makes of a table of pointers: to objects,
+// or to functions.
 func (m *Code) Relative(r uint64) (out []uint64) {
 	b, s := m.At(r)
 	if s == nil || s.Exec || s.Write || r%4 != 0 {

@@ -6,8 +6,8 @@ import (
 	"monban/abi"
 )
 
-// Only some dozen forms of instructions matter, all of fixed encoding (Arm ARM, C4), so they are told apart by their bits: a decoder of
-// text or of all operands would have to be taken apart again.
+// Only some dozen forms of instructions matter, all of fixed encoding (Arm ARM, C4), so they are told apart by their
+// bits: a decoder of text or of all operands would have to be taken apart again.
 var arm64 = Machine{Arch: abi.AArch64, Multiarch: "aarch64-linux-gnu", Decode: decodeARM64, IsCode: func([]byte) bool { return true }, Number: 8,
 	SP: armSP, Frame: 29, Preserved: 0x7ff<<19 | armSP.Bit(), Sigreturn: 139, First: 0, Second: 1}
 

@@ -1,5 +1,6 @@
-// Package decode says what machine instructions of x86-64 and AArch64 mean to an analysis that follows numbers and pointers: what they
-// set, copy, load and store, and where they lead. What does not matter to it, it does not tell apart.
+// Package decode says what machine instructions of x86-64 and AArch64 mean to an analysis that follows numbers and
+// pointers: what they set, copy, load and store, and where they lead. What does not matter to it, it does not tell
+// apart.
 package decode
 
 import "monban/abi"
@@ -7,8 +8,8 @@ import "monban/abi"
 // A Kind is what an instruction does. What does not matter is Other: it may write registers.
 type Kind uint8
 
-// The kinds of instructions. Unknown is one that could not be decoded: it may write registers and memory. Foreign is a system call by
-// another architecture's rules: int 0x80, sysenter.
+// The kinds of instructions. Unknown is one that could not be decoded: it may write registers and memory. Foreign is a
+// system call by another architecture's rules: int 0x80, sysenter.
 const (
 	Other   Kind = iota
 	Set          // Dst = Imm

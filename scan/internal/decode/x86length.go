@@ -6,8 +6,8 @@ import (
 	"golang.org/x/arch/x86/x86asm"
 )
 
-// x86Length is the length of an instruction that the decoder does not know, from the regular form that all have: prefixes, opcode, ModRM,
-// SIB, displacement. Of what is not of the extended opcode maps it is 1.
+// x86Length is the length of an instruction that the decoder does not know, from the regular form that all have:
+// prefixes, opcode, ModRM, SIB, displacement. Of what is not of the extended opcode maps it is 1.
 func x86Length(b []byte) int {
 	at := 0
 	for at < len(b) && (b[at] == 0x66 || b[at] == 0xf2 || b[at] == 0xf3 || b[at] == 0x2e || b[at] == 0x3e || b[at] == 0xf0 ||
@@ -69,8 +69,8 @@ func x86Length(b []byte) int {
 	return at
 }
 
-// x86Reads says of an instruction that the decoder does not know whether it surely writes no memory: those on registers alone, and the
-// bit manipulation of BMI.
+// x86Reads says of an instruction that the decoder does not know whether it surely writes no memory: those on registers
+// alone, and the bit manipulation of BMI.
 func x86Reads(b []byte) bool {
 	n := x86Length(b)
 	switch {

@@ -2,7 +2,8 @@ package decode
 
 import "golang.org/x/arch/x86/x86asm"
 
-// An x86Rule is what an operation means: its kind, the registers that it writes without naming them, and what its operands add.
+// An x86Rule is what an operation means: its kind, the registers that it writes without naming them, and what its
+// operands add.
 type x86Rule struct {
 	kind Kind
 	dst  bool // it writes its first operand
@@ -90,7 +91,8 @@ func x86Rest(i Inst, o operands) Inst {
 	return i
 }
 
-// x86Interrupt is INT: 0x80 is a call of the 32-bit architecture, 3 is for debuggers, or a handler, or padding where others follow.
+// x86Interrupt is INT: 0x80 is a call of the 32-bit architecture, 3 is for debuggers, or a handler, or padding where
+// others follow.
 func x86Interrupt(i Inst, o operands) Inst {
 	v, ok := o.a.(x86asm.Imm)
 	switch {

@@ -1,4 +1,5 @@
-// Package elftest makes ELF files of a few bytes for tests, which need no compiler then and can have what no compiler makes.
+// Package elftest makes ELF files of a few bytes for tests, which need no compiler then and can have what no compiler
+// makes.
 package elftest
 
 import (

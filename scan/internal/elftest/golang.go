@@ -11,8 +11,8 @@ type GoFunc struct {
 	Name  string
 }
 
-// GoTables are the tables of Go's linker: of functions, sorted, at one address, and what points to it, runtime.firstmoduledata, at another
-// one. Go's code lies from text up to end.
+// GoTables are the tables of Go's linker: of functions, sorted, at one address, and what points to it,
+// runtime.firstmoduledata, at another one. Go's code lies from text up to end.
 func GoTables(table, module, text, end uint64, funcs ...GoFunc) (functions, moduledata Section) {
 	const header = 72
 	var names, functab, data []byte

@@ -5,8 +5,8 @@ import "encoding/binary"
 // A Frame is a function as unwind tables describe it. A table of landing pads lies at LSDA, unless that is 0.
 type Frame struct{ Start, Length, LSDA uint64 }
 
-// EHFrame is a section .eh_frame at an address, with one CIE of pointers of four bytes, relative to where they stand. With signal it is
-// that of signal handlers' returns.
+// EHFrame is a section .eh_frame at an address, with one CIE of pointers of four bytes, relative to where they stand.
+// With signal it is that of signal handlers' returns.
 func EHFrame(addr uint64, signal bool, frames ...Frame) Section {
 	augmentation := "zRL"
 	if signal {

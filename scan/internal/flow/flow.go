@@ -1,5 +1,5 @@
-// Package flow runs through the code of a function with values instead of registers and words of the stack: numbers, what callers give,
-// addresses in its own frame, or anything.
+// Package flow runs through the code of a function with values instead of registers and words of the stack: numbers,
+// what callers give, addresses in its own frame, or anything.
 package flow
 
 import (
@@ -39,7 +39,8 @@ type block struct {
 	queued bool
 }
 
-// A queue is of addresses, the lowest first: in the order of the code what leads to a block comes before it. It is a heap.
+// A queue is of addresses, the lowest first: in the order of the code what leads to a block comes before it. It is a
+// heap.
 type queue []uint64
 
 func (q queue) Len() int           { return len(q) }
@@ -53,7 +54,8 @@ func (q *queue) Pop() any {
 	return x
 }
 
-// Run runs through the unit of a head. A loose run enters the blocks that nothing seems to lead to as well, knowing nothing.
+// Run runs through the unit of a head. A loose run enters the blocks that nothing seems to lead to as well, knowing
+// nothing.
 func Run(g *graph.Graph, head code.Place, loose bool) *Unit {
 	f := &flow{graph: g, code: head.Code, mach: head.Code.Machine, blocks: map[uint64]*block{}, parts: map[*code.Part]bool{}, loose: loose,
 		unit: &Unit{Head: head, Numbers: map[uint64]Value{}, At: map[uint64]*State{}, Stores: map[uint64]Value{}}}

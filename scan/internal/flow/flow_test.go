@@ -239,3 +239,22 @@ func TestTooManySteps(t *testing.T) {
 		t.Errorf("known before a call: %v", s)
 	}
 }
+
+// What a value points to.
+func TestDeref(t *testing.T) {
+	f := x86(Ret)
+	m := graphOf(t, f).Codes[0]
+	s := newState()
+	s.put(-8, 8, Constant(5))
+	param := Value{Params: []Param{{Reg: 3}}}
+	for _, c := range []struct {
+		v    Value
+		off  int64
+		want string
+	}{{Value{Stack: true, Off: -16}, 8, "5"}, {param, 4, "[r3+4]"}, {Constant(0x3000), 8, "102"}, {Constant(0x3000).Join(Constant(0x3008)), 0, "39|102"}, {Constant(0x4000), 0, "anything"},
+		{Top(), 0, "anything"}, {Value{}, 0, "anything"}, {Value{Params: []Param{{Reg: 3, Deref: true}}}, 0, "anything"}, {param.Join(Constant(1)), 0, "anything"}} {
+		if got := show(s.Deref(m, c.v, c.off)); got != c.want {
+			t.Errorf("%s points to %s; want %s", show(c.v), got, c.want)
+		}
+	}
+}

@@ -35,8 +35,8 @@ func (s *State) clone() *State {
 // wholeFrame is below all that a function keeps on the stack.
 const wholeFrame = math.MinInt64
 
-// give notes that a pointer to a word of the stack is made. Who gets it may change that word, and those of the same object, which lie
-// above it.
+// give notes that a pointer to a word of the stack is made. Who gets it may change that word, and those of the same
+// object, which lie above it.
 func (s *State) give(off int64) {
 	if off >= 0 {
 		s.args = true
@@ -45,7 +45,8 @@ func (s *State) give(off int64) {
 	}
 }
 
-// forget is for what may change all words that pointers were made to: calls, and writes through pointers that are not known.
+// forget is for what may change all words that pointers were made to: calls, and writes through pointers that are not
+// known.
 func (s *State) forget() {
 	for k := range s.slots {
 		if k < 0 && s.given < 0 && k+8 > s.given || k >= 0 && s.args {

@@ -7,8 +7,8 @@ import (
 	"monban/scan/internal/decode"
 )
 
-// A Param is a value that a function gets from whoever enters it: a register, a word of the stack, or a word of memory that one of
-// these points to; or what a variable of the program holds.
+// A Param is a value that a function gets from whoever enters it: a register, a word of the stack, or a word of memory
+// that one of these points to; or what a variable of the program holds.
 type Param struct {
 	Reg    decode.Reg // NoReg where it is on the stack or in a variable
 	Slot   int64      // above the stack pointer at entry

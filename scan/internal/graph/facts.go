@@ -7,8 +7,9 @@ import (
 	"monban/scan/internal/code"
 )
 
-// A fact is what no code shows: functions that a library, by itself, only calls or points to after it was asked for something, by way
-// of memory that is not followed. What has a name in the library's symbol table is called by others, too, and is never held back.
+// A fact is what no code shows: functions that a library, by itself, only calls or points to after it was asked for
+// something, by way of memory that is not followed. What has a name in the library's symbol table is called by others,
+// too, and is never held back.
 type fact struct {
 	library string   // its soname
 	callees []string // what is called: names, or beginnings of names with a star
@@ -17,7 +18,8 @@ type fact struct {
 
 var known = []fact{
 	{
-		// A mutex changes its owner's priority if it was made so (PTHREAD_PRIO_PROTECT); posix_spawn sets the child's if it is told to.
+		// A mutex changes its owner's priority if it was made so (PTHREAD_PRIO_PROTECT); posix_spawn sets the child's
+		// if it is told to.
 		library: "libc.so.6",
 		callees: []string{"sched_getparam", "sched_setparam", "sched_getscheduler", "__sched_getscheduler", "sched_setscheduler",
 			"sched_get_priority_max", "__sched_get_priority_max", "sched_get_priority_min"},
@@ -25,7 +27,8 @@ var known = []fact{
 			"pthread_mutex_setprioceiling", "posix_spawnattr_setflags"},
 	},
 	{
-		// The name service's DNS module, part of libc since 2.34, knows hosts and networks, no users, groups or services.
+		// The name service's DNS module, part of libc since 2.34, knows hosts and networks, no users, groups or
+		// services.
 		library: "libc.so.6",
 		callees: []string{"_nss_dns_*"},
 		needs: []string{"getaddrinfo", "gethostbyaddr", "gethostbyaddr_r", "gethostbyname", "gethostbyname_r", "gethostbyname2",
@@ -34,7 +37,8 @@ var known = []fact{
 	},
 }
 
-// loadersOwn are calls that glibc's loader makes only where it is started as a command itself, and where LD_PROFILE asks it to profile.
+// loadersOwn are calls that glibc's loader makes only where it is started as a command itself, and where LD_PROFILE
+// asks it to profile.
 var loadersOwn = []string{"execve", "setitimer"}
 
 // loaderCalls are functions that glibc's loader looks up by name in libc.so.6 and calls.

@@ -51,8 +51,8 @@ type pending struct {
 	origin  Origin
 }
 
-// New is the graph of a program's images, of which the first ones, shared in number, belong to the program itself, and the others to
-// modules that it loads. One of them may be glibc's loader. It is not followed yet.
+// New is the graph of a program's images, of which the first ones, shared in number, belong to the program itself, and
+// the others to modules that it loads. One of them may be glibc's loader. It is not followed yet.
 func New(codes []*code.Code, shared int, interp *code.Code) *Graph {
 	g := &Graph{Codes: codes, shared: shared, interp: interp, facts: newFacts(codes), Reached: map[*code.Part]Origin{}, Heads: map[code.Place]bool{},
 		Taken: map[code.Place]bool{}, Valued: map[code.Place]bool{}, Arrivals: map[code.Place][]Arrival{}, Loads: map[*code.Code]bool{},
@@ -73,7 +73,8 @@ func New(codes []*code.Code, shared int, interp *code.Code) *Graph {
 	return g
 }
 
-// Follow follows all that is reached and was not followed yet, and says whether that was anything. It fails with the context's error.
+// Follow follows all that is reached and was not followed yet, and says whether that was anything. It fails with the
+// context's error.
 func (g *Graph) Follow(ctx context.Context) (more bool, err error) {
 	g.drain()
 	for ; g.followed < len(g.Order); g.followed++ {

@@ -58,7 +58,8 @@ func reached(g *Graph) map[string]string {
 	return out
 }
 
-// library has functions of 16 bytes from 0x1000 on, one for each name, which are exported; their code is ret unless said.
+// library has functions of 16 bytes from 0x1000 on, one for each name, which are exported; their code is ret unless
+// said.
 func library(soname string, functions ...string) File {
 	f := File{Type: elf.ET_DYN, Soname: soname, Sections: []Section{Exec(0x1000, []byte(strings.Repeat("\xc3", 16*len(functions))))}}
 	for k, name := range functions {

@@ -10,8 +10,8 @@ const (
 	maxLook  = 2000 // instructions of one function
 )
 
-// NeverReturns says of a call or a jump that no way through what it leads to leads back: abort, the runtime's throw. What follows it is not
-// run with what was known before it.
+// NeverReturns says of a call or a jump that no way through what it leads to leads back: abort, the runtime's throw.
+// What follows it is not run with what was known before it.
 func (g *Graph) NeverReturns(m *code.Code, i *decode.Inst) bool { return g.leadsNowhere(m, i, 0) }
 
 func (g *Graph) leadsNowhere(m *code.Code, i *decode.Inst, depth int) bool {

@@ -14,8 +14,8 @@ type definition struct {
 	image.Export
 }
 
-// lookup is where a symbol is defined: in the first image that has it, as at run time. Modules see each other's symbols only in part, so
-// all that modules define counts where nothing else does.
+// lookup is where a symbol is defined: in the first image that has it, as at run time. Modules see each other's symbols
+// only in part, so all that modules define counts where nothing else does.
 func (g *Graph) lookup(p image.Pointer) (found []definition) {
 	for k, m := range g.Codes {
 		if k >= g.shared || len(found) == 0 {
@@ -72,8 +72,8 @@ func (g *Graph) LookUp(name string, o Origin) {
 	}
 }
 
-// ByName takes every symbol whose name is mentioned by code or data of an image, as far as it is reached, for one that the image looks up
-// by dlsym.
+// ByName takes every symbol whose name is mentioned by code or data of an image, as far as it is reached, for one that
+// the image looks up by dlsym.
 func (g *Graph) ByName(m *code.Code) {
 	if g.named[m] {
 		return

@@ -19,8 +19,8 @@ func (g *Graph) ReturnsTwice(m *code.Code, i *decode.Inst) bool {
 	return i.Slot != 0 && ok && p.Symbol != "" && slices.ContainsFunc(g.targets(m, p), func(t code.Place) bool { return g.twice(t, 0) })
 }
 
-// twice knows such a function by its name, or where it has none by what it does: it saves registers that functions keep where its first
-// argument points, or begins by taking its return address from the stack, as vfork does.
+// twice knows such a function by its name, or where it has none by what it does: it saves registers that functions keep
+// where its first argument points, or begins by taking its return address from the stack, as vfork does.
 func (g *Graph) twice(f code.Place, depth int) bool {
 	m := f.Code
 	if slices.Contains(twice, m.Names[f.Addr]) {

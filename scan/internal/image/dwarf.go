@@ -54,7 +54,8 @@ func (r *reader) sleb() int64 {
 	return v
 }
 
-// encoded is a pointer in one of DW_EH_PE's encodings. Indirect ones, which only personalities have, are read and not followed.
+// encoded is a pointer in one of DW_EH_PE's encodings. Indirect ones, which only personalities have, are read and not
+// followed.
 func (r *reader) encoded(enc byte) uint64 {
 	at := r.addr + uint64(r.off)
 	var v uint64

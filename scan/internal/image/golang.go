@@ -20,7 +20,8 @@ type module struct {
 	end      uint64
 }
 
-// module looks for Go's table of functions: without symbols and sections, the pointer to it that the runtime itself has is what is left.
+// module looks for Go's table of functions: without symbols and sections, the pointer to it that the runtime itself has
+// is what is left.
 func (m *Image) module() (module, bool) {
 	for _, p := range m.Pointers {
 		b, s := m.At(p.Addr)

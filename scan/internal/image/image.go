@@ -1,5 +1,6 @@
-// Package image takes an ELF file apart as the dynamic loader and an analysis of its code see it: memory, the pointers that the loader
-// fills in, symbols, where functions begin and end, where exceptions enter them, and what Go's linker says of them.
+// Package image takes an ELF file apart as the dynamic loader and an analysis of its code see it: memory, the pointers
+// that the loader fills in, symbols, where functions begin and end, where exceptions enter them, and what Go's linker
+// says of them.
 package image
 
 import (

@@ -37,8 +37,8 @@ func (m *Image) load(data []byte) error {
 	return nil
 }
 
-// apart takes constants out of executable segments, as far as sections tell: without -z separate-code, which is not the default for ARM,
-// the linker puts both into one.
+// apart takes constants out of executable segments, as far as sections tell: without -z separate-code, which is not the
+// default for ARM, the linker puts both into one.
 func (m *Image) apart() {
 	var out []Segment
 	for _, s := range m.Segments {

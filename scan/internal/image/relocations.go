@@ -16,8 +16,8 @@ type Pointer struct {
 	Slot    bool   // read only by code that names the word
 }
 
-// rootTables takes all pointers in what the loader itself reads for roots: the tables of what it calls, and what each thread gets a copy
-// of, which code does not reach by address. Symbols in them begin no objects of their own.
+// rootTables takes all pointers in what the loader itself reads for roots: the tables of what it calls, and what each
+// thread gets a copy of, which code does not reach by address. Symbols in them begin no objects of their own.
 func (m *Image) rootTables() {
 	table := func(addr, size uint64) {
 		k, _ := slices.BinarySearchFunc(m.Pointers, addr, func(p Pointer, a uint64) int { return cmp.Compare(p.At, a) })

@@ -48,7 +48,8 @@ func (m *Image) Exported() (out []uint64) {
 	return out
 }
 
-// Defined are the symbols that a pointer may be to: of several versions the one that is asked for; where that is not there, all.
+// Defined are the symbols that a pointer may be to: of several versions the one that is asked for; where that is not
+// there, all.
 func (m *Image) Defined(p Pointer) []Export {
 	all := m.Exports[p.Symbol]
 	if p.Version != "" {

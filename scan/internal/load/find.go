@@ -86,7 +86,8 @@ func (l *Program) find(lib string, from, first, interp *image.Image) (string, bo
 	return "", false
 }
 
-// levels are the subdirectories with libraries for better processors that fit the one this runs on, best first (the x86-64 psABI's levels).
+// levels are the subdirectories with libraries for better processors that fit the one this runs on, best first (the
+// x86-64 psABI's levels).
 func levels(m *image.Image) (out []string) {
 	if m.Machine.Arch != abi.X86_64 {
 		return nil

@@ -1,5 +1,5 @@
-// Package load finds the files that belong to a program as the dynamic loaders of glibc and musl do: its interpreter, its libraries, what
-// is preloaded, and the modules that it is said to load.
+// Package load finds the files that belong to a program as the dynamic loaders of glibc and musl do: its interpreter,
+// its libraries, what is preloaded, and the modules that it is said to load.
 package load
 
 import (
@@ -38,8 +38,8 @@ type Program struct {
 	byPath  map[string]*image.Image
 }
 
-// New loads a program, its interpreter and its libraries. Other calls of Load are for modules. It fails with an image.BadFileError, a
-// MissingLibraryError, or an error that names the file that is missing.
+// New loads a program, its interpreter and its libraries. Other calls of Load are for modules. It fails with an
+// image.BadFileError, a MissingLibraryError, or an error that names the file that is missing.
 func New(name string, o Options) (*Program, error) {
 	o.Root = strings.TrimSuffix(o.Root, "/")
 	l := &Program{options: o, byPath: map[string]*image.Image{}}
@@ -67,8 +67,8 @@ func (l *Program) Also(name string) error {
 	return err
 }
 
-// Mapped loads what a run mapped, and is the names of what cannot be loaded. A file that none of the others needs was loaded by dlopen,
-// and anybody may call what it shows.
+// Mapped loads what a run mapped, and is the names of what cannot be loaded. A file that none of the others needs was
+// loaded by dlopen, and anybody may call what it shows.
 func (l *Program) Mapped(files []string) (missed []string) {
 	var modules []*image.Image
 	for _, name := range files {
@@ -182,8 +182,8 @@ func otherMachine(m, first *image.Image) error {
 	return &image.BadFileError{File: m.Name, Why: fmt.Sprintf("for %v, and %s is for %v", m.File.Machine, first.Name, first.File.Machine)}
 }
 
-// preloaded are the libraries that are loaded into every program: LD_PRELOAD's and those of /etc/ld.so.preload. One that is not there is
-// ignored.
+// preloaded are the libraries that are loaded into every program: LD_PRELOAD's and those of /etc/ld.so.preload. One
+// that is not there is ignored.
 func (l *Program) preloaded(first, interp *image.Image) (out []*image.Image, err error) {
 	names := slices.Clone(l.options.Preload)
 	if p, err := l.path("/etc/ld.so.preload"); err == nil {

@@ -1,5 +1,6 @@
-// Package trace finds the numbers of the system calls that a graph reaches: from each instruction that makes one it asks back, through as
-// many functions as pass the number on, where it is set. Names that are given to dlsym are found in the same way.
+// Package trace finds the numbers of the system calls that a graph reaches: from each instruction that makes one it
+// asks back, through as many functions as pass the number on, where it is set. Names that are given to dlsym are found
+// in the same way.
 package trace
 
 import (
@@ -30,8 +31,8 @@ type Calls struct {
 	Lookups map[*code.Code]bool // what gives dlsym names that are not known
 }
 
-// Reach follows a graph to its end, with the functions that the program looks up by name, and traces the numbers of all system calls
-// that are reached. It fails with the context's error.
+// Reach follows a graph to its end, with the functions that the program looks up by name, and traces the numbers of all
+// system calls that are reached. It fails with the context's error.
 func Reach(ctx context.Context, g *graph.Graph) (*Calls, error) {
 	lookups := map[*code.Code]bool{}
 	for {
@@ -70,8 +71,8 @@ func Reach(ctx context.Context, g *graph.Graph) (*Calls, error) {
 // longestName is how long the names are that are looked up, in bytes.
 const longestName = 255
 
-// lookUp follows the names that are given to dlsym, as far as they can be traced. Who gives it others, which is noted, may look up any
-// name that his image mentions.
+// lookUp follows the names that are given to dlsym, as far as they can be traced. Who gives it others, which is noted,
+// may look up any name that his image mentions.
 func lookUp(g *graph.Graph, unknown map[*code.Code]bool) {
 	if len(g.Dlsyms) == 0 {
 		return

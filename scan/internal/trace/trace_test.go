@@ -57,7 +57,8 @@ func say(c *Calls, arch abi.Arch) string {
 	return strings.Join(out, ", ")
 }
 
-// x86 is a program with code at 0x1000, constants at 0x3000 and variables at 0x4000. Its functions, 32 bytes apart, are framed.
+// x86 is a program with code at 0x1000, constants at 0x3000 and variables at 0x4000. Its functions, 32 bytes apart, are
+// framed.
 func x86(functions ...[]Piece) File {
 	var text []byte
 	var frames []Frame
@@ -225,5 +226,28 @@ func TestCancelled(t *testing.T) {
 	cancel()
 	if _, err := Reach(ctx, graph.New([]*code.Code{c}, 1, nil)); err != context.Canceled {
 		t.Errorf("a cancelled trace ends with %v", err)
+	}
+}
+
+// Who writes to a word, and whose address was taken near it.
+func TestMemory(t *testing.T) {
+	m := &memory{addrs: []uint64{0x10, 0x40, 0x40, 0x48}}
+	for k, w := range []code.Write{{From: 1, To: 0x10, Width: 255}, {From: 2, To: 0x38, Width: 8}, {From: 3, To: 0x3c, Width: 8}, {From: 4, To: 0x40, Width: 1}, {From: 5, To: 0x47, Width: 1}, {From: 6, To: 0x48, Width: 8}} {
+		m.writes = append(m.writes, write{Write: w, nth: -k})
+	}
+	var from []uint64
+	for _, w := range m.to(0x40) {
+		from = append(from, w.From)
+	}
+	if want := []uint64{5, 4, 3, 1}; !slices.Equal(from, want) {
+		t.Errorf("written by %v; want %v", from, want)
+	}
+	for _, c := range []struct {
+		at, most uint64
+		want     int
+	}{{0x40, 0, 2}, {0x40, 0x30, 3}, {0x40, 0x2f, 2}, {0x47, 7, 2}, {0x8, 63, 0}, {0x50, 8, 1}} {
+		if got := m.near(c.at, c.most); len(got) != c.want {
+			t.Errorf("%d bytes before %#x: %#x; want %d", c.most, c.at, got, c.want)
+		}
 	}
 }

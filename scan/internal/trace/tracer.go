@@ -25,6 +25,7 @@ type tracer struct {
 	queue    []demand
 	jumpedBy map[*code.Part][]*code.Part // who jumps into a part of the same image
 	heads    map[*code.Code][]uint64     // sorted
+	memory   map[*code.Code]*memory      // nil before it is needed
 }
 
 func newTracer(g *graph.Graph, found func(Spot, int64)) *tracer {
@@ -112,7 +113,8 @@ func (t *tracer) entries(p *code.Part) (out []code.Place) {
 	return out
 }
 
-// each runs through the units that a part belongs to, strictly, and, where that told nothing, loosely, and says whether anything did.
+// each runs through the units that a part belongs to, strictly, and, where that told nothing, loosely, and says whether
+// anything did.
 func (t *tracer) each(p *code.Part, yield func(*flow.Unit) bool) bool {
 	covered := false
 	entries := t.entries(p)
@@ -175,7 +177,8 @@ func (t *tracer) answer(d demand) {
 		return
 	}
 	h := d.head
-	// A value of a function's type is in Go a pointer to a word of data that holds the function's address; in code that is only a number.
+	// A value of a function's type is in Go a pointer to a word of data that holds the function's address; in code that
+	// is only a number.
 	pointedTo := t.graph.Taken[h] && (t.graph.Valued[h] || !h.Code.IsGo(h.Addr))
 	if at := (Spot{h.Code.Part(h.Addr), h.Addr}); pointedTo || len(t.graph.Arrivals[h]) == 0 {
 		if _, ok := t.unknown[at]; !ok {
