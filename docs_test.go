@@ -74,7 +74,7 @@ func TestJapaneseREADME(t *testing.T) {
 func TestLinks(t *testing.T) {
 	link := regexp.MustCompile(`\]\(([^)\s]+)\)`)
 	heading := regexp.MustCompile(`(?m)^#+ +(.*)$`)
-	for _, document := range append(documents, "CHANGELOG.md") {
+	for _, document := range append(documents, "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md") {
 		for _, m := range link.FindAllStringSubmatch(read(t, document), -1) {
 			if strings.Contains(m[1], "://") {
 				continue
