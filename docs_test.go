@@ -74,7 +74,7 @@ func TestJapaneseREADME(t *testing.T) {
 func TestLinks(t *testing.T) {
 	link := regexp.MustCompile(`\]\(([^)\s]+)\)`)
 	heading := regexp.MustCompile(`(?m)^#+ +(.*)$`)
-	for _, document := range append(documents, "CHANGELOG.md") {
+	for _, document := range append(documents, "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md") {
 		for _, m := range link.FindAllStringSubmatch(read(t, document), -1) {
 			if strings.Contains(m[1], "://") {
 				continue
@@ -250,9 +250,14 @@ func TestJSON(t *testing.T) {
 	}
 }
 
-// docs/lint.md shows the catalogue as it is.
+// docs/lint.md shows the catalogue as it is; go test . -update writes it down.
 func TestLintCatalogue(t *testing.T) {
-	text := read(t, "docs/lint.md")
+	const document = "docs/lint.md"
+	text := read(t, document)
+	head, shown, found := strings.Cut(text, "\n### ")
+	if !found {
+		t.Fatalf("%s has no catalogue", document)
+	}
 	link := regexp.MustCompile(`https://[^\s,]+`)
 	var want []string
 	for e := range lint.Checks() {
@@ -260,13 +265,17 @@ func TestLintCatalogue(t *testing.T) {
 		if e.Fixable() {
 			fix = "Fix (`--fix` does it): "
 		}
-		entry := "### " + e.ID + " " + e.Name + "\n\n**" + e.Severity.String() + "**: " + e.Title + "\n\nWhy: " + e.Why + ".\n" + fix + e.Fix +
-			".\nSee: " + link.ReplaceAllString(e.Reference, "<$0>") + "\n"
-		if want = append(want, "### "+e.ID+" "+e.Name); !strings.Contains(text, entry) {
-			t.Errorf("docs/lint.md should have:\n%s", entry)
-		}
+		want = append(want, "### "+e.ID+" "+e.Name+"\n\n**"+e.Severity.String()+"**: "+e.Title+"\n\nWhy: "+e.Why+".\n"+fix+e.Fix+
+			".\nSee: "+link.ReplaceAllString(e.Reference, "<$0>")+"\n")
 	}
-	if got := regexp.MustCompile(`(?m)^### .*$`).FindAllString(text, -1); !slices.Equal(got, want) {
-		t.Errorf("docs/lint.md has %q, the catalogue %q", got, want)
+	catalogue := strings.Join(want, "\n")
+	switch {
+	case "### "+shown == catalogue:
+	case *update:
+		if err := os.WriteFile(document, []byte(head+"\n"+catalogue), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	default:
+		t.Errorf("%s shows another catalogue (-shown +is; go test . -update writes it down):\n%s", document, cmp.Diff("### "+shown, catalogue))
 	}
 }
