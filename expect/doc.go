@@ -1,5 +1,5 @@
-// Package expect reads test files for gates, and proves or refutes what they say. A file stands beside its gate, web.expect beside
-// web.gate, and says what must become of calls:
+// Package expect reads test files for gates, and proves or refutes what they say. A file stands beside its gate,
+// web.expect beside web.gate, and says what must become of calls:
 //
 //	allow        openat(AT_FDCWD, ?, O_RDONLY)
 //	deny         ptrace mount

@@ -153,7 +153,8 @@ func wanted(text string) (Want, error) {
 	return w, err
 }
 
-// check reads a call once, for errors that do not depend on the gate: on the architectures named, or on any that has it.
+// check reads a call once, for errors that do not depend on the gate: on the architectures named, or on any that has
+// it.
 func check(text string, archs []abi.Arch) error {
 	if archs == nil {
 		archs = append([]abi.Arch{abi.Native()}, abi.Archs()...)

@@ -32,7 +32,8 @@ type LiveOutcome struct {
 	Agrees bool
 }
 
-// Prove holds the cases against a gate: a result for each architecture that has the call. Errors are of type *policy.Error, or the gate's.
+// Prove holds the cases against a gate: a result for each architecture that has the call. Errors are of type
+// *policy.Error, or the gate's.
 func (f *File) Prove(g *gate.Gate) ([]Result, error) {
 	archs, err := g.Archs()
 	if err != nil {
@@ -113,7 +114,8 @@ func prove(g *gate.Gate, v verdict.Verdict, c *Case, call policy.Call) (*Result,
 	return r, nil
 }
 
-// elsewhere says of an error that another architecture may have what this one has not: the call, a number for it, an argument.
+// elsewhere says of an error that another architecture may have what this one has not: the call, a number for it, an
+// argument.
 func elsewhere(err error) bool {
 	return errors.As(err, new(*policy.NoCallError)) || errors.As(err, new(*policy.MultiplexedError)) || errors.As(err, new(*policy.NoArgumentError))
 }

@@ -27,8 +27,8 @@ func (e *NoGateError) Error() string {
 // stdin is what standard input is called.
 const stdin = "standard input"
 
-// Ref is the name of the gate that the file speaks of, which was read from a path or, of "-", from standard input: the one that it names,
-// seen from where it lies, or the only one beside it. The error is a *[NoGateError].
+// Ref is the name of the gate that the file speaks of, which was read from a path or, of "-", from standard input: the
+// one that it names, seen from where it lies, or the only one beside it. The error is a *[NoGateError].
 func (f *File) Ref(path string, beside []string) (string, error) {
 	switch {
 	case strings.HasPrefix(f.Gate, "@") || filepath.IsAbs(f.Gate):

@@ -10,8 +10,8 @@ import (
 	"monban/verdict"
 )
 
-// Stack is several gates on one task, as the kernel runs them, the first the oldest: the strictest answer wins, and of equals the newest
-// gate's. Its notes are those of all. Members share the stack's space.
+// Stack is several gates on one task, as the kernel runs them, the first the oldest: the strictest answer wins, and of
+// equals the newest gate's. Its notes are those of all. Members share the stack's space.
 func Stack(name string, gates ...*Gate) (*Gate, error) {
 	if len(gates) == 0 {
 		return nil, errors.New("a stack has at least one gate")
@@ -73,8 +73,8 @@ func (e *OrderError) Error() string {
 	return fmt.Sprintf("%s: its byte order is not that of the gates before it: no kernel runs both", e.Gate)
 }
 
-// Share puts the gates' verdicts into one space, so that they can be compared or merged; gates of one space stay in it. That they do not
-// fit into it together is a *TogetherError.
+// Share puts the gates' verdicts into one space, so that they can be compared or merged; gates of one space stay in it.
+// That they do not fit into it together is a *TogetherError.
 func Share(gates ...*Gate) ([]*Gate, error) {
 	if len(gates) > 0 && gates[0].space != nil && !slices.ContainsFunc(gates, func(g *Gate) bool { return g.space != gates[0].space }) {
 		return gates, nil
@@ -98,7 +98,8 @@ func Share(gates ...*Gate) ([]*Gate, error) {
 	return out, nil
 }
 
-// Together gives verdict.ErrTooComplex the names of the gates that were worked with: a [*TogetherError]. Other errors stay as they are.
+// Together gives verdict.ErrTooComplex the names of the gates that were worked with: a [*TogetherError]. Other errors
+// stay as they are.
 func Together(err error, gates ...*Gate) error {
 	if _, named := errors.AsType[*TogetherError](err); named || !errors.Is(err, verdict.ErrTooComplex) {
 		return err

@@ -28,14 +28,15 @@ type Answer struct {
 	Trace     []Trace  // of Example, where it was asked for: the newest filter first
 }
 
-// An UpperHalf says what else can happen to a call: the kernel ignores the upper half of an int's register, and the gate does not.
+// An UpperHalf says what else can happen to a call: the kernel ignores the upper half of an int's register, and the
+// gate does not.
 type UpperHalf struct {
 	Args    []string // those whose upper halves the gate looks at
 	Actions []bpf.Action
 }
 
-// Ask says what a gate does with a call; where the whole gate is too complex, or leaves no room for the question, from what it says of that
-// call alone. Errors are the gate's, or of type *policy.Error.
+// Ask says what a gate does with a call; where the whole gate is too complex, or leaves no room for the question, from
+// what it says of that call alone. Errors are the gate's, or of type *policy.Error.
 func Ask(g *gate.Gate, call *policy.Call) (*Answer, error) {
 	a, err := gate.Exact(g, func(v verdict.Verdict) (*Answer, error) { return ask(g, v, call) })
 	if !errors.Is(err, verdict.ErrTooComplex) {
@@ -92,7 +93,8 @@ func (a *Answer) decide(g *gate.Gate, v verdict.Verdict, do bpf.Action) (err err
 	return err
 }
 
-// Fixed says that a gate gives a call of an architecture one answer for one reason, whatever its arguments. The error is the gate's.
+// Fixed says that a gate gives a call of an architecture one answer for one reason, whatever its arguments. The error
+// is the gate's.
 func Fixed(g *gate.Gate, a abi.Arch, call string) (bool, error) {
 	nr, ok := a.Number(call)
 	if !ok || !g.Fixed(a, nr) {
@@ -104,8 +106,8 @@ func Fixed(g *gate.Gate, a abi.Arch, call string) (bool, error) {
 	})
 }
 
-// upperHalf is what a gate does with the call where a program leaves something in the upper halves of the registers of its int
-// arguments, nil where that is the same; left is what the gate does where they are 0.
+// upperHalf is what a gate does with the call where a program leaves something in the upper halves of the registers of
+// its int arguments, nil where that is the same; left is what the gate does where they are 0.
 func upperHalf(v verdict.Verdict, c *policy.Call, left verdict.Verdict) *UpperHalf {
 	args, known := c.Arch.Args(c.Name)
 	if !known || c.Arch.Bits() < 64 {

@@ -97,7 +97,8 @@ func TestFollow(t *testing.T) {
 	if len(traces) != 2 || !slices.Equal(traces[0].Executed, []int{0, 1}) || traces[0].Returns != bpf.Allow || traces[1].Returns != bpf.Errno|1 {
 		t.Errorf("%+v", traces)
 	}
-	// Of a gate for both byte orders, the part for the call's is followed; a token that nobody has is one of the machine's.
+	// Of a gate for both byte orders, the part for the call's is followed; a token that nobody has is one of the
+	// machine's.
 	both := load(t, "both.gate", "arch x86_64 s390x\nallow read\non s390x: log write\n")
 	for token, want := range map[uint32]bpf.Action{abi.X86_64.Token(): bpf.KillProcess, abi.S390X.Token(): bpf.Log, abi.NoToken: bpf.KillProcess} {
 		nr, _ := abi.S390X.Number("write")

@@ -19,7 +19,8 @@ type Comparison struct {
 	Equal       bool // every call gets the same answers, refused ones included
 }
 
-// Compare tells what passes at g and not at h, and the reverse, on one architecture. The error is a gate's, or a *gate.TogetherError.
+// Compare tells what passes at g and not at h, and the reverse, on one architecture. The error is a gate's, or a
+// *gate.TogetherError.
 func Compare(g, h *gate.Gate, a abi.Arch) (*Comparison, error) {
 	_, v, err := together([]*gate.Gate{g, h})
 	if err != nil {
@@ -50,8 +51,8 @@ func compare(v, w verdict.Verdict, a abi.Arch) *Comparison {
 	return out
 }
 
-// Elsewhere is the answer to calls of architectures that nobody has; ok is false where the gate judges them by anything else. The
-// error is the gate's.
+// Elsewhere is the answer to calls of architectures that nobody has; ok is false where the gate judges them by anything
+// else. The error is the gate's.
 func Elsewhere(g *gate.Gate) (do bpf.Action, ok bool, err error) {
 	type answer struct {
 		do bpf.Action

@@ -23,8 +23,8 @@ type Compilation struct {
 	options    compile.Options
 }
 
-// Compile makes filters that are proven to mean what a gate means. A gate that is made of filters keeps those where none that are better are
-// found. Errors are the gate's, or say by its name why no filter can be made.
+// Compile makes filters that are proven to mean what a gate means. A gate that is made of filters keeps those where
+// none that are better are found. Errors are the gate's, or say by its name why no filter can be made.
 func Compile(g *gate.Gate, o compile.Options) (*Compilation, error) {
 	order, err := g.ByteOrder()
 	if err != nil {

@@ -12,11 +12,13 @@ import (
 	"monban/policy/lang"
 )
 
-// A Desk answers questions about one gate, for several architectures: as a machine of this kind has it that runs the architecture.
+// A Desk answers questions about one gate, for several architectures: as a machine of this kind has it that runs the
+// architecture.
 type Desk struct {
 	Archs  []abi.Arch // that are asked about; at least one
 	Native abi.Arch   // the machine at hand
-	// Read reads the gate as a machine has it whose native architecture this is. It is called once for each family of architectures.
+	// Read reads the gate as a machine has it whose native architecture this is. It is called once for each family of
+	// architectures.
 	Read  func(native abi.Arch) (*gate.Gate, error)
 	gates map[abi.Arch]*gate.Gate
 }
@@ -68,8 +70,9 @@ func (d *Desk) Gate(a abi.Arch) (*gate.Gate, error) {
 	return g, nil
 }
 
-// Ask answers a question, a call as lang.ParseCall reads it, for each architecture that has the call. With trace, each answer has the
-// instructions that its example executes. Errors are those of [Desk.Gate] and [Ask], a *policy.Error, or a *[NoCallError].
+// Ask answers a question, a call as lang.ParseCall reads it, for each architecture that has the call. With trace, each
+// answer has the instructions that its example executes. Errors are those of [Desk.Gate] and [Ask], a *policy.Error, or
+// a *[NoCallError].
 func (d *Desk) Ask(question string, trace bool) ([]*Answer, error) {
 	var answers []*Answer
 	for _, a := range d.Archs {

@@ -73,8 +73,8 @@ type Difference struct {
 // Holds says that the gates are equal, or that A is a subset of B.
 func (d *Difference) Holds() bool { return len(d.Classes) == 0 }
 
-// Diff sorts all calls on which a and b disagree into classes, for somebody who replaces a by b. The error is a gate's, a
-// *gate.TogetherError.
+// Diff sorts all calls on which a and b disagree into classes, for somebody who replaces a by b. The error is a gate's,
+// a *gate.TogetherError.
 func Diff(a, b *gate.Gate) (*Difference, error) {
 	classes, err := classesOf(a, b, false)
 	if err != nil {
@@ -273,7 +273,8 @@ func joined(classes []Class) []Class {
 	return out
 }
 
-// tokenArch is the architecture of a run of tokens. Where nobody tells those apart, it is one whose errno values may stand for theirs.
+// tokenArch is the architecture of a run of tokens. Where nobody tells those apart, it is one whose errno values may
+// stand for theirs.
 func tokenArch(lo, hi uint32, first []abi.Arch) (arch abi.Arch, known bool) {
 	if a, ok := abi.Of(lo, 0); ok && lo == hi {
 		return a, true
@@ -325,7 +326,8 @@ type run struct {
 	name   string
 }
 
-// numbersIn lists the calls in a range of numbers, and the runs between them that have no name. Those of x86_64 and x32 are kept apart.
+// numbersIn lists the calls in a range of numbers, and the runs between them that have no name. Those of x86_64 and x32
+// are kept apart.
 func numbersIn(a abi.Arch, known bool, lo, hi uint32) []run {
 	if !known {
 		return []run{{lo, hi, ""}}

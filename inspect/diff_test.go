@@ -96,7 +96,8 @@ func TestDiff(t *testing.T) {
 	}
 }
 
-// witnesses holds that a difference has classes if and only if the gates differ, and that each class's witness gets what it says.
+// witnesses holds that a difference has classes if and only if the gates differ, and that each class's witness gets
+// what it says.
 func witnesses(t *testing.T, what string, a, b *gate.Gate, d *inspect.Difference) {
 	t.Helper()
 	shared, err := gate.Share(a, b)

@@ -74,8 +74,9 @@ func Explain(g *gate.Gate) (*Explanation, error) {
 	return e, err
 }
 
-// Words writes a gate down in the policy language; this is proven to mean the same. The notes are what the policy cannot say and the gate
-// does. A policy that cannot be decompiled stands as it is; of programs the error is then decompile.ErrNotPolicy.
+// Words writes a gate down in the policy language; this is proven to mean the same. The notes are what the policy
+// cannot say and the gate does. A policy that cannot be decompiled stands as it is; of programs the error is then
+// decompile.ErrNotPolicy.
 func Words(g *gate.Gate) (p *policy.Policy, notes []string, err error) {
 	archs, err := g.Archs()
 	if err != nil {

@@ -30,8 +30,8 @@ type UnknownError struct {
 
 func (e *UnknownError) Error() string { return fmt.Sprintf("unknown %s %s%s", e.What, e.Name, e.Hint) }
 
-// LookUp finds the calls that a word means: a name, a number that some of the architectures have, a @group; "" means all. The error is
-// an *[UnknownError].
+// LookUp finds the calls that a word means: a name, a number that some of the architectures have, a @group; "" means
+// all. The error is an *[UnknownError].
 func LookUp(word string, on []abi.Arch) ([]string, error) {
 	switch {
 	case word == "":

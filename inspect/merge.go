@@ -44,8 +44,8 @@ func (e *NoPolicyError) Error() string {
 }
 func (e *NoPolicyError) Unwrap() error { return decompile.ErrNotPolicy }
 
-// Merge joins gates, in order, to one that is proven to mean exactly what they make together: a policy, called "union of a, b". Errors are
-// the gates', a *gate.TogetherError, a *[NoPolicyError] or decompile.ErrNotPolicy.
+// Merge joins gates, in order, to one that is proven to mean exactly what they make together: a policy, called "union
+// of a, b". Errors are the gates', a *gate.TogetherError, a *[NoPolicyError] or decompile.ErrNotPolicy.
 func Merge(op Operation, gates ...*gate.Gate) (*gate.Gate, error) {
 	of, ok := steps[op]
 	if !ok {
@@ -104,14 +104,16 @@ func together(gates []*gate.Gate) ([]*gate.Gate, []verdict.Verdict, error) {
 	return gates, all, nil
 }
 
-// An Origin is the calls of an architecture that the same gates let pass: of recordings, which runs the calls came from.
+// An Origin is the calls of an architecture that the same gates let pass: of recordings, which runs the calls came
+// from.
 type Origin struct {
 	Arch  abi.Arch
 	Gates []string // by name; nil where all let the calls pass, in different ways
 	Calls []string // in alphabetic order
 }
 
-// Origins say which calls only some of the gates let pass, and which ones they let pass differently. Errors are those of [Diff].
+// Origins say which calls only some of the gates let pass, and which ones they let pass differently. Errors are those
+// of [Diff].
 func Origins(archs []abi.Arch, gates ...*gate.Gate) ([]Origin, error) {
 	if len(gates) == 0 {
 		return nil, nil

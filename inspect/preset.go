@@ -11,8 +11,8 @@ import (
 	"monban/verdict"
 )
 
-// Presets recognise filters that mean what a preset means on this machine. The zero value knows them all, and looks at each different stack
-// of filters once.
+// Presets recognise filters that mean what a preset means on this machine. The zero value knows them all, and looks at
+// each different stack of filters once.
 type Presets struct {
 	space *verdict.Space
 	known []preset
@@ -29,8 +29,8 @@ type recognised struct {
 	name     string
 }
 
-// Name is the preset that a stack of filters of this machine equals, the oldest first: @container, or docker, which is the same as a
-// container runtime compiles it; "" where it equals none.
+// Name is the preset that a stack of filters of this machine equals, the oldest first: @container, or docker, which is
+// the same as a container runtime compiles it; "" where it equals none.
 func (n *Presets) Name(programs []bpf.Program) string {
 	for _, s := range n.seen {
 		if SameStack(s.programs, programs) {

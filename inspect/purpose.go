@@ -7,9 +7,9 @@ import (
 	"monban/abi"
 )
 
-// purposes sort all calls by what they are for. A call belongs to the first line that has it, by name or by group, so each belongs
-// to one; what no line has is of "other". The order is that of danger, not of display: what only an administrator needs is told
-// apart first.
+// purposes sort all calls by what they are for. A call belongs to the first line that has it, by name or by group, so
+// each belongs to one; what no line has is of "other". The order is that of danger, not of display: what only an
+// administrator needs is told apart first.
 var purposes = []struct{ name, calls string }{
 	{"kernel", "@module @reboot @swap @raw-io acct bpf quotactl quotactl_fd sethostname setdomainname vhangup syslog nfsservctl " +
 		"perf_event_open settimeofday stime clock_settime clock_settime64 fanotify_init open_by_handle_at userfaultfd lookup_dcookie " +

@@ -20,8 +20,8 @@ type Story struct {
 	Rules  []*policy.Rule // of the gate's text, that speak of it or of its multiplexer, in order
 }
 
-// Tell tells a call's story on those of the architectures that have it, from what the gate says of that call alone; the work is done in a
-// space of its own. Errors name the gate; what is too complex is a *gate.ComplexError.
+// Tell tells a call's story on those of the architectures that have it, from what the gate says of that call alone; the
+// work is done in a space of its own. Errors name the gate; what is too complex is a *gate.ComplexError.
 func Tell(g *gate.Gate, call string, archs []abi.Arch) ([]Story, error) {
 	s := verdict.NewSpace(verdict.DefaultBudget)
 	out, err := verdict.Exact(s, func() ([]Story, error) { return tell(g, s, call, archs) })

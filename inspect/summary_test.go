@@ -12,7 +12,8 @@ import (
 	"monban/inspect"
 )
 
-// Where single bits of the number decide there are more ranges than anybody could go through: all answers are found all the same.
+// Where single bits of the number decide there are more ranges than anybody could go through: all answers are found all
+// the same.
 func TestUnknownNumbers(t *testing.T) {
 	p, err := bpf.Assemble("t", strings.NewReader("ld [nr]\njge #0x80000000, 5, 2\njset #1, 3, 4\nret errno(1)\nret errno(2)\nret allow\n"))
 	if err != nil {

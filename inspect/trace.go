@@ -15,14 +15,16 @@ type Trace struct {
 	Returns  bpf.Action
 }
 
-// Follow runs an answer's example through the filters of the gate: its own, or those that its policy compiles to. Errors are the gate's.
+// Follow runs an answer's example through the filters of the gate: its own, or those that its policy compiles to.
+// Errors are the gate's.
 func (a *Answer) Follow(g *gate.Gate) error {
 	traces, err := Follow(g, &a.Example)
 	a.Trace = traces
 	return err
 }
 
-// Follow runs a call through the filters of a gate, its own or those that its policy compiles to, as the kernel does: the newest first.
+// Follow runs a call through the filters of a gate, its own or those that its policy compiles to, as the kernel does:
+// the newest first.
 func Follow(g *gate.Gate, d *bpf.Data) ([]Trace, error) {
 	on, ok := abi.Of(d.Arch, d.Nr)
 	if !ok {

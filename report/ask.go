@@ -160,9 +160,11 @@ type answer struct {
 	Why    string    `json:"why,omitempty"`   // the rule or header that decided
 	Where  string    `json:"where,omitempty"` // file:line:column of it
 	Cases  []outcome `json:"cases,omitempty"`
-	// UpperHalf says what else can happen: the kernel ignores the upper half of an int's register, and the gate does not.
+	// UpperHalf says what else can happen: the kernel ignores the upper half of an int's register, and the gate does
+	// not.
 	UpperHalf string `json:"upper_half,omitempty"`
-	// Trace has the instructions that each filter of the stack executes for Traced, one of the calls that were asked about.
+	// Trace has the instructions that each filter of the stack executes for Traced, one of the calls that were asked
+	// about.
 	Trace  []steps `json:"trace,omitempty"`
 	Traced string  `json:"traced,omitempty"`
 }
@@ -185,7 +187,8 @@ func answerOf(a *inspect.Answer) answer {
 	return out
 }
 
-// AnswerLines are answers without the call, a line each with a gap where the call belongs: the action, and why, with tabs between.
+// AnswerLines are answers without the call, a line each with a gap where the call belongs: the action, and why, with
+// tabs between.
 func AnswerLines(answers []*inspect.Answer, several bool) (lines []Line) {
 	for _, a := range answers {
 		why, where := because(a)

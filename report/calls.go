@@ -18,7 +18,8 @@ func signature(e *inspect.Entry) []string {
 	return out
 }
 
-// EntriesText says of calls what there is to know: arguments, the kernel that introduced them, groups, and numbers on some architectures.
+// EntriesText says of calls what there is to know: arguments, the kernel that introduced them, groups, and numbers on
+// some architectures.
 func EntriesText(w io.Writer, entries []inspect.Entry, on []abi.Arch, o Options) error {
 	p := o.printer(w)
 	for i := range entries {

@@ -14,8 +14,8 @@ import (
 	"monban/policy/lang"
 )
 
-// ExplanationText says in one screen what a gate means: dangers first, then conditions, then all calls by what they are for. The details are
-// those of the first architecture; of the others, what differs.
+// ExplanationText says in one screen what a gate means: dangers first, then conditions, then all calls by what they are
+// for. The details are those of the first architecture; of the others, what differs.
 func ExplanationText(w io.Writer, e *inspect.Explanation, o Options) error {
 	p := o.printer(w)
 	first := e.Views[0]

@@ -10,8 +10,8 @@ import (
 	"monban/internal/plain"
 )
 
-// JSON writes one object for machines, whose first key says what it is: "schema": "monban/diff/2". The number grows when a key goes or
-// changes its meaning, not when one is added. docs/json.md describes all shapes.
+// JSON writes one object for machines, whose first key says what it is: "schema": "monban/diff/2". The number grows
+// when a key goes or changes its meaning, not when one is added. docs/json.md describes all shapes.
 func JSON(w io.Writer, schema string, v any) error {
 	text, err := jsonText(v)
 	if err != nil {

@@ -10,7 +10,8 @@ import (
 	"monban/internal/plain"
 )
 
-// ListingText writes programs that are installed together, the oldest first, instruction by instruction, as bpf.Assemble reads them.
+// ListingText writes programs that are installed together, the oldest first, instruction by instruction, as
+// bpf.Assemble reads them.
 func ListingText(w io.Writer, name string, programs []bpf.Program, order binary.ByteOrder) error {
 	p := Options{}.printer(w)
 	for i, program := range programs {
@@ -22,7 +23,8 @@ func ListingText(w io.Writer, name string, programs []bpf.Program, order binary.
 		} else {
 			p.Printf("; %s: %s\n", name, plain.Count(len(program), "instruction"))
 		}
-		// The listing itself says its byte order only where it loads halves of arguments; whoever reads it wants to know it in any case.
+		// The listing itself says its byte order only where it loads halves of arguments; whoever reads it wants to
+		// know it in any case.
 		if order == binary.ByteOrder(binary.BigEndian) && !slices.ContainsFunc(program, loadsHalf) {
 			p.Printf(".order big\n")
 		}

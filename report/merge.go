@@ -9,7 +9,8 @@ import (
 	"monban/policy/lang"
 )
 
-// MergedGate writes what several gates make together in the policy language; its comments say which calls come from which of them.
+// MergedGate writes what several gates make together in the policy language; its comments say which calls come from
+// which of them.
 func MergedGate(w io.Writer, merged *gate.Gate, origins []inspect.Origin) error {
 	f := lang.New(merged.Policy)
 	head := &lang.File{}

@@ -15,7 +15,8 @@ import (
 type Options struct {
 	Colour bool // with the escape sequences of a terminal
 	Width  int  // how many columns a line takes at most, where its words allow that; 0: 100
-	// Hint says, in words of whoever writes the report, how a reader sees or does more, "" for nothing to say. Nil: nothing.
+	// Hint says, in words of whoever writes the report, how a reader sees or does more, "" for nothing to say. Nil:
+	// nothing.
 	Hint func(h Hint, about string) string
 }
 

@@ -20,8 +20,8 @@ const (
 	PolicyComment  = "#"
 )
 
-// ThreadsText says what mode a process's threads are in, those of which the same is to say in one line. The lines are comments, which begin
-// with mark.
+// ThreadsText says what mode a process's threads are in, those of which the same is to say in one line. The lines are
+// comments, which begin with mark.
 func ThreadsText(w io.Writer, process *inspect.Process, mark string, o Options) error {
 	p := o.printer(w)
 	var kinds []inspect.Thread
@@ -83,8 +83,8 @@ func FiltersText(w io.Writer, process *inspect.Process) error {
 	return nil
 }
 
-// FiltersGate writes what a process's filters mean together as policies, and, with each, what each filter means before that. The error is
-// decompile.ErrNotPolicy or the gate's.
+// FiltersGate writes what a process's filters mean together as policies, and, with each, what each filter means before
+// that. The error is decompile.ErrNotPolicy or the gate's.
 func FiltersGate(w io.Writer, process *inspect.Process, each bool) error {
 	p := Options{}.printer(w)
 	for _, g := range process.Gates() {

@@ -6,6 +6,7 @@ import (
 	"encoding/xml"
 	"errors"
 	"flag"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -232,8 +233,6 @@ func reports(f *facts) map[string]func(w io.Writer) error {
 		"lint-painted.txt": func(w io.Writer) error { return report.FindingsText(w, f.findings, painted) },
 		"lint.json":        func(w io.Writer) error { return report.FindingsJSON(w, f.findings) },
 		"lint.sarif":       func(w io.Writer) error { return report.FindingsSARIF(w, f.findings) },
-		"lint-list.txt":    func(w io.Writer) error { return report.CatalogueText(w, plain) },
-		"lint-list.json":   func(w io.Writer) error { return report.CatalogueJSON(w) },
 		"test.txt":         func(w io.Writer) error { return report.RunsText(w, f.runs, plain) },
 		"test.tap":         func(w io.Writer) error { return report.RunsTAP(w, f.runs) },
 		"test.xml":         func(w io.Writer) error { return report.RunsJUnit(w, f.runs) },
@@ -332,6 +331,27 @@ func TestGolden(t *testing.T) {
 	}
 }
 
+// The catalogue has each pitfall once, in both forms.
+func TestCatalogue(t *testing.T) {
+	for form, write := range map[string]func(w io.Writer) error{
+		"text": func(w io.Writer) error { return report.CatalogueText(w, report.Options{}) },
+		"JSON": func(w io.Writer) error { return report.CatalogueJSON(w) },
+	} {
+		var b strings.Builder
+		if err := write(&b); err != nil {
+			t.Fatal(err)
+		}
+		for n := 1; n <= 10; n++ {
+			if id := fmt.Sprintf("MB%03d", n); strings.Count(b.String(), id) != 1 {
+				t.Errorf("%s: %s is there %d times", form, id, strings.Count(b.String(), id))
+			}
+		}
+		if err := write(full{}); !errors.Is(err, errFull) {
+			t.Errorf("%s: %v", form, err)
+		}
+	}
+}
+
 // full is a writer that has no room.
 type full struct{}
 
@@ -407,7 +427,7 @@ func TestHostileNames(t *testing.T) {
 			f.process.Threads[i].Name = s
 		}
 		for name, write := range reports(f) {
-			if about, _, _ := strings.Cut(name, "."); slices.Contains([]string{"remedy", "lint-list", "syscalls", "syscalls-table", "compile", "explain-wordless"}, about) {
+			if about, _, _ := strings.Cut(name, "."); slices.Contains([]string{"remedy", "syscalls", "syscalls-table", "compile", "explain-wordless"}, about) {
 				continue // lines for whoever prints them, or nobody's names
 			}
 			var b strings.Builder

@@ -101,8 +101,8 @@ func (p *askPlan) run(w io.Writer) error {
 	return nil
 }
 
-// newDesk answers questions about the gate of a name: of this machine, where it runs the architectures that are asked about, else of one of
-// that kind.
+// newDesk answers questions about the gate of a name: of this machine, where it runs the architectures that are asked
+// about, else of one of that kind.
 func newDesk(ref string, o format.Options) *inspect.Desk {
 	asked := o.Archs
 	if asked == nil {

@@ -87,7 +87,8 @@ func readOwn(rec *record.Recording, file string) error {
 	return nil
 }
 
-// openStream opens what a user names, - for standard input. Of the devices only /dev/kmsg is read, as far as it goes by now.
+// openStream opens what a user names, - for standard input. Of the devices only /dev/kmsg is read, as far as it goes by
+// now.
 func openStream(file string) (io.ReadCloser, error) {
 	switch file {
 	case "":
@@ -125,8 +126,8 @@ func (f *denialsFile) discard() {
 	}
 }
 
-// write writes down which calls the gates have killed. Others, which a filter of the program's own has killed, would become rules if they
-// were in it: a program would allow itself what it likes.
+// write writes down which calls the gates have killed. Others, which a filter of the program's own has killed, would
+// become rules if they were in it: a program would allow itself what it likes.
 func (f *denialsFile) write(command []string, r *sandbox.Result, st *gate.Gate) error {
 	if f.file == nil {
 		return nil

@@ -13,9 +13,9 @@ import (
 	"monban/internal/plain"
 )
 
-// An output is the door to standard output or standard error: all that the command says goes through one, and only this file knows
-// what is behind it. plain.Fprintf, Paragraph and Shortened write lines with somebody else's words in them; Write takes whole texts. The
-// first error stays, so that commands need not look at each line.
+// An output is the door to standard output or standard error: all that the command says goes through one, and only this
+// file knows what is behind it. plain.Fprintf, Paragraph and Shortened write lines with somebody else's words in them;
+// Write takes whole texts. The first error stays, so that commands need not look at each line.
 type output struct {
 	*plain.Writer
 	buffer *bufio.Writer // nil for none
@@ -85,8 +85,8 @@ func complain(err error) {
 	}
 }
 
-// errorLines takes an error apart where errors.Join has put several together, also below the words of another one. A line break
-// anywhere else is somebody's who wants to begin a line.
+// errorLines takes an error apart where errors.Join has put several together, also below the words of another one. A
+// line break anywhere else is somebody's who wants to begin a line.
 func errorLines(err error) []string {
 	text := err.Error()
 	switch e := err.(type) {

@@ -109,7 +109,8 @@ func explainUnnamed(c *sandbox.Command, st *gate.Gate) {
 	}
 }
 
-// mayKill says whether a gate can end a program of an architecture with a signal; what is too complex to say may as well be.
+// mayKill says whether a gate can end a program of an architecture with a signal; what is too complex to say may as
+// well be.
 func mayKill(g *gate.Gate, a abi.Arch) bool {
 	kills, err := inspect.Kills(g, a)
 	return kills || err != nil

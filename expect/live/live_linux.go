@@ -23,12 +23,14 @@ import (
 	"monban/seccomp"
 )
 
-// harmless are calls that do nothing but answer, whatever their arguments: those may be made where a gate lets them pass.
+// harmless are calls that do nothing but answer, whatever their arguments: those may be made where a gate lets them
+// pass.
 var harmless = map[string]bool{"getpid": true, "getppid": true, "gettid": true, "getuid": true, "geteuid": true, "getgid": true,
 	"getegid": true, "getpgrp": true, "sched_yield": true}
 
-// Safe says that a result's witness may be put to the kernel: the gate refuses it, which is proven, or it is harmless. It must be one
-// that the running architecture can ask for. trap, trace and notify are left out: somebody else would answer.
+// Safe says that a result's witness may be put to the kernel: the gate refuses it, which is proven, or it is harmless.
+// It must be one that the running architecture can ask for. trap, trace and notify are left out: somebody else would
+// answer.
 func Safe(r *expect.Result) bool {
 	if r.Arch.Token() != abi.Native().Token() {
 		return false
@@ -48,8 +50,8 @@ type request struct {
 // Env, in the environment of a process that runs Child, makes it one.
 const Env = "MONBAN_EXPECT_CHILD"
 
-// Try has the kernel decide a result's witness: a child process, the command started again, puts the filters on one of its threads and
-// makes the call there. command is how to start it.
+// Try has the kernel decide a result's witness: a child process, the command started again, puts the filters on one of
+// its threads and makes the call there. command is how to start it.
 func Try(ctx context.Context, r *expect.Result, programs []bpf.Program, command string) error {
 	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
 	defer cancel()
@@ -109,11 +111,12 @@ func Try(ctx context.Context, r *expect.Result, programs []bpf.Program, command 
 	return nil
 }
 
-// Child is the process that Try starts: it reads the filters and the call from the socket that Try hands over, makes it on a thread of
-// its own, and writes what came of it there. The thread's fate is seen from outside, since behind the filters it may do nothing any more.
+// Child is the process that Try starts: it reads the filters and the call from the socket that Try hands over, makes it
+// on a thread of its own, and writes what came of it there. The thread's fate is seen from outside, since behind the
+// filters it may do nothing any more.
 //
-// Only the process's own parent is obeyed, which the kernel names as the maker of the socket, and not where the executable has given
-// this process privileges that its caller has not (set-user-ID, file capabilities).
+// Only the process's own parent is obeyed, which the kernel names as the maker of the socket, and not where the
+// executable has given this process privileges that its caller has not (set-user-ID, file capabilities).
 func Child() error {
 	switch secure, err := atSecure(); {
 	case err != nil:
@@ -146,7 +149,8 @@ func Child() error {
 			select {}
 		}
 		tid <- syscall.Gettid()
-		// No signal of the runtime's (SIGURG preempts) may come in behind the filters: they need not let its handler return.
+		// No signal of the runtime's (SIGURG preempts) may come in behind the filters: they need not let its handler
+		// return.
 		var all unix.Sigset_t
 		for i := range all.Val {
 			all.Val[i] = ^all.Val[i]

@@ -30,8 +30,8 @@ const (
 	longLine  = 2000
 )
 
-// Message is an error's text with what it quotes cut to what a person reads: words of more than 255 characters to 60, and the middle
-// taken out of more than 2000 bytes.
+// Message is an error's text with what it quotes cut to what a person reads: words of more than 255 characters to 60,
+// and the middle taken out of more than 2000 bytes.
 func Message(s string) string {
 	if len(s) <= longWord {
 		return s

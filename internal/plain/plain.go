@@ -1,10 +1,11 @@
-// Package plain makes text that isn't ours harmless: a name in a profile, a thread's name, a file's name, an argument. Whoever
-// chooses one could move the cursor of the terminal that it is shown on, begin a line of their own, be obeyed by a CI system that reads
-// the output, or make it look like something else. What is printed stays readable in every script, and what could act is written as
-// Go writes it in a string: \x1b, \n, \u202e.
+// Package plain makes text that isn't ours harmless: a name in a profile, a thread's name, a file's name, an argument.
+// Whoever chooses one could move the cursor of the terminal that it is shown on, begin a line of their own, be obeyed
+// by a CI system that reads the output, or make it look like something else. What is printed stays readable in every
+// script, and what could act is written as Go writes it in a string: \x1b, \n, \u202e.
 //
-// A [Writer] is the door to a terminal, a pipe or a file: what reaches it by [Printf] has its arguments escaped whole, and what reaches
-// it by Write, such as a gate's text, keeps its line breaks only. Styles alone add escape sequences, and only to a Writer.
+// A [Writer] is the door to a terminal, a pipe or a file: what reaches it by [Printf] has its arguments escaped whole,
+// and what reaches it by Write, such as a gate's text, keeps its line breaks only. Styles alone add escape sequences,
+// and only to a Writer.
 package plain
 
 import (
@@ -16,8 +17,8 @@ import (
 	"unicode/utf8"
 )
 
-// Text is s on one line, with all that could act written visibly. What is harmless already stays as it is: escaping twice changes
-// nothing.
+// Text is s on one line, with all that could act written visibly. What is harmless already stays as it is: escaping
+// twice changes nothing.
 func Text(s string) string {
 	text, _ := escaped(s, visible, "", 0)
 	return text
@@ -35,8 +36,8 @@ func JSON(text []byte) []byte {
 	return []byte(safe)
 }
 
-// escaped rewrites the characters of s that could act, apart from those in keep. Before stands what a combining character would be drawn
-// onto; the last is that of what follows.
+// escaped rewrites the characters of s that could act, apart from those in keep. Before stands what a combining
+// character would be drawn onto; the last is that of what follows.
 func escaped(s string, write func(b []byte, r rune, raw string) []byte, keep string, before rune) (text string, last rune) {
 	if before != '#' && harmless(s, keep) {
 		if s != "" {
@@ -95,7 +96,8 @@ func acts(r, before rune) bool {
 	return false
 }
 
-// command says whether what stands behind ## makes it a command: CI systems obey ##vso[ and ##[ wherever they are in a line.
+// command says whether what stands behind ## makes it a command: CI systems obey ##vso[ and ##[ wherever they are in a
+// line.
 func command(rest string) bool {
 	rest = strings.TrimLeft(rest, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
 	return strings.HasPrefix(rest, "[")

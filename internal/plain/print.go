@@ -7,8 +7,8 @@ import (
 	"unicode/utf8"
 )
 
-// Sprintf is fmt.Sprintf with every argument made plain, so that the format's line breaks are the only ones. What is Painted keeps
-// its style.
+// Sprintf is fmt.Sprintf with every argument made plain, so that the format's line breaks are the only ones. What is
+// Painted keeps its style.
 func Sprintf(format string, args ...any) string {
 	if false {
 		_ = fmt.Sprintf(format, args...) // so that go vet checks the formats of all callers
@@ -49,7 +49,8 @@ func Fprintf(w io.Writer, format string, args ...any) {
 	_ = put(w, Sprintf(format, args...))
 }
 
-// Paragraph writes Sprintf as a line to w, broken between words where it is wider than [Width]; what goes on is indented.
+// Paragraph writes Sprintf as a line to w, broken between words where it is wider than [Width]; what goes on is
+// indented.
 func Paragraph(w io.Writer, indent, format string, args ...any) {
 	if false {
 		_ = fmt.Sprintf(format, args...)

@@ -1,5 +1,5 @@
-// Package page draws a gate as one HTML page that needs nothing else: no network, no other file. It can be searched and filtered,
-// and printed; without scripts it shows all of it.
+// Package page draws a gate as one HTML page that needs nothing else: no network, no other file. It can be searched and
+// filtered, and printed; without scripts it shows all of it.
 package page
 
 import (
@@ -27,8 +27,8 @@ var text string
 
 var page = sync.OnceValue(func() *template.Template { return template.Must(template.New("page").Parse(text)) })
 
-// Write draws the page. Names are written in HTML, and so that no browser obeys an invisible character in them. The error is w's, or
-// the gate's.
+// Write draws the page. Names are written in HTML, and so that no browser obeys an invisible character in them. The
+// error is w's, or the gate's.
 func Write(w io.Writer, e *inspect.Explanation) error {
 	m := model{Name: plain.Text(e.Gate.Name), Kind: e.Gate.Kind, Known: inspect.WellKnown, Legend: legend()}
 	notes := e.Notes
@@ -190,7 +190,8 @@ func tabOf(s inspect.View, first bool) tab {
 	return t
 }
 
-// trees draws the filters that the gate compiles to, of each byte order; where that is impossible, the drawing says why.
+// trees draws the filters that the gate compiles to, of each byte order; where that is impossible, the drawing says
+// why.
 func trees(e *inspect.Explanation) []drawing {
 	var out []drawing
 	parts := e.Gate.Parts()
