@@ -33,6 +33,10 @@ func Example() {
 	if err != nil {
 		log.Fatal(err)
 	}
+	self, err := os.Executable()
+	if err != nil {
+		log.Fatal(err)
+	}
 	filters, err := g.Filters()
 	if err != nil {
 		log.Fatal(err)
@@ -42,7 +46,7 @@ func Example() {
 		if !live.Safe(r) {
 			continue
 		}
-		if err := live.Try(context.Background(), r, filters, "/proc/self/exe"); err != nil {
+		if err := live.Try(context.Background(), r, filters, self); err != nil {
 			log.Fatal(err)
 		}
 		fmt.Println(r.Call, r.Live.Text, r.Live.Agrees)

@@ -28,6 +28,6 @@ func ExampleWrite() {
 		fmt.Println(err)
 		return
 	}
-	fmt.Println(strings.HasPrefix(html.String(), "<!DOCTYPE html>"), strings.Contains(html.String(), "web.gate"), strings.Contains(html.String(), " src="))
+	fmt.Println(strings.HasPrefix(html.String(), "<!doctype html>"), strings.Contains(html.String(), "web.gate"), strings.Contains(html.String(), " src="))
 	// Output: true true false
 }
