@@ -33,8 +33,13 @@ func TestMain(m *testing.M) {
 		}
 	}
 	fmt.Println("ready")
-	select {}
+	for { // a program all of whose goroutines wait for ever is ended by Go
+		time.Sleep(time.Hour)
+	}
 }
+
+// The main goroutine stays on the first thread, whose number is the process's.
+func init() { runtime.LockOSThread() }
 
 // stackSize is how many filters the child has: the n-th has filterSize(n) instructions.
 const stackSize = 60
