@@ -41,7 +41,7 @@ func (a Arch) ConstantName(call string, arg int, value uint64) string {
 }
 
 // MaskName returns how a person would write which bits of the argument a filter looks at: "CLONE_NEWNS|CLONE_NEWUSER",
-// "O_ACCMODE|O_CREAT", "0xf|SOCK_CLOEXEC" where the bits of a number have no name, or "" where the argument is no set of flags or
+// "O_ACCMODE|O_CREAT", "0xf|SOCK_CLOEXEC" where the bits of a number have no name, or "" where the argument is not a set of flags or
 // some bit has no name. number says that the bits of a number are among them, whose 0 may have a name: O_RDONLY.
 func (a Arch) MaskName(call string, arg int, mask uint64) (name string, number bool) {
 	args, ok := a.Args(call)

@@ -49,7 +49,7 @@ func seek(text, key string) (line, rest string) {
 	return line, rest
 }
 
-// valueOn reads "value arch,arch=value …" for one architecture: an exception wins over the common value, and "-" is no value.
+// valueOn reads "value arch,arch=value …" for one architecture: an exception wins over the common value, and "-" is not a value.
 func (a Arch) valueOn(rest string) (uint64, bool) {
 	common, exceptions, _ := strings.Cut(rest, " ")
 	for word := range strings.FieldsSeq(exceptions) {

@@ -7,7 +7,7 @@ const X32Bit = 0x40000000
 // all architectures that nobody has.
 const NoToken uint32 = 0
 
-// Of tells whose call it is that has this AUDIT_ARCH and number; ok is false where the token is no architecture's.
+// Of tells whose call it is that has this AUDIT_ARCH and number; ok is false where the token is not an architecture's.
 //
 // With number 0 it tells whose token it is. Only x86_64 and x32 share one. The numbers from X32Bit on are x32's, as
 // unsigned ones: 0x80000000 and 0xffffffff, too, although bit 30 is clear in the one, and the other is a tracer's "no
@@ -27,7 +27,7 @@ func Of(token, nr uint32) (a Arch, ok bool) {
 }
 
 // Numbers returns the first and the last number that is a's own under its token, by which [Of] tells a from another architecture.
-// Most of the numbers between them are no call: see [Arch.Calls].
+// Most of the numbers between them are not calls: see [Arch.Calls].
 func (a Arch) Numbers() (first, last uint32) {
 	switch a {
 	case X86_64:

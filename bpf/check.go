@@ -95,7 +95,7 @@ func refusedCode(code uint16) string {
 	case code == ALU|NEG|X:
 		return "neg has no operand"
 	}
-	return fmt.Sprintf("code %#02x is no instruction that seccomp admits", code)
+	return fmt.Sprintf("code %#02x is not an instruction that seccomp admits", code)
 }
 
 // checkMemory is check_load_and_stores: a scratch word may be read only where every path has written it. Like the

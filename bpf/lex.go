@@ -89,7 +89,7 @@ func lex(src string) ([]token, error) {
 		case strings.IndexByte("#[](),:-%", c) >= 0:
 			out = append(out, token{tokenMark, src[:1], at})
 		default:
-			message := "this is no text: assembly language is UTF-8"
+			message := "this is not text: assembly language is UTF-8"
 			if r, _ := utf8.DecodeRuneInString(src); r != utf8.RuneError && r >= ' ' {
 				message = fmt.Sprintf("unexpected character %q", r)
 			}

@@ -358,7 +358,7 @@ func (a *assembler) constant() (uint32, error) {
 	at := a.peek().at
 	negative := a.accept("-")
 	if t := a.peek(); t.kind == tokenWord {
-		return 0, a.errorf(t.at, "%q is no number: names of calls and constants stand in comments only", t.text)
+		return 0, a.errorf(t.at, "%q is not a number: names of calls and constants stand in comments only", t.text)
 	}
 	n, err := a.number("a number")
 	if err != nil || !negative {
@@ -388,7 +388,7 @@ func (a *assembler) number(what string) (uint32, error) {
 		return 0, a.errorf(t.at, "%s does not fit in 32 bits", t.text)
 	}
 	if err != nil {
-		return 0, a.errorf(t.at, "%s is no number", t.text)
+		return 0, a.errorf(t.at, "%s is not a number", t.text)
 	}
 	return uint32(n), nil
 }

@@ -27,7 +27,7 @@ type mistake struct {
 	spoil func(in *bpf.Instruction, site int) (ok bool)
 }
 
-// dropped stands for an instruction that is left out; it is no instruction.
+// dropped stands for an instruction that is left out; it is not an instruction.
 var dropped = bpf.Instruction{Code: 0xffff}
 
 func isJump(in *bpf.Instruction) bool { return in.Code&7 == bpf.JMP && in.Code != bpf.JMP|bpf.JA }

@@ -136,13 +136,13 @@ func (s *splitter) split(v verdict.Verdict) (best []bpf.Program, err error) {
 		return nil, err
 	}
 	if filter == nil {
-		why, mend := "the last filter must decide all that installs filters (seccomp, prctl), and other architectures",
+		why, remedy := "the last filter must decide all that installs filters (seccomp, prctl), and other architectures",
 			"test fewer values of prctl's and seccomp's arguments"
 		if space.When(v, bpf.Notify) != verdict.False {
-			why, mend = "a program can have one listener, so one filter must decide every notify, and what installs filters as well",
+			why, remedy = "a program can have one listener, so one filter must decide every notify, and what installs filters as well",
 				"notify on fewer values, or on whole calls"
 		}
-		return nil, fmt.Errorf("%w: %s; that alone takes %d instructions of %d: %s", ErrTooLong, why, s.size(held), s.limit, mend)
+		return nil, fmt.Errorf("%w: %s; that alone takes %d instructions of %d: %s", ErrTooLong, why, s.size(held), s.limit, remedy)
 	}
 	fewest := max(2, (s.size(v)+s.limit-1)/s.limit) // what is left of a longer search is fewer instructions
 	var refused error

@@ -145,7 +145,7 @@ func wanted(text string) (Want, error) {
 	a, err := lang.ParseAction(text)
 	if e, ok := errors.AsType[*policy.Error](err); ok {
 		if _, ok := errors.AsType[*lang.WordError](e); ok {
-			return w, fmt.Errorf("%s is no expectation: write allow, deny (refused in whatever way), pass (allow or log) or an action such as errno(EPERM)", text)
+			return w, fmt.Errorf("%s is not an expectation: write allow, deny (refused in whatever way), pass (allow or log) or an action such as errno(EPERM)", text)
 		}
 		return w, errors.New(e.Reason())
 	}

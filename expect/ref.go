@@ -20,7 +20,7 @@ func (e *NoGateError) Error() string {
 	case e.File == stdin:
 		return e.File + `: it must name its gate: gate "web.gate"`
 	}
-	return fmt.Sprintf(`%s: no gate is beside it: name one with a line  gate "web.gate", or call it %s.gate`, e.File,
+	return fmt.Sprintf(`%s: there is no gate next to it: name one with a line  gate "web.gate", or call it %s.gate`, e.File,
 		strings.TrimSuffix(e.File, filepath.Ext(e.File)))
 }
 

@@ -74,7 +74,7 @@ func checkGo(t *testing.T, name, src string) {
 	}
 }
 
-// Words of a language are no names in it.
+// Words of a language are not names in it.
 func TestWriteKeywords(t *testing.T) {
 	for _, file := range []string{"int.gate", "func.gate", "type", "_", "package.json"} {
 		p, err := lang.Load(file, []byte("arch x86_64\nallow read\n"), policyOptions(Options{Native: abi.X86_64}))

@@ -69,7 +69,7 @@ func (e *Earlier) Add(rec *record.Recording, o Options) (f *lang.File, more []ab
 		}
 		e.text.SpeakFor(archs, more)
 	}
-	e.text.Prepend(additions(lacking, o, "What a later run needed beside", more).Lines...)
+	e.text.Prepend(additions(lacking, o, "What a later run needed as well", more).Lines...)
 	return e.text, more, nil
 }
 

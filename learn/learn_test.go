@@ -196,7 +196,7 @@ func TestAdd(t *testing.T) {
 		want      string
 	}{
 		{"nothing lacks", old, true, []string{"read"}, false, "# mine\n\narch     x86_64  # here\ndefault  errno(EPERM)\nallow    read  # why\non x86_64: allow write\n"},
-		{"a call", old, true, []string{"read", "close"}, false, "# What a later run needed beside, by monban record (hand):\n#   test\n\n# reading and writing\non x86_64: allow close  # 1: test\n\n# mine\n\narch     x86_64  # here\ndefault  errno(EPERM)\nallow    read  # why\non x86_64: allow write\n"},
+		{"a call", old, true, []string{"read", "close"}, false, "# What a later run needed as well, by monban record (hand):\n#   test\n\n# reading and writing\non x86_64: allow close  # 1: test\n\n# mine\n\narch     x86_64  # here\ndefault  errno(EPERM)\nallow    read  # why\non x86_64: allow write\n"},
 		{"another architecture", old, true, nil, true, "\n# mine\n\narch     x86_64 x86  # here\ndefault  errno(EPERM)\non x86_64: allow read  # why\non x86_64: allow write\n"},
 		{"anew", "allow read # why", false, []string{"close"}, false, "\n# old.gate\narch     x86_64\ndefault  kill_process\nunknown  errno(ENOSYS)\nbadarch  kill_process\n\nallow    read\n"},
 		{"anew, because of what is included", "arch x86_64\ninclude @strict\n", true, nil, true, "\non x86_64: allow "},

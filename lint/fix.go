@@ -57,7 +57,7 @@ type Fixed struct {
 	Edit *Edit
 }
 
-// A NoTextError says that a gate has no text that can be changed: it is no policy's, but another format's, a preset's
+// A NoTextError says that a gate has no text that can be changed: it is not a policy's, but another format's, a preset's
 // or a process's.
 type NoTextError struct{ Gate, Kind string }
 

@@ -24,5 +24,5 @@ func ParseSeverity(name string) (Severity, error) {
 			return Severity(i), nil
 		}
 	}
-	return 0, fmt.Errorf("%q is no severity: there are advice, low, medium and high", name)
+	return 0, fmt.Errorf("%q is not a severity: there are advice, low, medium and high", name)
 }

@@ -14,7 +14,7 @@ type Args int
 
 // What --args takes.
 const (
-	None Args = iota // no argument: calls are allowed whole
+	None Args = iota // no argument: calls are allowed whatever their arguments
 	Safe             // those that choose what the kernel does, and are the same in every run
 	All              // also those that depend on the program's input or surroundings
 )

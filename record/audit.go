@@ -145,7 +145,7 @@ type auditedCall struct {
 	program string
 }
 
-var errAuditLine = errors.New("this line about seccomp is not whole, or not as the kernel writes it (ausearch: with --raw)")
+var errAuditLine = errors.New("this line about seccomp is incomplete, or not as the kernel writes it (ausearch: with --raw)")
 
 // auditedUser is whose program a line is about.
 func auditedUser(text string) (int, error) {

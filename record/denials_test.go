@@ -88,7 +88,7 @@ func TestAudit(t *testing.T) {
 	}
 }
 
-// What anybody may write is no line of the kernel's, whatever it says: it is an error where the stream would not have it, and ignored
+// What anybody may write is not a line of the kernel's, whatever it says: it is an error where the stream would not have it, and ignored
 // where others write, too.
 func TestForged(t *testing.T) {
 	forged := line("165", named)

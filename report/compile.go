@@ -38,7 +38,7 @@ func CompilationText(w io.Writer, c *inspect.Compilation, s compile.Stats, o Opt
 estimate          %s at least if a program only compares; %s
 longest path      %s
 mean executed     %.1f instructions over known calls, %.1f with the kernel's cache
-uncached allowed  %s instructions weighted, %.1f alike: %s whose arguments decide
+uncached allowed  %s instructions weighted, %.1f unweighted: %s whose arguments decide
 cacheable         %d of %d plainly allowed calls
 proof             equal to the gate: one verdict of %s
 time              %v to the verdict, %v to the program, %v for the proof

@@ -218,7 +218,7 @@ func (p *printer) other(first, s *inspect.Summary) {
 	}
 	start := fmt.Sprintf("on %s, ", s.Arch)
 	if other == nil {
-		p.heading("%scalls that %s has too are answered alike", start, first.Arch)
+		p.heading("%scalls that %s has too get the same answers", start, first.Arch)
 		return
 	}
 	are := plain.Count(len(other), "call") + " are"
@@ -238,7 +238,7 @@ func (p *printer) known(v inspect.View) {
 	start := fmt.Sprintf("compared with %s on %s: ", inspect.WellKnown, v.Arch)
 	switch {
 	case c.Equal:
-		p.heading("%severy call is answered alike", start)
+		p.heading("%severy call gets the same answer", start)
 		return
 	case len(c.More)+len(c.Fewer) == 0:
 		p.heading("%sthe same calls pass; what is refused is answered otherwise", start)

@@ -24,7 +24,7 @@ func MergedGate(w io.Writer, merged *gate.Gate, origins []inspect.Origin) error 
 		if calls := strings.Join(o.Calls, " "); o.Gates != nil {
 			head.Paragraph("%spasses at %s only: %s", on, strings.Join(o.Gates, ", "), calls)
 		} else {
-			head.Paragraph("%spasses at all of them, but not alike: %s", on, calls)
+			head.Paragraph("%spasses at all of them, though not in the same way: %s", on, calls)
 		}
 	}
 	f.Prepend(head.Lines...)

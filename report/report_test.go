@@ -326,7 +326,7 @@ func TestGolden(t *testing.T) {
 	}
 	for _, f := range files {
 		if all[f.Name()] == nil {
-			t.Errorf("testdata/%s is no report's", f.Name())
+			t.Errorf("testdata/%s is not a report's", f.Name())
 		}
 	}
 }

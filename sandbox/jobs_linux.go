@@ -238,7 +238,7 @@ func (j *jobs) loop() {
 		case <-clock.C:
 			if left--; left == 0 {
 				clock.Stop()
-				j.abort(fmt.Errorf("it has not come to its first instruction within %v", startLimit), running)
+				j.abort(fmt.Errorf("it has not reached its first instruction within %v", startLimit), running)
 			}
 		case s := <-j.reports:
 			j.stopSignal, j.answered = s, false

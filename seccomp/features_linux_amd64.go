@@ -11,7 +11,7 @@ import (
 )
 
 // foreignCalls try the other calling conventions of a 64-bit process, which an x86-64 filter must answer too. That they
-// are impossible is no fault: one way less around a gate.
+// are impossible is not a fault: one way less around a gate.
 var foreignCalls = []probe{
 	{FeatureI386Calls, "int 0x80; a gate must judge them", "2.6.12", "CONFIG_IA32_EMULATION", inVictim(func(p *ptrace.Process) error {
 		return execute(p, []byte{0xcd, 0x80, 0xcc}, ptrace.Getpid.I386)

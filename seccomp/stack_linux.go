@@ -26,7 +26,7 @@ func InstallStack(programs []bpf.Program, f Flags) error {
 		}
 	}
 	if total > bpf.MaxStacked {
-		return fmt.Errorf("%d filters come to %d instructions, as the kernel counts, and it takes %d together: %w",
+		return fmt.Errorf("%d filters amount to %d instructions, as the kernel counts, and it takes %d together: %w",
 			len(programs), total, bpf.MaxStacked, unix.ENOMEM)
 	}
 	runtime.LockOSThread()

@@ -64,7 +64,7 @@ func TestLeaves(t *testing.T) {
 	}
 }
 
-// An attempt that needs too much leaves the rest of the budget to others; what it needs is no part of an answer.
+// An attempt that needs too much leaves the rest of the budget to others; what it needs is not part of an answer.
 func TestAttempt(t *testing.T) {
 	s := verdict.NewSpace(20_000)
 	parity := func() verdict.Node {

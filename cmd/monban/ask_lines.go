@@ -56,7 +56,7 @@ func (p *askPlan) lines(w io.Writer, d *inspect.Desk) error {
 		}
 	}
 	if errors.Is(in.Err(), bufio.ErrTooLong) {
-		return exit{exitUsage, fmt.Errorf("standard input:%d: this line is longer than %d MB: that is no call", n+1, maxLine>>20)}
+		return exit{exitUsage, fmt.Errorf("standard input:%d: this line is longer than %d MB: that is not a call", n+1, maxLine>>20)}
 	}
 	if err := in.Err(); err != nil {
 		return exit{exitUsage, fmt.Errorf("standard input:%d: %w", n+1, err)}

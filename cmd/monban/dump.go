@@ -34,7 +34,7 @@ It needs root. The process is not touched; before Linux 6.1 it is stopped for a 
 as if it had not been. Without root, the modes are said all the same.
 
 Without -o and --policy the filters are listed instruction by instruction. With --policy, what they
-come to together is written as a policy, which is proven; --each writes each filter's own before it.
+amount to together is written as a policy, which is proven; --each writes each filter's own before it.
 -o writes the raw programs; where there are several, .1, .2 … is added to the file's name.
 
 --all lists the confined processes: their mode, filters and instructions, and the preset that their
@@ -60,8 +60,8 @@ filters equal, if there is one.`,
 		},
 	}
 	cmd.Flags().StringVarP(&p.out, "output", "o", "", "write the raw programs to files instead of showing them")
-	cmd.Flags().BoolVar(&p.policy, "policy", false, "as a policy: what all of them come to")
-	cmd.Flags().BoolVar(&p.each, "each", false, "as policies: each filter, and what all of them come to")
+	cmd.Flags().BoolVar(&p.policy, "policy", false, "as a policy: what they amount to together")
+	cmd.Flags().BoolVar(&p.each, "each", false, "as policies: each filter, and what they amount to together")
 	cmd.Flags().BoolVar(&p.all, "all", false, "list all confined processes")
 	cmd.Flags().BoolVar(&p.asJSON, "json", false, "print JSON")
 	cmd.MarkFlagsMutuallyExclusive("output", "policy", "each", "all")

@@ -89,7 +89,7 @@ func nameOf(file string) string {
 
 func formatted(name string, src []byte, kernel string, quiet bool) ([]byte, error) {
 	if f := format.Recognise(src); f.Name != "gate" {
-		return nil, fmt.Errorf("%s is no policy but %s (monban explain %s writes it as one)", nameOf(name), f.Title, name)
+		return nil, fmt.Errorf("%s is not a policy but %s (monban explain %s writes it as one)", nameOf(name), f.Title, name)
 	}
 	f, err := lang.Parse(nameOf(name), src)
 	if err != nil {

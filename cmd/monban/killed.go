@@ -34,7 +34,7 @@ func explainKills(r *sandbox.Result, c *sandbox.Command, st *gate.Gate) {
 		explainKill(&k, more, st)
 		if (st == nil || k.Strict) && r.AtStart {
 			say("strict mode began at its first instruction, since it is static, and its C library needs more to start;")
-			say("linked dynamically (without -static) it comes to main first, where strict mode then begins")
+			say("linked dynamically (without -static) it reaches main first, where strict mode then begins")
 		} else if st == nil || k.Strict {
 			say("strict mode allows read, write, exit and sigreturn only, and returning from main is exit_group;")
 			say("a program for it ends in syscall(SYS_exit, 0)")

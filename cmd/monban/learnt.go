@@ -159,7 +159,7 @@ func keepText(cmd *cobra.Command, out string, text []byte, binary bool) error {
 		return err
 	}
 	if binary && terminal(w) {
-		return inSpare(cmd, "monban.bpf", text, exit{exitUsage, errors.New("a BPF program is no text: write it to a file with -o")})
+		return inSpare(cmd, "monban.bpf", text, exit{exitUsage, errors.New("a BPF program is not text: write it to a file with -o")})
 	}
 	write := w.Write
 	if binary {

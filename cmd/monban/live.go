@@ -15,7 +15,7 @@ import (
 // above all, is neither written over nor erased.
 type liveLine struct{ rows int }
 
-// newLiveLine is nil where standard error is no terminal that has one.
+// newLiveLine is nil where standard error is not a terminal that has one.
 func newLiveLine() *liveLine {
 	if !terminal(stderr) || os.Getenv("TERM") == "dumb" {
 		return nil

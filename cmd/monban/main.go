@@ -163,7 +163,7 @@ recognised by its content; gate:, oci:, bpf: and so on before the name force it.
 	return root
 }
 
-// knownCommand is the error for a first word that is no command.
+// knownCommand is the error for a first word that is not a command.
 func knownCommand(root *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil

@@ -70,7 +70,7 @@ func writeProgram(w io.Writer, name string, program []byte, show string) error {
 	return writeRaw(w, program)
 }
 
-// writeRaw writes what is no text.
+// writeRaw writes what is not text.
 func writeRaw(w io.Writer, program []byte) error {
 	if o, ok := w.(*output); ok {
 		_, err := o.Raw(program)
@@ -92,7 +92,7 @@ func writeStack(name string, programs [][]byte) error {
 		names = append(names, numbered(i+1))
 	}
 	if info, err := os.Stat(name); err == nil && !info.Mode().IsRegular() {
-		return fmt.Errorf("these are %d filters, and %s is no file: name one, to which .1, .2 … is added", len(programs), name)
+		return fmt.Errorf("these are %d filters, and %s is not a file: name one, to which .1, .2 … is added", len(programs), name)
 	}
 	for _, other := range []string{name, numbered(len(names) + 1)} {
 		if _, err := os.Lstat(other); err == nil {

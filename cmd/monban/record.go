@@ -29,7 +29,7 @@ the arguments that choose what the kernel does. The program runs unconfined mean
 
 --args safe (the default) holds sockets to their families and types, ioctl, prctl and the like to
 their requests, clone, mmap and mprotect to their flags; --args all also what depends on a run's
-surroundings (open's flags, signals); --args none allows calls whole. --known takes an
+surroundings (open's flags, signals); --args none allows calls whatever their arguments. --known takes an
 earlier gate and adds what it lacks. --check FILE writes nothing: the status is 1 if the run needed
 a call that the gate in FILE refuses, and its calls that the run never made are listed.
 

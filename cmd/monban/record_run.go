@@ -46,7 +46,7 @@ func (p *recordPlan) run(ctx context.Context) error {
 		if err := checked(p.out, rec, held, p.asJSON); err != nil || result == (record.Result{}) {
 			return err
 		}
-		return exit{statusOf(result), errors.New("the program failed: what it did not come to is not checked")}
+		return exit{statusOf(result), errors.New("the program failed: what it did not reach is not checked")}
 	}
 	f := learn.Recording(rec, o)
 	if old != nil {

@@ -17,7 +17,7 @@ func reason(cmd *cobra.Command, r *scan.Result, call string) error {
 	if k < 0 {
 		plain.Fprintf(w, "%s cannot be reached\n", call)
 		if n := len(r.Unresolved); n > 0 {
-			plain.Fprintf(w, "but for %s whose call could not be traced\n", plain.Count(n, "instruction"))
+			plain.Fprintf(w, "except for %s whose call could not be traced\n", plain.Count(n, "instruction"))
 		}
 		return exit{exitFindings, nil}
 	}

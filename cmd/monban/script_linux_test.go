@@ -56,7 +56,7 @@ func runScripts(t *testing.T, dir string) {
 		t.Fatal("go env: ", err)
 	}
 	vars := map[string]string{"EXAMPLES": examples, "CORPUS": os.Getenv("MONBAN_CORPUS")}
-	if err := json.Unmarshal(goEnv, &vars); err != nil { // HOME is no home in scripts
+	if err := json.Unmarshal(goEnv, &vars); err != nil { // HOME is not a home in scripts
 		t.Fatal(err)
 	}
 	if home, err := os.UserHomeDir(); err == nil && os.Getenv("RUSTUP_HOME") == "" {

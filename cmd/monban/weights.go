@@ -81,7 +81,7 @@ func parseWeights(file string, src []byte) (compile.Weights, error) {
 		}
 		count, err := strconv.ParseFloat(words[1], 64)
 		if err != nil || !(count >= 0 && count <= maxCount) {
-			return nil, fmt.Errorf("%s:%d: %q is no count: a number from 0 to %.0g", file, n, words[1], maxCount)
+			return nil, fmt.Errorf("%s:%d: %q is not a count: a number from 0 to %.0g", file, n, words[1], maxCount)
 		}
 		if table && strings.HasPrefix(words[0], "syscall_0x") {
 			continue // strace's word for a number that it has no name for

@@ -26,8 +26,8 @@ func TestParseWeights(t *testing.T) {
 		{strace, compile.Weights{"openat": 60, "socket": 37}, ""},
 		{"opennat 1\n", nil, "w:1: unknown call opennat (did you mean openat?)"},
 		{"read\n", nil, "w:1: a line is a call"},
-		{"read -1\n", nil, `w:1: "-1" is no count`},
-		{"read NaN\n", nil, `w:1: "NaN" is no count`},
+		{"read -1\n", nil, `w:1: "-1" is not a count`},
+		{"read NaN\n", nil, `w:1: "NaN" is not a count`},
 		{"# nothing\n", nil, "w says of no call"},
 	} {
 		got, err := parseWeights("w", []byte(c.src))

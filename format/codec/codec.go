@@ -100,7 +100,7 @@ type Text struct {
 	Bytes []byte
 	Notes []string // what whoever reads the text should know
 	// KillsForeign says that the format kills calls of architectures that the policy does not speak for in its own way, thread or
-	// process. Where the policy kills them too, that is no difference; a note should say it.
+	// process. Where the policy kills them too, that is not a difference; a note should say it.
 	KillsForeign bool
 	// ReadBack are the options for reading it again, where they differ from those it was written with.
 	ReadBack *Options

@@ -25,7 +25,7 @@ const (
 	fewPlaces = 5
 )
 
-// Add takes a note; a zero Pos is no place.
+// Add takes a note; a zero Pos is not a place.
 func (n *Notes) Add(at policy.Pos, format string, args ...any) {
 	var k *noteKind
 	for _, old := range n.kinds {

@@ -16,7 +16,7 @@ const (
 	number
 	quoted
 	punct
-	broken // what is no token; text says why
+	broken // what is not a token; text says why
 )
 
 // A token is one word of a policy; included files are read as if they stood in the text.

@@ -126,7 +126,7 @@ func (p *parser) constant() (uint64, error) {
 func (p *parser) number(t token) (uint64, error) {
 	digits, negative := strings.CutPrefix(t.text, "-")
 	if strings.ContainsAny(digits, "_oObB") && !strings.HasPrefix(strings.ToLower(digits), "0x") || strings.Contains(digits, "_") {
-		return 0, errorf(t.pos, "%s is no number: write it decimal, 0x… or octal 0…", t)
+		return 0, errorf(t.pos, "%s is not a number: write it decimal, 0x… or octal 0…", t)
 	}
 	v, err := strconv.ParseUint(digits, 0, 64)
 	limit := p.all()
@@ -135,7 +135,7 @@ func (p *parser) number(t token) (uint64, error) {
 	}
 	switch {
 	case err != nil && !errors.Is(err, strconv.ErrRange):
-		return 0, errorf(t.pos, "%s is no number: write it decimal, 0x… or octal 0…", t)
+		return 0, errorf(t.pos, "%s is not a number: write it decimal, 0x… or octal 0…", t)
 	case err != nil || v > limit:
 		return 0, errorf(t.pos, "%s does not fit the %d bits of an argument on %s", t.text, p.arch.Bits(), p.arch)
 	case negative:

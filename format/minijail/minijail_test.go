@@ -106,7 +106,7 @@ func TestErrors(t *testing.T) {
 		{"read: alow", `t.policy:1:7: expected an action or a condition on arg0 to arg5, not "alow" (did you mean allow?)`},
 		{"read: 1\nread: arg0 == 1", `t.policy:2:7: read has an action without a condition already, at t.policy:1:7: nothing after it counts`},
 		{"read: 1 1", `t.policy:1:9: unexpected "1" after the end of the statement`},
-		{"read: return 5000", `t.policy:1:14: "5000" is no errno: they go up to 4095`},
+		{"read: return 5000", `t.policy:1:14: "5000" is not an errno: they go up to 4095`},
 		{"{read, write: 1", `t.policy:1:13: expected "}", not ":"`},
 		{"read: arg0 == ((1)", `t.policy:1:19: expected ")", not the end of the line`},
 		{"read: arg0 == " + strings.Repeat("(", 200), `t.policy:1:115: more than 100 parentheses`},

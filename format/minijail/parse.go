@@ -209,7 +209,7 @@ func (p *parser) action() (policy.Action, error) {
 	case t.kind == word && t.text == "return":
 		at := p.peek()
 		v, err := p.constant()
-		return policy.Action{Kind: bpf.Errno, Data: uint16(v)}, cond(err, v > 4095, at.pos, "%s is no errno: they go up to 4095", at)
+		return policy.Action{Kind: bpf.Errno, Data: uint16(v)}, cond(err, v > 4095, at.pos, "%s is not an errno: they go up to 4095", at)
 	case p.denylist:
 		return allow, errorf(t.pos, "a filter of a denylist is  return ERRNO, not %s", t)
 	case t.kind == word && ok:

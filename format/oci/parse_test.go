@@ -156,7 +156,7 @@ func TestMeaning(t *testing.T) {
 			{abi.X86_64, "read", [6]uint64{1<<32 - 100}, "errno(1)"},
 			{abi.X86, "read", [6]uint64{1<<32 - 100}, "allow"},
 		}},
-		{"unconditional beats conditional, the first of two decides, the default is no rule", profile(`
+		{"unconditional beats conditional, the first of two decides, the default is not a rule", profile(`
 			{"names": ["read"], "action": "SCMP_ACT_KILL_PROCESS", "args": [{"index": 0, "value": 0, "op": "SCMP_CMP_EQ"}]},
 			{"names": ["read"], "action": "SCMP_ACT_ERRNO", "errnoRet": 1},
 			{"names": ["read"], "action": "SCMP_ACT_ALLOW"},

@@ -68,7 +68,7 @@ func (in *importer) addRules(rules []rule, listed []abi.Arch) {
 	if in.runtime != "" {
 		in.runtimeAdds(all, listed)
 	}
-	// A rule that says what the default says is no rule to runc: it neither beats nor overlaps others.
+	// A rule that says what the default says is not a rule to runc: it neither beats nor overlaps others.
 	all = slices.DeleteFunc(all, func(c clause) bool { return in.same(c.action, in.policy.Default) })
 
 	always := map[string]clause{} // the deciding unconditional clause of a call

@@ -24,7 +24,7 @@ func lex(in *codec.Input) ([]token, error) {
 	fresh := true // nothing but blanks in this line yet
 	for i := 0; i < len(src); {
 		if len(all) == lang.MaxTokens {
-			return nil, in.Errorf(i, "more than %d words and signs: that is no gate", lang.MaxTokens)
+			return nil, in.Errorf(i, "more than %d words and signs: that is not a gate", lang.MaxTokens)
 		}
 		c, rest := src[i], src[i:]
 		switch {

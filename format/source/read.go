@@ -61,7 +61,7 @@ func read(in *codec.Input) (*gate.Gate, error) {
 			out.Programs[0], err = bpf.Decode(all[0].bytes, out.Order)
 		}
 		if err != nil {
-			return nil, in.Errorf(all[0].off, "the bytes are no filter: %v", err)
+			return nil, in.Errorf(all[0].off, "the bytes are not a filter: %v", err)
 		}
 	}
 	if err := out.Programs[0].Check(); err != nil {
@@ -311,7 +311,7 @@ func (p *parser) bytes() (all []byte, err error) {
 			return nil, err
 		}
 		if v > 0xff {
-			return nil, p.in.Errorf(t.off, "%#x is no byte", v)
+			return nil, p.in.Errorf(t.off, "%#x is not a byte", v)
 		}
 		all = append(all, byte(v))
 		if !p.take(",") && p.peek().text != "}" {

@@ -115,7 +115,7 @@ func (p *parser) unary() (uint64, error) {
 	case t.text != "" && t.text[0] >= '0' && t.text[0] <= '9':
 		v, err := strconv.ParseUint(strings.TrimRight(strings.ToLower(t.text), "ul"), 0, 64)
 		if err != nil {
-			return 0, p.in.Errorf(t.off, "%s is no number", t.text)
+			return 0, p.in.Errorf(t.off, "%s is not a number", t.text)
 		}
 		return v, nil
 	case isWord(firstByte(t.text)):

@@ -99,7 +99,7 @@ func (r *recording) line(line string, off int) error {
 	}
 	m := call().FindStringSubmatch(rest)
 	if m == nil {
-		return r.Errorf(off+start, "this is no line of strace's (a call is  name(arguments) = result)")
+		return r.Errorf(off+start, "this is not a line of strace's (a call is  name(arguments) = result)")
 	}
 	if !ended().MatchString(rest) {
 		return r.Errorf(off+len(line), "the line ends within a call (is the trace truncated? remove the line)")
@@ -114,7 +114,7 @@ func (r *recording) row(line string, off int) error {
 		return nil
 	}
 	if len(words) < 5 || len(words) > 6 {
-		return r.Errorf(off, "this is no row of strace -c (percent, seconds, usecs/call, calls, errors, syscall)")
+		return r.Errorf(off, "this is not a row of strace -c (percent, seconds, usecs/call, calls, errors, syscall)")
 	}
 	return r.saw(words[len(words)-1], off+strings.LastIndex(line, " ")+1)
 }
@@ -177,7 +177,7 @@ func (r *recording) policy() (*gate.Gate, error) {
 	return &gate.Gate{Policy: p, Notes: []string{"what one run did, whatever the arguments: a call that it did not make gets EPERM"}}, p.Check()
 }
 
-// Call takes a line apart: the call's name and its arguments as strace shows them. ok is false for a line that is no call: a signal,
+// Call takes a line apart: the call's name and its arguments as strace shows them. ok is false for a line that is not a call: a signal,
 // the second half of a call, the end of a program.
 func Call(line string) (name string, args []string, ok bool) {
 	rest := line[len(prefix().FindString(line)):]

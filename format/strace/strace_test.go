@@ -77,13 +77,13 @@ func TestRead(t *testing.T) {
 func TestErrors(t *testing.T) {
 	for _, c := range []struct{ text, want string }{
 		{"\n", "t.strace: no call is in this trace (strace -f -o FILE COMMAND writes one)"},
-		{"read(0) = 0\nhello", "t.strace:2:1: this is no line of strace's (a call is  name(arguments) = result)"},
+		{"read(0) = 0\nhello", "t.strace:2:1: this is not a line of strace's (a call is  name(arguments) = result)"},
 		{"1 raed(0) = 0", "t.strace:1:3: x86_64 has no system call raed (did you mean read?)"},
 		{"mmap2(0) = 0", "t.strace:1:1: x86_64 has no system call mmap2 (is the trace from another architecture?)"},
 		{"syscall_0x1ff(0) = 0", "t.strace:1:1: x86_64 has no system call syscall_0x1ff (strace is older than the call, which no gate can name: remove the line)"},
 		{"read(0) = 0\n7 write(1, \"ab", "t.strace:2:15: the line ends within a call (is the trace truncated? remove the line)"},
 		{"[ Process PID=7 runs in odd mode. ]", "t.strace:1:1: a program in odd mode: which architecture that is on x86_64 is not known here (trace it alone)"},
-		{"% time     seconds  usecs/call     calls    errors syscall\nx", "t.strace:2:1: this is no row of strace -c (percent, seconds, usecs/call, calls, errors, syscall)"},
+		{"% time     seconds  usecs/call     calls    errors syscall\nx", "t.strace:2:1: this is not a row of strace -c (percent, seconds, usecs/call, calls, errors, syscall)"},
 	} {
 		if _, err := read(c.text); err == nil || err.Error() != c.want {
 			t.Errorf("%q:\n got  %v\n want %s", c.text, err, c.want)

@@ -84,7 +84,7 @@ func read(in *codec.Input) (*gate.Gate, error) {
 			if slices.Contains(others, s.key) && !slices.Contains([]string{"", "no", "false", "off", "0"}, strings.TrimSpace(s.value)) {
 				u.note(s, "%s= installs a filter of its own, which is not read", s.key)
 			} else if near := nearest.Word(s.key, []string{"SystemCallFilter", "SystemCallErrorNumber", "SystemCallArchitectures", "SystemCallLog"}); near != "" && strings.HasPrefix(s.key, "Sys") {
-				u.note(s, "%s= is no setting: systemd passes it over (did you mean %s=?)", s.key, near)
+				u.note(s, "%s= is not a setting: systemd passes it over (did you mean %s=?)", s.key, near)
 			}
 		}
 		if err != nil {
@@ -194,7 +194,7 @@ func (u *unit) errno(s setting) (policy.Action, error) {
 	if _, ok := u.in.Native.Errno(word); ok {
 		return policy.Action{Kind: bpf.Errno, Errno: word}, nil
 	}
-	return kill, s.Errorf(s.off, "%q is no error (a name such as EPERM, a number up to 4095, or kill)", word)
+	return kill, s.Errorf(s.off, "%q is not an error (a name such as EPERM, a number up to 4095, or kill)", word)
 }
 
 // architectures takes in a line of SystemCallArchitectures=.

@@ -94,7 +94,7 @@ func TestNotes(t *testing.T) {
 		"a.service:2:23: unknown group @mnt: systemd passes it over",
 		"a.service:2:28: read:EPERM: calls of an allow list take no error number: systemd passes it over",
 		"a.service:3:18: RestrictRealtime= installs a filter of its own, which is not read",
-		"a.service:5:19: SystemCallFilters= is no setting: systemd passes it over (did you mean SystemCallFilter=?)",
+		"a.service:5:19: SystemCallFilters= is not a setting: systemd passes it over (did you mean SystemCallFilter=?)",
 		"a.service:6:25: riscv64 is not run by x86_64's kernels: ignored",
 		"a.service:6:33: unknown architecture z80: systemd passes it over",
 	}
@@ -115,8 +115,8 @@ func TestErrors(t *testing.T) {
 		{"[Service\n", "a.service:1:1: the section's name does not end in ]"},
 		{"[Service]\nread", "a.service:2:1: a line is KEY=VALUE, a [Section] or a comment"},
 		{"[Service]\nSystemCallFilter=read \\", `a.service:2:24: the file ends after a \ that joins the next line (is it truncated?)`},
-		{"[Service]\nSystemCallErrorNumber=EPREM", `a.service:2:23: "EPREM" is no error (a name such as EPERM, a number up to 4095, or kill)`},
-		{"[Service]\nSystemCallFilter=~mount:", `a.service:2:25: "" is no error (a name such as EPERM, a number up to 4095, or kill)`},
+		{"[Service]\nSystemCallErrorNumber=EPREM", `a.service:2:23: "EPREM" is not an error (a name such as EPERM, a number up to 4095, or kill)`},
+		{"[Service]\nSystemCallFilter=~mount:", `a.service:2:25: "" is not an error (a name such as EPERM, a number up to 4095, or kill)`},
 	} {
 		if _, err := read(c.text); err == nil || err.Error() != c.want {
 			t.Errorf("%q:\n got  %v\n want %s", c.text, err, c.want)

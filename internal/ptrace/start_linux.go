@@ -273,7 +273,7 @@ func (p *Process) Detach() error {
 	return detach(p.PID, sig)
 }
 
-// detach ends the trace. That the process is gone, by a SIGKILL, is no error.
+// detach ends the trace. That the process is gone, by a SIGKILL, is not an error.
 func detach(pid int, sig syscall.Signal) error {
 	if err := Detach(pid, sig); err != nil && err != unix.ESRCH {
 		return err

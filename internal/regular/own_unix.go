@@ -13,7 +13,7 @@ import (
 // ownOnly is the mode of a file that nobody but its owner may read or write.
 const ownOnly = 0o600
 
-// OpenOwn is Open for what only this user may have written: the name is no symbolic link, the file belongs to the effective user, and
+// OpenOwn is Open for what only this user may have written: the name is not a symbolic link, the file belongs to the effective user, and
 // neither its group nor anybody else may write it.
 func OpenOwn(name string) (*os.File, error) {
 	refuse := func(err error) (*os.File, error) { return nil, &fs.PathError{Op: "open", Path: name, Err: err} }

@@ -54,7 +54,7 @@ func (d *decompiler) archs(native abi.Arch) (notes []string) {
 	return notes
 }
 
-// unchecked takes the architectures that a filter tells apart where its answer to all others is no single action.
+// unchecked takes the architectures that a filter tells apart where its answer to all others is not a single action.
 func (d *decompiler) unchecked(native abi.Arch, other verdict.Verdict, differ bool) []string {
 	own := d.v.Restrict(verdict.Arch, native.Token())
 	note := fmt.Sprintf("architectures other than those named below are not refused: their calls are judged as if they were %s's", native)

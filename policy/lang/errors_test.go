@@ -38,7 +38,7 @@ func TestErrors(t *testing.T) {
 		{"allow socket(family == AF_INTE)", "t.gate:1:24: unknown constant AF_INTE (did you mean AF_INET?)"},
 		{"allow socket(family = AF_INET)", "t.gate:1:21: unexpected '=' (did you mean ==?)"},
 		{"allow socket(family == 0x100000000)", "t.gate:1:14: 0x100000000 does not fit: family is 32 bits wide in socket (u64(family) looks at the whole register)"},
-		{"allow socket(family)", "t.gate:1:20: expected a comparison (== != < <= > >= in), found ) (a value alone is no condition: write != 0 after it)"},
+		{"allow socket(family)", "t.gate:1:20: expected a comparison (== != < <= > >= in), found ) (a value alone is not a condition: write != 0 after it)"},
 		{"allow socket(1 == 2)", "t.gate:1:16: this compares two constants: one side must be an argument"},
 		{"allow socket(family == type)", "t.gate:1:21: a filter can compare an argument with constants only, not with another argument"},
 		{"allow socket(1 < family < 3)", "t.gate:1:25: comparisons do not chain: join them with &&"},
@@ -52,7 +52,7 @@ func TestErrors(t *testing.T) {
 		{"allow any(family == 1)", "t.gate:1:11: any() has no argument family: write arg0 to arg5, nr or ip"},
 		{"allow read(nr == 0)", "t.gate:1:12: read has no argument nr (it has fd, buf, count)"},
 		{"allow cacheflush", "t.gate:1:7: cacheflush does not exist on x86_64, only on arm, m68k, mips, mipsel, …: write optional cacheflush to pass over it"},
-		{"kernel soon", "t.gate:1:8: kernel soon is no kernel version: write one such as 6.12"},
+		{"kernel soon", "t.gate:1:8: kernel soon is not a kernel version: write one such as 6.12"},
 		{"arch", "t.gate:1:5: arch needs a value, such as: arch x86_64 aarch64"},
 		{"arch x86_46", "t.gate:1:6: unknown architecture \"x86_46\" (did you mean x86_64?)"},
 		{"default errno(EPERM)\ndefault allow", "t.gate:2:1: default allow contradicts default errno(EPERM) at t.gate:1:1: leave one of them out"},
@@ -191,7 +191,7 @@ func TestNothing(t *testing.T) {
 func TestTokens(t *testing.T) {
 	for _, sign := range []string{"1|", "\"\"", "\n", "("} {
 		_, err := lang.Parse("x.gate", []byte(strings.Repeat(sign, 4<<20/len(sign))))
-		if err == nil || !strings.HasSuffix(err.Error(), ": more than 1048576 words and signs: that is no gate") {
+		if err == nil || !strings.HasSuffix(err.Error(), ": more than 1048576 words and signs: that is not a gate") {
 			t.Errorf("%q: %.200v", sign, err)
 		}
 	}

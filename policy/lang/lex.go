@@ -78,7 +78,7 @@ func lexWith(symbols []string, file string, src []byte) ([]token, error) {
 	l := lexer{symbols: symbols, src: src, pos: policy.Pos{File: file, Line: 1, Col: 1}, tokens: make([]token, 0, len(src)/6)}
 	for l.i < len(src) {
 		if len(l.tokens) == MaxTokens {
-			return nil, errorf(l.here(), "more than %d words and signs: that is no gate", MaxTokens)
+			return nil, errorf(l.here(), "more than %d words and signs: that is not a gate", MaxTokens)
 		}
 		l.token()
 	}
@@ -110,12 +110,12 @@ func (l *lexer) add(k kind, n int, text string) {
 // take takes n bytes as a token that is its own text.
 func (l *lexer) take(k kind, n int) { l.add(k, n, string(l.src[l.i:l.i+n])) }
 
-// wrong takes n bytes that are no token, with what is wrong with them.
+// wrong takes n bytes that are not a token, with what is wrong with them.
 func (l *lexer) wrong(n int, format string, args ...any) {
 	l.add(wrong, n, fmt.Sprintf(format, args...))
 }
 
-// token takes the next token. What shows that the file is no policy at all is wrong to its end.
+// token takes the next token. What shows that the file is not a policy at all is wrong to its end.
 func (l *lexer) token() {
 	rest := l.src[l.i:]
 	c := rest[0]

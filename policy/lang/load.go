@@ -150,7 +150,7 @@ func (l *loader) header(h *Header) {
 	pos := h.Span.Start
 	action := func(to *policy.Action) {
 		if len(h.Args) > 0 {
-			l.errorf(pos, "%s with values beside its action", h.Word) // the parser makes no such header
+			l.errorf(pos, "%s with values after its action", h.Word) // the parser makes no such header
 		}
 		if l.action(h.Do, pos); l.set(h.Word, h.Do.Action.String(), pos) {
 			*to = h.Do.Action
@@ -176,7 +176,7 @@ func (l *loader) header(h *Header) {
 	case "kernel":
 		v, err := abi.ParseVersion(first.Text)
 		if err != nil {
-			l.errorf(first.Pos, "kernel %s is no kernel version: write one such as 6.12", first.Text)
+			l.errorf(first.Pos, "kernel %s is not a kernel version: write one such as 6.12", first.Text)
 		} else if l.set("kernel", v.String(), pos) {
 			l.p.Kernel = v
 		}

@@ -13,7 +13,7 @@ import (
 type pending struct {
 	line   *Rules
 	wide   bool
-	preset bool // it speaks for all architectures there are: what one of them lacks is no mistake
+	preset bool // it speaks for all architectures there are: what one of them lacks is not a mistake
 }
 
 // rules spells out groups: one rule a call.

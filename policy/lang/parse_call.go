@@ -52,7 +52,7 @@ func (p *parser) call(c *policy.Call) {
 	case number:
 		n, err := strconv.ParseUint(t.text, 0, 32)
 		if err != nil {
-			p.fail(t, "%s is no call number: it must fit 32 bits", t.text)
+			p.fail(t, "%s is not a call number: it must fit 32 bits", t.text)
 		}
 		c.Data.Nr = uint32(n)
 		c.Arch, _ = abi.Of(c.Data.Arch, c.Data.Nr)

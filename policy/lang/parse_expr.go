@@ -96,7 +96,7 @@ func (p *parser) comparison() policy.Expr {
 	if t.kind != symbol || !ok {
 		hint := ""
 		if left.operand != nil {
-			hint = " (a value alone is no condition: write != 0 after it)"
+			hint = " (a value alone is not a condition: write != 0 after it)"
 		}
 		p.fail(t, "expected a comparison (== != < <= > >= in), found %s%s", t.describe(), hint)
 	}

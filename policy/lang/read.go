@@ -20,7 +20,7 @@ const MaxTokens = 1 << 20
 func ReadAll(r io.Reader, name string) ([]byte, error) {
 	src, err := io.ReadAll(io.LimitReader(r, MaxSize+1))
 	if err == nil && len(src) > MaxSize {
-		return nil, fmt.Errorf("%s is larger than %d MB: that is no gate", name, MaxSize>>20)
+		return nil, fmt.Errorf("%s is larger than %d MB: that is not a gate", name, MaxSize>>20)
 	}
 	return src, err
 }

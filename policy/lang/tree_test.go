@@ -285,7 +285,7 @@ func TestNew(t *testing.T) {
 	}
 }
 
-// TestBuiltWrong: a tree that no text has is no policy.
+// TestBuiltWrong: a tree that no text has is not a policy.
 func TestBuiltWrong(t *testing.T) {
 	allow := lang.Act(policy.Action{Kind: bpf.Allow})
 	for _, l := range []lang.Line{

@@ -27,7 +27,7 @@ const (
 // Attr is an attribute's value (seccomp_attr_get).
 func (b *Builder) Attr(a Attr) (uint32, error) {
 	if a < AttrActDefault || a > AttrCtlWaitKill {
-		return 0, fmt.Errorf("%d is no attribute: %w", a, ErrInvalid)
+		return 0, fmt.Errorf("%d is not an attribute: %w", a, ErrInvalid)
 	}
 	return b.state.attrs[a], nil
 }
@@ -52,7 +52,7 @@ func (b *Builder) SetAttr(a Attr, value uint32) error {
 	case AttrCtlNNP, AttrCtlTSync, AttrCtlLog, AttrCtlSSB, AttrAPISysRawRC, AttrCtlWaitKill:
 		value = min(value, 1)
 	default:
-		return fmt.Errorf("%d is no attribute: %w", a, ErrInvalid)
+		return fmt.Errorf("%d is not an attribute: %w", a, ErrInvalid)
 	}
 	b.state.attrs[a] = value
 	return nil

@@ -111,7 +111,7 @@ func validAction(a bpf.Action) error {
 	if a.Known() && (a.Data() == 0 || a.NeedsData() && a.Data() <= a.MaxData()) { // trap's data is not for libseccomp
 		return nil
 	}
-	return fmt.Errorf("%#x is no action (its data must be an errno up to 4095, or trace's message): %w", uint32(a), ErrInvalid)
+	return fmt.Errorf("%#x is not an action (its data must be an errno up to 4095, or trace's message): %w", uint32(a), ErrInvalid)
 }
 
 func (b *Builder) find(a abi.Arch) int {
@@ -194,7 +194,7 @@ func (b *Builder) add(do bpf.Action, r builtRule, exact bool, tests []Test) erro
 		return fmt.Errorf("no architecture has a system call %s%s: %w", r.call, nearest.Hint(r.call, abi.Calls()), ErrInvalid)
 	}
 	if r.call == "" && (int32(r.nr) == -1 || int32(r.nr) == -2) {
-		return fmt.Errorf("%d is no call's number: %w", int32(r.nr), ErrInvalid)
+		return fmt.Errorf("%d is not a call's number: %w", int32(r.nr), ErrInvalid)
 	}
 	if err := validTests(tests); err != nil {
 		return err
@@ -230,7 +230,7 @@ func validTests(tests []Test) error {
 		case seen>>t.Arg&1 == 1:
 			return fmt.Errorf("argument %d is tested twice in one rule: %w", t.Arg, ErrInvalid)
 		case t.Op < TestNE || t.Op > TestMaskedEQ:
-			return fmt.Errorf("argument %d: %d is no comparison: %w", t.Arg, t.Op, ErrInvalid)
+			return fmt.Errorf("argument %d: %d is not a comparison: %w", t.Arg, t.Op, ErrInvalid)
 		}
 		seen |= 1 << t.Arg
 	}

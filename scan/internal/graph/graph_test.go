@@ -163,7 +163,7 @@ func TestCopied(t *testing.T) {
 	}
 }
 
-// Numbers that look like addresses, in programs that are not relocated and in Go's code, are no calls.
+// Numbers that look like addresses, in programs that are not relocated and in Go's code, are not calls.
 func TestNumbersThatLookLikeAddresses(t *testing.T) {
 	f := File{Sections: []Section{Exec(0x1000, Asm(0x1000, Number(0x1014), Ret, Align(16), Raw(strings.Repeat("\x90", 15)), Ret))}, Symbols: []Symbol{{Name: "main", Addr: 0x1000}, {Name: "f", Addr: 0x1010}}}
 	g := load(t, 1, f)

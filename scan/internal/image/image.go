@@ -169,7 +169,7 @@ func (m *Image) dynamic() {
 	interp, _ := m.Section(".interp")
 	m.Interpreter = string(bytes.TrimRight(interp, "\x00"))
 	for tag, to := range map[elf.DynTag]*[]string{elf.DT_SONAME: &m.Sonames, elf.DT_NEEDED: &m.Needed, elf.DT_RUNPATH: &m.RunPath, elf.DT_RPATH: &m.RPath} {
-		*to, _ = m.File.DynString(tag) // none is no error for a static program
+		*to, _ = m.File.DynString(tag) // none is not an error for a static program
 	}
 	for _, tag := range []elf.DynTag{elf.DT_INIT, elf.DT_FINI} {
 		if v, err := m.File.DynValue(tag); err == nil {

@@ -15,7 +15,7 @@ type Export struct {
 
 // symbols reads both tables of symbols, one of which, or both, may be missing.
 func (m *Image) symbols() {
-	dynamic, _ := m.File.DynamicSymbols() // none is no error for a static program
+	dynamic, _ := m.File.DynamicSymbols() // none is not an error for a static program
 	static, _ := m.File.Symbols()
 	for i, s := range slices.Concat(dynamic, static) {
 		t := elf.ST_TYPE(s.Info)

@@ -194,7 +194,7 @@ func TestModules(t *testing.T) {
 		t.Errorf("roots %#x and %#x; want %#x", p.Images[2].Roots, p.Images[3].Roots, want)
 	}
 
-	// A run mapped both, and files that are no images.
+	// A run mapped both, and files that are not images.
 	if p, err = New("/app", Options{Root: root}); err != nil {
 		t.Fatal(err)
 	}
