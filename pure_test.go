@@ -26,8 +26,9 @@ func goList(t *testing.T, args ...string) []string {
 	return strings.Fields(string(out))
 }
 
-// The library has no cgo, however it is built: a program that imports it is as pure as it was. The command has none but that of Go's own
-// network package, which its command line library takes addresses by; so it is built with CGO_ENABLED=0.
+// The library has no cgo, however it is built: a program that imports it is as pure as it was. The command has none but
+// that of Go's own network package, which its command line library takes addresses by; so it is built with
+// CGO_ENABLED=0.
 func TestPureGo(t *testing.T) {
 	const withCgo = "{{if .CgoFiles}}{{.ImportPath}}{{end}}"
 	library := slices.DeleteFunc(goList(t, "./..."), func(p string) bool {
@@ -42,6 +43,27 @@ func TestPureGo(t *testing.T) {
 	for _, p := range goList(t, "-deps", "-f", withCgo, "./cmd/monban") {
 		if p != "net" && p != "runtime/cgo" {
 			t.Errorf("the command needs a package with cgo: %s", p)
+		}
+	}
+}
+
+// Rooms that say what gates mean work where there is no kernel to ask: nothing that they are made of starts a process
+// or goes to the kernel's seccomp. Those that find facts and words open no file either.
+func TestRoomsWithoutKernel(t *testing.T) {
+	rooms := []string{"./gate", "./lint", "./inspect", "./report", "./report/page", "./expect", "./format/...", "./policy/..."}
+	deps := goList(t, append([]string{"-deps"}, rooms...)...)
+	for _, never := range []string{"os/exec", "net", "monban/seccomp", "monban/sandbox", "monban/record", "monban/internal/sys", "monban/internal/ptrace"} {
+		if slices.Contains(deps, never) {
+			t.Errorf("%s is among what %s need", never, strings.Join(rooms, " "))
+		}
+	}
+	if !slices.Contains(deps, "monban/verdict") {
+		t.Error("nothing was listed")
+	}
+	const imports = `{{range .Imports}}{{.}} {{end}}`
+	for _, never := range []string{"os", "syscall", "github.com/spf13/cobra"} {
+		if slices.Contains(goList(t, "-f", imports, "./inspect", "./report", "./report/page"), never) {
+			t.Errorf("inspect or report imports %s", never)
 		}
 	}
 }
@@ -62,8 +84,8 @@ func TestBuiltWithoutCgo(t *testing.T) {
 	}
 }
 
-// The README's command makes a static program. It says in a line what it lacks: where it may open no file, not even libc, it starts all the
-// same; where there is too little address space it refuses to, before anything is done.
+// The README's command makes a static program. It says in a line what it lacks: where it may open no file, not even
+// libc, it starts all the same; where there is too little address space it refuses to, before anything is done.
 func TestStatic(t *testing.T) {
 	bin := filepath.Join(t.TempDir(), "monban")
 	cmd := exec.Command("sh", "-c", "CGO_ENABLED=0 go build -o \"$1\" ./cmd/monban", "sh", bin)
