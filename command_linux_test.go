@@ -3,6 +3,7 @@ package monban_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"strings"
@@ -131,5 +132,26 @@ func TestCommandErrors(t *testing.T) {
 	}
 	if after, _ := os.ReadDir("/proc/self/fd"); len(after) > len(before)+3 {
 		t.Errorf("%d descriptors, %d before", len(after), len(before))
+	}
+}
+
+// What comes after the end of a program, before anybody waits for it, is not sent to whoever has its number then.
+func TestCommandEnded(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	c := monban.CommandContext(ctx, parse(t, "include @container\n"), "true")
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	pid := c.PID()
+	for range 1000 {
+		if _, err := os.Stat(fmt.Sprintf("/proc/%d", pid)); err != nil {
+			break
+		}
+		time.Sleep(time.Millisecond)
+	}
+	cancel()
+	time.Sleep(10 * time.Millisecond)
+	if err := c.Wait(); err != nil || c.Result.Signal != 0 {
+		t.Errorf("%v, %+v", err, c.Result)
 	}
 }

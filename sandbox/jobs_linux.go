@@ -67,8 +67,9 @@ type jobs struct {
 
 	lock       sync.Mutex
 	phase      phase
-	aborted    error // why the start was
-	pid, pidfd int   // of the child, 0 while there is none; pidfd may be -1
+	aborted    error       // why the start was
+	pid, pidfd int         // of the child, 0 while there is none; pidfd may be -1
+	reaped     atomic.Bool // the child has been: its number may be somebody else's by now
 
 	ctx     context.Context
 	waiting []syscall.Signal // came during the start
@@ -315,6 +316,9 @@ func (j *jobs) stopToo() {
 }
 
 func (j *jobs) send(s syscall.Signal) {
+	if j.reaped.Load() {
+		return
+	}
 	if s == unix.SIGKILL {
 		_ = ptrace.Signal(j.pid, j.pidfd, s)
 		return

@@ -106,6 +106,7 @@ func (r *run) install(gates []bpf.Program, before int) error {
 
 // ended takes the program's status over into the result.
 func (r *run) ended(ev ptrace.Event) {
+	r.jobs.reaped.Store(true)
 	if ev.Status.Signaled() {
 		r.result.Signal = ev.Status.Signal()
 		r.result.CoreDump = ev.Status.CoreDump()

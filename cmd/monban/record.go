@@ -29,9 +29,9 @@ the arguments that choose what the kernel does. The program runs unconfined mean
 
 --args safe (the default) holds sockets to their families and types, ioctl, prctl and the like to
 their requests, clone, mmap and mprotect to their flags; --args all also what depends on a run's
-surroundings (open's flags, signals); --args none allows calls whatever their arguments. --known takes an
-earlier gate and adds what it lacks. --check FILE writes nothing: the status is 1 if the run needed
-a call that the gate in FILE refuses, and its calls that the run never made are listed.
+surroundings (open's flags, signals); --args none allows calls whatever their arguments. --known
+takes an earlier gate and adds what it lacks. --check FILE writes nothing: the status is 1 if the
+run needed a call that the gate in FILE refuses, and its calls that the run never made are listed.
 
 Root records by eBPF, others by ptrace; --backend notify lets hot calls pass uncounted, and with
 --known all that the earlier gate allows. docs/learning.md compares them.
