@@ -33,8 +33,8 @@ const (
 	archCount = iota
 )
 
-// archInfo has tokens, which are AUDIT_ARCH_* of linux/audit.h, and the widths of pointers and of the registers that fill
-// seccomp_data.args: these are 64 bits for the ILP32 conventions of 64-bit processors.
+// archInfo has tokens, which are AUDIT_ARCH_* of linux/audit.h, and the widths of pointers and of the registers that
+// fill seccomp_data.args: these are 64 bits for the ILP32 conventions of 64-bit processors.
 var archInfo = [archCount]struct {
 	name    string
 	goarch  string

@@ -5,9 +5,10 @@
 // package oci makes of that. It says less: numbers are below 2^63, the default action has no errno of its own, an errno of 0 is one
 // that is not given, and a base profile that it names is not at hand here.
 //
-//	p, err := kubernetes.Format().Read(&codec.Input{Name: "profile.yaml", Src: src, Options: codec.Options{Native: abi.X86_64}})
+//	in := &codec.Input{Name: "profile.yaml", Src: src, Options: codec.Options{Native: abi.X86_64}}
+//	g, err := kubernetes.Format().Read(in)
 //	if err != nil {
-//		return err // profile.yaml:7:3: what is wrong (the mend)
+//		return err // profile.yaml:7:3: what is wrong (the fix)
 //	}
-//	fmt.Println(p.Policy.Archs, len(p.Policy.Rules))
+//	fmt.Println(g.Policy.Archs, len(g.Policy.Rules))
 package kubernetes

@@ -1,6 +1,6 @@
 // Package systemd reads the system call settings of unit files, drop-ins included, and writes them.
 //
-//	SystemCallFilter=         calls and groups; the first line makes it an allow or (~) a deny list, later ones add and remove
+//	SystemCallFilter=         calls and groups; the first makes an allow or (~) a deny list, later ones add and remove
 //	SystemCallErrorNumber=    what denied calls get instead of being killed
 //	SystemCallArchitectures=  the architectures that may be used; the native one always may
 //	SystemCallLog=            calls that are logged
