@@ -53,7 +53,7 @@ func (m *Code) read(start, end uint64) *Part {
 	code, _ := m.At(start)
 	code = code[:min(uint64(len(code)), end-start)]
 	sure := m.Ends[start] // behind it lie padding, data, or code that something jumps to
-	reached := map[uint64]bool{}
+	var jumped offsets    // what something in the part jumps to
 	var pages map[decode.Reg]int64
 	ended := false
 	falls := true // into what follows, as far as jumps within the part tell
@@ -61,7 +61,7 @@ func (m *Code) read(start, end uint64) *Part {
 	for off := uint64(0); off < uint64(len(code)); {
 		i := m.Machine.Decode(code[off:], start+off, m.Fixed)
 		off = i.Next - start
-		if reached[i.Addr] {
+		if jumped.has(i.Addr - start) {
 			ended, falls, last.Kind = false, true, decode.Other // whatever stands before it
 		}
 		if ended && sure != 0 && i.Addr >= sure {
@@ -76,7 +76,7 @@ func (m *Code) read(start, end uint64) *Part {
 		falls = !ended && (!i.Pads || falls && last.Kind != decode.Call) // a call before padding never returns
 		last = i
 		if i.Target != 0 && i.Target >= start && i.Target < end && i.Kind != decode.Call {
-			reached[i.Target] = true
+			jumped = jumped.with(i.Target-start, len(code))
 			continue
 		}
 		p.Indirect = p.Indirect || i.Kind == decode.Jump && i.Target == 0 && i.Slot == 0
@@ -110,6 +110,22 @@ func (m *Code) read(start, end uint64) *Part {
 	slices.Sort(p.Refs)
 	p.Refs = slices.Compact(p.Refs)
 	return p
+}
+
+// offsets are a set of them, a bit each; nil has none.
+type offsets []uint64
+
+func (o offsets) has(n uint64) bool { return n/64 < uint64(len(o)) && o[n/64]>>(n%64)&1 == 1 }
+
+// with is the set with another one, of a part of so many bytes.
+func (o offsets) with(n uint64, size int) offsets {
+	if o == nil {
+		o = make(offsets, size/64+1)
+	}
+	if n/64 < uint64(len(o)) {
+		o[n/64] |= 1 << (n % 64)
+	}
+	return o
 }
 
 // adrp joins an address from the two instructions that make it on ARM, where the page stands in a register between

@@ -73,12 +73,12 @@ type Inst struct {
 	Zero    Way    // of Branch: where Src, or what Test looked at, is zero
 	Unknown bool   // what is stored is not known
 	Pads    bool   // it does nothing: compilers fill the space between functions with such
+	Kill    uint32 // further registers that it writes, a bit each
 	Imm     int64  // a value, or what is added to Base
 	Value   int64  // what is stored
 	Target  uint64 // of a direct call, jump or branch
 	Slot    uint64 // the address of the pointer that a call or jump takes
 	Ref     uint64 // an address that the instruction mentions, or 0
-	Kill    uint32 // further registers that it writes, a bit each
 }
 
 // store makes it one of a value that is not known.

@@ -66,10 +66,18 @@ func decodeX86(code []byte, addr uint64, fixed bool) Inst {
 			i.Target = i.Next + uint64(int64(v))
 		}
 	}
-	if int(d.Op) < len(x86Rules) && x86Rules[d.Op] != nil {
-		return x86Rules[d.Op].apply(i, o)
+	if int(d.Op) >= len(x86Rules) || x86Rules[d.Op] == nil {
+		return x86Rest(i, o)
 	}
-	return x86Rest(i, o)
+	r := x86Rules[d.Op]
+	i.Kind, i.Kill = r.kind, r.kill
+	if r.dst {
+		i.Dst = x86Reg(o.a)
+	}
+	if r.mean == nil {
+		return i
+	}
+	return r.mean(i, o)
 }
 
 // operands are the first two of an instruction.

@@ -11,17 +11,6 @@ type x86Rule struct {
 	mean func(Inst, operands) Inst // nil where that is all
 }
 
-func (r *x86Rule) apply(i Inst, o operands) Inst {
-	i.Kind, i.Kill = r.kind, r.kill
-	if r.dst {
-		i.Dst = o.dst()
-	}
-	if r.mean != nil {
-		return r.mean(i, o)
-	}
-	return i
-}
-
 // Rules that several operations share.
 var (
 	nothing   = x86Rule{}

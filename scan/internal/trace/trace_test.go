@@ -229,25 +229,18 @@ func TestCancelled(t *testing.T) {
 	}
 }
 
-// Who writes to a word, and whose address was taken near it.
-func TestMemory(t *testing.T) {
-	m := &memory{addrs: []uint64{0x10, 0x40, 0x40, 0x48}}
-	for k, w := range []code.Write{{From: 1, To: 0x10, Width: 255}, {From: 2, To: 0x38, Width: 8}, {From: 3, To: 0x3c, Width: 8}, {From: 4, To: 0x40, Width: 1}, {From: 5, To: 0x47, Width: 1}, {From: 6, To: 0x48, Width: 8}} {
-		m.writes = append(m.writes, write{Write: w, nth: -k})
+// However many variables numbers come from, so many are looked at.
+func TestManyVariables(t *testing.T) {
+	var pieces []Piece
+	for k := range uint64(maxVariables + 1) {
+		pieces = append(pieces, Rel("\x8b\x05", 0x400000+8*k), Syscall)
 	}
-	var from []uint64
-	for _, w := range m.to(0x40) {
-		from = append(from, w.From)
-	}
-	if want := []uint64{5, 4, 3, 1}; !slices.Equal(from, want) {
-		t.Errorf("written by %v; want %v", from, want)
-	}
-	for _, c := range []struct {
-		at, most uint64
-		want     int
-	}{{0x40, 0, 2}, {0x40, 0x30, 3}, {0x40, 0x2f, 2}, {0x47, 7, 2}, {0x8, 63, 0}, {0x50, 8, 1}} {
-		if got := m.near(c.at, c.most); len(got) != c.want {
-			t.Errorf("%d bytes before %#x: %#x; want %d", c.most, c.at, got, c.want)
-		}
+	f := x86(append(pieces, Ret))
+	f.Sections[2] = Data(0x400000, Words(make([]uint64, maxVariables+2)...))
+	f.Sections[3].Addr, f.Sections[1].Addr = 0x800000, 0x700000
+	f.Sections = f.Sections[:3]
+	want := fmt.Sprintf("read, 0x1000: numbers come from more than %d variables", maxVariables)
+	if got := say(reach(t, f), abi.X86_64); got != want {
+		t.Errorf("reached %s; want %s", got, want)
 	}
 }

@@ -17,15 +17,15 @@ type demand struct {
 
 // A tracer traces numbers, or the addresses of names, in a graph that is complete for now.
 type tracer struct {
-	graph    *graph.Graph
-	found    func(at Spot, c int64)
-	unknown  map[Spot]string
-	units    [2]map[code.Place]*flow.Unit // strict and loose ones
-	asked    map[demand]bool
-	queue    []demand
-	jumpedBy map[*code.Part][]*code.Part // who jumps into a part of the same image
-	heads    map[*code.Code][]uint64     // sorted
-	memory   map[*code.Code]*memory      // nil before it is needed
+	graph     *graph.Graph
+	found     func(at Spot, c int64)
+	unknown   map[Spot]string
+	units     [2]map[code.Place]*flow.Unit // strict and loose ones
+	asked     map[demand]bool
+	queue     []demand
+	jumpedBy  map[*code.Part][]*code.Part // who jumps into a part of the same image
+	heads     map[*code.Code][]uint64     // sorted
+	variables int                         // that numbers were traced through
 }
 
 func newTracer(g *graph.Graph, found func(Spot, int64)) *tracer {

@@ -1,7 +1,6 @@
 package trace
 
 import (
-	"cmp"
 	"encoding/binary"
 	"fmt"
 	"slices"
@@ -31,76 +30,31 @@ func (t *tracer) handedOver(at Spot) bool {
 	return true
 }
 
-// A memory is what reached code does with fixed addresses of an image.
-type memory struct {
-	writes []write  // by the address that is written to
-	addrs  []uint64 // those that it does not only read or write, sorted
-}
-
-// A write is by a part.
-type write struct {
-	code.Write
-	part *code.Part
-	nth  int // in the order in which parts are reached
-}
-
-// memoryOf gathers that once.
-func (t *tracer) memoryOf(m *code.Code) *memory {
-	if t.memory != nil {
-		return t.memory[m]
-	}
-	t.memory = map[*code.Code]*memory{}
-	for _, m := range t.graph.Codes {
-		t.memory[m] = &memory{}
-	}
-	for n, p := range t.graph.Order {
-		all := t.memory[p.Code]
-		all.addrs = append(all.addrs, p.Addrs...)
-		for _, w := range p.Writes {
-			all.writes = append(all.writes, write{w, p, n})
-		}
-	}
-	for _, all := range t.memory {
-		slices.Sort(all.addrs)
-		slices.SortFunc(all.writes, func(a, b write) int { return cmp.Or(cmp.Compare(a.To, b.To), cmp.Compare(a.nth, b.nth)) })
-	}
-	return t.memory[m]
-}
-
-// to are the writes that change a word of eight bytes, in the order in which their parts are reached.
-func (m *memory) to(at uint64) (out []write) {
-	const widest = 255 // bytes
-	k, _ := slices.BinarySearchFunc(m.writes, at-min(at, widest), func(w write, addr uint64) int { return cmp.Compare(w.To, addr) })
-	for ; k < len(m.writes) && m.writes[k].To < at+8; k++ {
-		if w := m.writes[k]; w.To+uint64(w.Width) > at {
-			out = append(out, w)
-		}
-	}
-	slices.SortStableFunc(out, func(a, b write) int { return cmp.Or(cmp.Compare(a.nth, b.nth), cmp.Compare(a.From, b.From)) })
-	return out
-}
-
-// near are the addresses that are taken from so many bytes before one on.
-func (m *memory) near(at, bytes uint64) []uint64 {
-	begin, _ := slices.BinarySearch(m.addrs, at-min(at, bytes))
-	end, found := slices.BinarySearch(m.addrs, at)
-	for found && end < len(m.addrs) && m.addrs[end] == at {
-		end++
-	}
-	return m.addrs[begin:end]
-}
+// maxVariables is how many variables numbers are traced through: each takes a look at all that is reached.
+const maxVariables = 1000
 
 // variable asks for what a variable holds at first, and everybody who writes to it.
 func (t *tracer) variable(d demand) {
 	m, at := d.head.Code, d.param.Global
 	own := Spot{m.Part(d.head.Addr), d.head.Addr}
-	t.take(t.unit(d.head, false), own, first(m, d.param))
-	known := t.memoryOf(m)
-	for _, w := range known.to(at) {
-		t.written(w.part, w.Write, d.param)
+	if t.variables++; t.variables > maxVariables {
+		t.unknown[own] = fmt.Sprintf("numbers come from more than %d variables", maxVariables)
+		return
 	}
-	const most = 63 // bytes into an object whose size is not known
-	pointed := slices.ContainsFunc(known.near(at, most), func(a uint64) bool { return m.Sizes[a] == 0 || at-a < m.Sizes[a] })
+	t.take(t.unit(d.head, false), own, first(m, d.param))
+	for _, p := range t.graph.Order {
+		for _, w := range p.Writes {
+			if p.Code == m && w.To < at+8 && w.To+uint64(w.Width) > at {
+				t.written(p, w, d.param)
+			}
+		}
+	}
+	const near = 64
+	pointed := slices.ContainsFunc(t.graph.Order, func(p *code.Part) bool {
+		return p.Code == m && slices.ContainsFunc(p.Addrs, func(a uint64) bool {
+			return a <= at && at-a < near && (m.Sizes[a] == 0 || at-a < m.Sizes[a])
+		})
+	})
 	if pointed && !t.handedOver(own) { // else nothing that is reached writes to it
 		t.unknown[own] = fmt.Sprintf("the number comes from a variable at %#x", at)
 	}
