@@ -34,8 +34,8 @@ It needs root. The process is not touched; before Linux 6.1 it is stopped for a 
 as if it had not been. Without root, the modes are said all the same.
 
 Without -o and --policy the filters are listed instruction by instruction. With --policy, what they
-amount to together is written as a policy, which is proven; --each writes each filter's own before it.
--o writes the raw programs; where there are several, .1, .2 … is added to the file's name.
+amount to together is written as a policy, which is proven; --each writes each filter's own before
+it. -o writes the raw programs; where there are several, .1, .2 … is added to the file's name.
 
 --all lists the confined processes: their mode, filters and instructions, and the preset that their
 filters equal, if there is one.`,
