@@ -34,11 +34,11 @@ func (e *AttachError) Unwrap() error { return e.Err }
 // All this is known of x86; elsewhere the thread is only let go. Errors: *AttachError, os.ErrDeadlineExceeded's kind (it did not stop
 // in time), ESRCH (it ended), OwnThread's, and f's.
 func Look(tid int, limit time.Duration, f func() error) (err error) {
-	if lost := OwnThread(func() { err = look(tid, limit, f) }); lost != nil {
+	us := 0
+	if lost := OwnThread(func() { us, err = unix.Gettid(), look(tid, limit, f) }); lost != nil {
 		return lost
 	}
-	// The thread above ends now, and with it what it still holds.
-	us := unix.Getpid()
+	// The thread above ends now, and with it what it still holds: a stop until then would show to whoever waits for a child of ours.
 	for end := time.Now().Add(limit); time.Now().Before(end); time.Sleep(20 * time.Microsecond) {
 		if status, err := sys.ReadStatus(tid); err != nil || status.TracerPID != us {
 			break
