@@ -459,8 +459,8 @@ func keyctls(n int) string {
 	return b.String()
 }
 
-// TestBudget gives what the rooms export spaces of every size from what the policy alone needs up to 64 nodes more, and then larger ones
-// until one suffices: each answer must be the true one, or the error that says that there is none.
+// TestBudget gives what the rooms export spaces of every size from what the policy alone needs up to 64 nodes more, and
+// then larger ones until one suffices: each answer must be the true one, or the error that says that there is none.
 func TestBudget(t *testing.T) {
 	p, err := lang.Load("tight.gate", []byte(tight), lang.Options{})
 	if err != nil {
@@ -521,8 +521,8 @@ func TestBudget(t *testing.T) {
 	}
 }
 
-// TestBudgeted holds answers to what the rooms export: every function and method with a verdict, a space or a node in its signature, and
-// every method of a type that has one in a field.
+// TestBudgeted holds answers to what the rooms export: every function and method with a verdict, a space or a node in
+// its signature, and every method of a type that has one in a field.
 func TestBudgeted(t *testing.T) {
 	for _, room := range budgeted {
 		files, err := filepath.Glob(filepath.Join(room, "*.go"))

@@ -19,17 +19,20 @@ import (
 	"monban/verdict"
 )
 
-// A Cmd is a program that is started behind a policy, as an exec.Cmd is one that is started without. It can be started once.
+// A Cmd is a program that is started behind a policy, as an exec.Cmd is one that is started without. It can be started
+// once.
 //
-// The policy binds the program from its first instruction on, and all that it starts; it need not allow execve. The program dies with
-// this process. Kinds of errors are those of package sandbox: ErrNotFound, ErrNotExecutable, ErrPtraceRefused, ErrUnsupported.
+// The policy binds the program from its first instruction on, and all that it starts; it need not allow execve. The
+// program dies with this process. Kinds of errors are those of package sandbox: ErrNotFound, ErrNotExecutable,
+// ErrPtraceRefused, ErrUnsupported.
 type Cmd struct {
 	Path string   // the program: looked up in the PATH of Env where it has no slash
 	Args []string // with the program's name first
 	Env  []string // nil: this process's
 	Dir  string   // "": this process's
 
-	// An *os.File is the program's own; others are copied from or to by goroutines, which Wait waits for. Nil is /dev/null.
+	// An *os.File is the program's own; others are copied from or to by goroutines, which Wait waits for. Nil is
+	// /dev/null.
 	Stdin          io.Reader
 	Stdout, Stderr io.Writer
 
@@ -248,8 +251,8 @@ func (c *Cmd) PID() int {
 	return c.process.PID()
 }
 
-// Wait returns when the program has ended and all that was to be copied is. A program that has not exited with status 0 is an
-// *ExitError, which names the calls that the policy killed.
+// Wait returns when the program has ended and all that was to be copied is. A program that has not exited with status 0
+// is an *ExitError, which names the calls that the policy killed.
 func (c *Cmd) Wait() error {
 	if c.process == nil || c.waited {
 		return errors.New("there is no program to wait for")

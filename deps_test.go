@@ -14,7 +14,8 @@ import (
 	"testing"
 )
 
-// docs/design.md lists exactly what go.mod requires, and each module is imported by the rooms that it names, and by all of them.
+// docs/design.md lists exactly what go.mod requires, and each module is imported by the rooms that it names, and by all
+// of them.
 func TestDependencies(t *testing.T) {
 	rooms := map[string][]string{}
 	for _, m := range regexp.MustCompile("(?m)^\\| `([a-z0-9./-]+\\.[a-z]+/[a-zA-Z0-9./-]+)` \\| ([^|]+) \\| [^|]+ \\|$").FindAllStringSubmatch(read(t, "docs/design.md"), -1) {

@@ -12,8 +12,8 @@
 //		log.Fatal(err)
 //	}
 //
-// From then on every thread of the program, and everything that it starts, is bound; there is no way back. The policy language is
-// described in docs/language.md.
+// From then on every thread of the program, and everything that it starts, is bound; there is no way back. The policy
+// language is described in docs/language.md.
 //
 // Another program is started behind a policy by Command, as exec.Command starts it without:
 //

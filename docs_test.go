@@ -149,8 +149,8 @@ func TestTables(t *testing.T) {
 	}
 }
 
-// docs/design.md lists every package, and a package imports only those above it. A row such as format/… is of the packages there that
-// have none of their own.
+// docs/design.md lists every package, and a package imports only those above it. A row such as format/… is of the
+// packages there that have none of their own.
 func TestRooms(t *testing.T) {
 	var rooms []string
 	for _, m := range regexp.MustCompile("(?m)^\\| `([a-z/]+(?:/…)?)` \\|").FindAllStringSubmatch(read(t, "docs/design.md"), -1) {

@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// Whoever imports a package finds an example of it beside its documentation. Commands have none, and neither have the rooms of the single
-// formats, which package format opens.
+// Whoever imports a package finds an example of it beside its documentation. Commands have none, and neither have the
+// rooms of the single formats, which package format opens.
 func TestExamples(t *testing.T) {
 	packages := goList(t, "-f", `{{if ne .Name "main"}}{{.ImportPath}}{{end}}`, "./...")
 	checked := 0

@@ -23,8 +23,8 @@ var opensItself = map[string]string{
 	"internal/peek/btf_linux.go":   "a file of /sys",
 }
 
-// Who opens a file by a name that a document or a user chose does it by package regular: a pipe would make him wait, and what is read
-// from /proc/kmsg is gone. Names that begin with /proc, /sys or /dev in the source are nobody else's.
+// Who opens a file by a name that a document or a user chose does it by package regular: a pipe would make him wait,
+// and what is read from /proc/kmsg is gone. Names that begin with /proc, /sys or /dev in the source are nobody else's.
 func TestFilesAreRegular(t *testing.T) {
 	opens := map[string]bool{"os.Open": true, "os.OpenFile": true, "os.ReadFile": true, "elf.Open": true, "os.DirFS": true, "fs.ReadFile": true}
 	used := map[string]bool{}

@@ -66,17 +66,19 @@ func readFS(from fs.FS, name string) ([]byte, error) {
 	return lang.ReadAll(f, name)
 }
 
-// Check says what Enforce would refuse: nil means that a Go program on the machine can live behind the policy, and that it compiles.
+// Check says what Enforce would refuse: nil means that a Go program on the machine can live behind the policy, and that
+// it compiles.
 func Check(p *Policy, o Options) error {
 	_, err := filters(p, o.Arch)
 	return err
 }
 
-// Enforce puts every thread of the running program behind the policy, for good, and sets no_new_privs. It needs no privilege.
+// Enforce puts every thread of the running program behind the policy, for good, and sets no_new_privs. It needs no
+// privilege.
 //
-// A policy that would break the Go runtime is refused with a *RuntimeError, which says what is missing; include @go-runtime gives all
-// that the runtime can need. Nothing is installed when Enforce returns an error, unless the policy is so long that it takes several
-// filters and the kernel fails in between: see seccomp.InstallStack.
+// A policy that would break the Go runtime is refused with a *RuntimeError, which says what is missing; include
+// @go-runtime gives all that the runtime can need. Nothing is installed when Enforce returns an error, unless the
+// policy is so long that it takes several filters and the kernel fails in between: see seccomp.InstallStack.
 func Enforce(p *Policy) error {
 	programs, err := filters(p, abi.Native())
 	if err != nil {

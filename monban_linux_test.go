@@ -271,7 +271,8 @@ func TestDeniedCallKills(t *testing.T) {
 	}
 }
 
-// A gate made by scanning a server is enough for that server, and so Enforce takes it: what it insists on is what the runtime needs.
+// A gate made by scanning a server is enough for that server, and so Enforce takes it: what it insists on is what the
+// runtime needs.
 func TestEnforceScanned(t *testing.T) {
 	dir := t.TempDir()
 	server := filepath.Join(dir, "server")

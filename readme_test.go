@@ -24,11 +24,12 @@ import (
 
 // The documents show commands with what they print, and files. Both are tested as written:
 //
-//   - a block ```console is run, command by command ("$ " begins one, "> " continues it), by one shell for the whole document, at
-//     the top of a copy of this tree, with monban in the PATH; … in the expected output stands for anything, alone on a
-//     line for any lines. Further words after console name what the block needs: gcc, root, bwrap, runc.
-//   - a block ```gate, ```go, ```c, ```json, ```yaml with a file name after the language is written to that file first; a gate
-//     must load, or must not if the word wrong follows.
+//   - a block ```console is run, command by command ("$ " begins one, "> " continues it), by one shell for the whole
+//     document, at the top of a copy of this tree, with monban in the PATH; … in the expected output stands for
+//     anything, alone on a line for any lines. Further words after console name what the block needs: gcc, root, bwrap,
+//     runc.
+//   - a block ```gate, ```go, ```c, ```json, ```yaml with a file name after the language is written to that file first;
+//     a gate must load, or must not if the word wrong follows.
 //
 // -update writes what the commands print into the documents.
 var update = flag.Bool("update", false, "write what the commands print into the documents")

@@ -13,7 +13,8 @@ import (
 	"monban/verdict"
 )
 
-// A RuntimeError says that a policy would break the Go runtime itself. The preset @go-runtime has all that the runtime can need.
+// A RuntimeError says that a policy would break the Go runtime itself. The preset @go-runtime has all that the runtime
+// can need.
 type RuntimeError struct {
 	Arch    abi.Arch
 	Missing []string   // the calls that it needs and the policy refuses, in order
@@ -34,8 +35,8 @@ func (e *SupervisorError) Error() string {
 	return fmt.Sprintf("the policy says %s, and nobody is there to answer", e.Action)
 }
 
-// needs is what every Go program needs while it runs, whatever it does: less than @go-runtime, which also has what only some do
-// (profiles, cgo) and what runtimes of other versions call.
+// needs is what every Go program needs while it runs, whatever it does: less than @go-runtime, which also has what only
+// some do (profiles, cgo) and what runtimes of other versions call.
 //
 //go:embed runtime.gate
 var needs []byte

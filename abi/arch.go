@@ -10,11 +10,12 @@ import (
 	"monban/internal/nearest"
 )
 
-// An Arch is one system call convention of Linux: what seccomp tells apart by AUDIT_ARCH and, for x32, by bit 30 of the number.
+// An Arch is one system call convention of Linux: what seccomp tells apart by AUDIT_ARCH and, for x32, by bit 30 of the
+// number.
 //
-// The zero Arch is the architecture that the running program was built for: on amd64, X86_64 is 0. Whoever leaves an Arch out of a
-// struct means [Native], and no room can forget to look. So the values differ from machine to machine: they are not for files, and
-// [Archs] gives the order that does not.
+// The zero Arch is the architecture that the running program was built for: on amd64, X86_64 is 0. Whoever leaves an
+// Arch out of a struct means [Native], and no room can forget to look. So the values differ from machine to machine:
+// they are not for files, and [Archs] gives the order that does not.
 type Arch uint8
 
 // Archs returns all architectures, in table order.
@@ -26,8 +27,9 @@ func Archs() []Arch {
 	return all
 }
 
-// ParseArch reads an architecture's name in any usual spelling, whatever its case: ours (x86_64), Go's (amd64), libseccomp's and
-// OCI's (SCMP_ARCH_X86_64) and what uname -m prints (i686, armv7l). The error suggests the nearest name.
+// ParseArch reads an architecture's name in any usual spelling, whatever its case: ours (x86_64), Go's (amd64),
+// libseccomp's and OCI's (SCMP_ARCH_X86_64) and what uname -m prints (i686, armv7l). The error suggests the nearest
+// name.
 func ParseArch(s string) (Arch, error) {
 	word := strings.TrimPrefix(strings.ToLower(s), "scmp_arch_")
 	for _, a := range Archs() {
@@ -54,8 +56,8 @@ func ParseArch(s string) (Arch, error) {
 	return 0, fmt.Errorf("unknown architecture %q (want one like x86_64, aarch64 or SCMP_ARCH_X86)", s)
 }
 
-// Native returns the zero Arch, by its name: the architecture that the running program was built for, and X86_64 where Linux has none
-// such (js/wasm).
+// Native returns the zero Arch, by its name: the architecture that the running program was built for, and X86_64 where
+// Linux has none such (js/wasm).
 func Native() Arch { return 0 }
 
 // String returns our name of the architecture, which is libseccomp's in lower case.
@@ -83,14 +85,15 @@ func (a Arch) ByteOrder() binary.ByteOrder {
 	return binary.LittleEndian
 }
 
-// Bits returns the width of an argument's register, 32 or 64. X32 and the N32s, whose pointers have 32 bits, have 64-bit registers.
+// Bits returns the width of an argument's register, 32 or 64. X32 and the N32s, whose pointers have 32 bits, have
+// 64-bit registers.
 func (a Arch) Bits() int { return archInfo[a].bits }
 
 // PointerBits returns the width of a pointer, and of C's long, 32 or 64.
 func (a Arch) PointerBits() int { return archInfo[a].pointer }
 
-// Family returns the architectures whose programs a kernel of architecture a may run, a itself first. The pairs are those of
-// Docker's default profile (archMap).
+// Family returns the architectures whose programs a kernel of architecture a may run, a itself first. The pairs are
+// those of Docker's default profile (archMap).
 func (a Arch) Family() []Arch { return append([]Arch{a}, archInfo[a].family...) }
 
 // Join writes architectures with sep between them.

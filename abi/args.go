@@ -25,8 +25,8 @@ func (g Arg) Is(name string) bool { return g.Name == name || slices.Contains(g.A
 //go:embed data/args.txt
 var argText string
 
-// Args returns the call's arguments on a in the order of the C prototype; ok is false where they aren't known. A call without
-// arguments has an empty list. An argument that seccomp_data has no room for, the seventh and on, is left out.
+// Args returns the call's arguments on a in the order of the C prototype; ok is false where they aren't known. A call
+// without arguments has an empty list. An argument that seccomp_data has no room for, the seventh and on, is left out.
 // The list is shared: do not change it.
 func (a Arch) Args(call string) (args []Arg, ok bool) {
 	type key struct {

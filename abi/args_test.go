@@ -111,7 +111,8 @@ func TestArgLists(t *testing.T) {
 	}
 }
 
-// Every call has arguments, but those that are gone and a few that are nobody's business; and no two share a register or a name.
+// Every call has arguments, but those that are gone and a few that are nobody's business; and no two share a register
+// or a name.
 func TestArgsOfAllCalls(t *testing.T) {
 	obsolete, _ := Group("@obsolete", Version{})
 	unknown := append(obsolete, "select", "sync_file_range")

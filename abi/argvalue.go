@@ -9,7 +9,8 @@ import (
 	"sync"
 )
 
-// An argValue tells which constants stand for the values of an argument: a line of argvalues.txt, "calls arguments kind names…".
+// An argValue tells which constants stand for the values of an argument: a line of argvalues.txt, "calls arguments kind
+// names…".
 type argValue struct {
 	calls, args, kind string
 	names             string
@@ -26,8 +27,8 @@ var argValues = sync.OnceValue(func() []argValue {
 	return all
 })
 
-// ConstantName returns how a person would write a value of the call's argument arg (its position in [Arch.Args]): "AF_INET",
-// "CLONE_NEWUSER|CLONE_VM", or "" where a number is as good. Bits beyond the argument's width don't count.
+// ConstantName returns how a person would write a value of the call's argument arg (its position in [Arch.Args]):
+// "AF_INET", "CLONE_NEWUSER|CLONE_VM", or "" where a number is as good. Bits beyond the argument's width don't count.
 func (a Arch) ConstantName(call string, arg int, value uint64) string {
 	args, ok := a.Args(call)
 	if !ok || arg < 0 || arg >= len(args) {
@@ -41,8 +42,9 @@ func (a Arch) ConstantName(call string, arg int, value uint64) string {
 }
 
 // MaskName returns how a person would write which bits of the argument a filter looks at: "CLONE_NEWNS|CLONE_NEWUSER",
-// "O_ACCMODE|O_CREAT", "0xf|SOCK_CLOEXEC" where the bits of a number have no name, or "" where the argument is not a set of flags or
-// some bit has no name. number says that the bits of a number are among them, whose 0 may have a name: O_RDONLY.
+// "O_ACCMODE|O_CREAT", "0xf|SOCK_CLOEXEC" where the bits of a number have no name, or "" where the argument is not a
+// set of flags or some bit has no name. number says that the bits of a number are among them, whose 0 may have a name:
+// O_RDONLY.
 func (a Arch) MaskName(call string, arg int, mask uint64) (name string, number bool) {
 	args, ok := a.Args(call)
 	if !ok || arg < 0 || arg >= len(args) {
@@ -145,8 +147,8 @@ type namedValue struct {
 	value uint64
 }
 
-// named resolves a list of names, and of prefixes, which end in _ or *, on the architecture. It remembers: whoever asks about one
-// value of an argument asks about many.
+// named resolves a list of names, and of prefixes, which end in _ or *, on the architecture. It remembers: whoever asks
+// about one value of an argument asks about many.
 func (a Arch) named(names string, width uint64) []namedValue {
 	type key struct {
 		arch  Arch

@@ -9,7 +9,8 @@ import (
 	"sync"
 )
 
-// The table is sorted by name and searched where it lies, so that a program that asks for three constants pays for three.
+// The table is sorted by name and searched where it lies, so that a program that asks for three constants pays for
+// three.
 //
 //go:embed data/constants.txt
 var constantText string
@@ -21,8 +22,8 @@ func constantLine(name string) (values string, ok bool) {
 	return values, word == name && name != ""
 }
 
-// seek returns the first line of a sorted text whose first word isn't before key, and what follows that line. Words end at a space or
-// a tab.
+// seek returns the first line of a sorted text whose first word isn't before key, and what follows that line. Words end
+// at a space or a tab.
 func seek(text, key string) (line, rest string) {
 	lo, hi := 0, len(text) // the line begins in [lo, hi]; both are beginnings of lines
 	for lo < hi {
@@ -49,7 +50,8 @@ func seek(text, key string) (line, rest string) {
 	return line, rest
 }
 
-// valueOn reads "value arch,arch=value …" for one architecture: an exception wins over the common value, and "-" is not a value.
+// valueOn reads "value arch,arch=value …" for one architecture: an exception wins over the common value, and "-" is not
+// a value.
 func (a Arch) valueOn(rest string) (uint64, bool) {
 	common, exceptions, _ := strings.Cut(rest, " ")
 	for word := range strings.FieldsSeq(exceptions) {
@@ -66,8 +68,9 @@ func (a Arch) valueOn(rest string) (uint64, bool) {
 	return uint64(n), err == nil
 }
 
-// Constant returns the value that a name of the kernel's C headers has on a, errno names included; negative ones in two's complement
-// (AT_FDCWD is 0xffffffffffffff9c). ok is false where the name, or its value on this architecture, isn't known.
+// Constant returns the value that a name of the kernel's C headers has on a, errno names included; negative ones in
+// two's complement (AT_FDCWD is 0xffffffffffffff9c). ok is false where the name, or its value on this architecture,
+// isn't known.
 func (a Arch) Constant(name string) (value uint64, ok bool) {
 	if rest, found := constantLine(name); found {
 		return a.valueOn(rest)

@@ -1,6 +1,7 @@
-// Package abi holds facts about the system calls of Linux: architectures and how seccomp tells them apart, the numbers of calls, the
-// kernels that brought them, their arguments and where a filter finds those, the values of constants, and groups of calls. It decides
-// nothing and asks the running system nothing: all facts are tables inside the program, for 23 architectures.
+// Package abi holds facts about the system calls of Linux: architectures and how seccomp tells them apart, the numbers
+// of calls, the kernels that brought them, their arguments and where a filter finds those, the values of constants, and
+// groups of calls. It decides nothing and asks the running system nothing: all facts are tables inside the program, for
+// 23 architectures.
 //
 //	arch, err := abi.ParseArch("arm64") // also aarch64, SCMP_ARCH_AARCH64
 //	nr, ok := arch.Number("openat")     // 56, true

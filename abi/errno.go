@@ -28,7 +28,8 @@ func (a Arch) Errno(name string) (uint16, bool) {
 	return 0, false
 }
 
-// ErrnoName returns the error's usual name: EAGAIN, not EWOULDBLOCK. ok is false where the kernel has no error of that number.
+// ErrnoName returns the error's usual name: EAGAIN, not EWOULDBLOCK. ok is false where the kernel has no error of that
+// number.
 func (a Arch) ErrnoName(n uint16) (string, bool) {
 	for _, e := range errnos() { // the second names of an error come last in the table
 		if v, ok := a.valueOn(e.rest); ok && uint16(v) == n {

@@ -23,8 +23,8 @@ var groupLines = sync.OnceValue(func() map[string][]string {
 	return groups
 })
 
-// Group returns the calls of a group such as "@basic-io" that kernel v has, sorted; the zero Version takes all. Calls whose kernel
-// isn't known count as old. @known is every call.
+// Group returns the calls of a group such as "@basic-io" that kernel v has, sorted; the zero Version takes all. Calls
+// whose kernel isn't known count as old. @known is every call.
 func Group(name string, v Version) ([]string, bool) {
 	var members []string
 	if name == "@known" {

@@ -63,8 +63,8 @@ func readNumbers(a Arch) numbers {
 	return t
 }
 
-// Number returns the call's own number on a, as seccomp_data.nr holds it: those of x32 have X32Bit set. A call that is only reached
-// through a multiplexer has none; see [Arch.Mux].
+// Number returns the call's own number on a, as seccomp_data.nr holds it: those of x32 have X32Bit set. A call that is
+// only reached through a multiplexer has none; see [Arch.Mux].
 func (a Arch) Number(call string) (nr uint32, ok bool) {
 	nr, ok = a.numbers().byName[call]
 	return nr, ok
@@ -99,8 +99,8 @@ func (a Arch) Calls() iter.Seq2[uint32, string] {
 	}
 }
 
-// A Mux is the place of a call behind a multiplexing call, whose first argument is Sub. The kernel looks at the low 16 bits of ipc's
-// first argument only, and at all 32 of socketcall's.
+// A Mux is the place of a call behind a multiplexing call, whose first argument is Sub. The kernel looks at the low 16
+// bits of ipc's first argument only, and at all 32 of socketcall's.
 type Mux struct {
 	Call string // "socketcall" or "ipc"
 	Sub  uint32
@@ -117,8 +117,8 @@ var muxes = sync.OnceValues(func() (map[string]Mux, map[Mux]string) {
 	return byCall, byMux
 })
 
-// Mux tells how the call is reached through a multiplexer, on an architecture that has that multiplexer. The call may have a number
-// of its own besides: on x86, socket is 359 since Linux 4.3, and socketcall's 1.
+// Mux tells how the call is reached through a multiplexer, on an architecture that has that multiplexer. The call may
+// have a number of its own besides: on x86, socket is 359 since Linux 4.3, and socketcall's 1.
 func (a Arch) Mux(call string) (Mux, bool) {
 	byCall, _ := muxes()
 	m, ok := byCall[call]
@@ -131,8 +131,8 @@ func (a Arch) Mux(call string) (Mux, bool) {
 	return m, true
 }
 
-// Reaching returns the numbers that the call is made by on a: its own, and that of the multiplexer which it is a member of. It has
-// none on an architecture that doesn't have the call.
+// Reaching returns the numbers that the call is made by on a: its own, and that of the multiplexer which it is a member
+// of. It has none on an architecture that doesn't have the call.
 func (a Arch) Reaching(call string) []uint32 {
 	var out []uint32
 	if nr, ok := a.Number(call); ok {
@@ -196,8 +196,8 @@ func Since(call string) (v Version, ok bool) {
 	return v, err == nil
 }
 
-// Since returns the kernel since which the call has its own number on a, where that is known to differ, and else what [Since] does.
-// It is not checked that a has the call.
+// Since returns the kernel since which the call has its own number on a, where that is known to differ, and else what
+// [Since] does. It is not checked that a has the call.
 func (a Arch) Since(call string) (Version, bool) {
 	versions, _ := since(call)
 	for word := range strings.FieldsSeq(versions) {

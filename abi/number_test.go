@@ -69,8 +69,8 @@ func TestKnownNumbers(t *testing.T) {
 	}
 }
 
-// Every number that golang.org/x/sys knows is in the tables, and it knows every number of theirs except ARM's private ones and those of
-// kernels that are newer than it is.
+// Every number that golang.org/x/sys knows is in the tables, and it knows every number of theirs except ARM's private
+// ones and those of kernels that are newer than it is.
 func TestNumbersOfUnix(t *testing.T) {
 	dir := unixDir(t)
 	constant := regexp.MustCompile(`(?m)^\tSYS_(\w+)\s*= (\d+)$`)

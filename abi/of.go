@@ -3,8 +3,8 @@ package abi
 // X32Bit is set in seccomp_data.nr of x32 calls (__X32_SYSCALL_BIT), whose AUDIT_ARCH is that of x86_64.
 const X32Bit = 0x40000000
 
-// NoToken is an AUDIT_ARCH that no architecture has and no kernel gives (its machine is EM_NONE): a call with it stands for those of
-// all architectures that nobody has.
+// NoToken is an AUDIT_ARCH that no architecture has and no kernel gives (its machine is EM_NONE): a call with it stands
+// for those of all architectures that nobody has.
 const NoToken uint32 = 0
 
 // Of tells whose call it is that has this AUDIT_ARCH and number; ok is false where the token is not an architecture's.
@@ -26,8 +26,8 @@ func Of(token, nr uint32) (a Arch, ok bool) {
 	return 0, false
 }
 
-// Numbers returns the first and the last number that is a's own under its token, by which [Of] tells a from another architecture.
-// Most of the numbers between them are not calls: see [Arch.Calls].
+// Numbers returns the first and the last number that is a's own under its token, by which [Of] tells a from another
+// architecture. Most of the numbers between them are not calls: see [Arch.Calls].
 func (a Arch) Numbers() (first, last uint32) {
 	switch a {
 	case X86_64:

@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// Numbers at the seams of x86_64 and x32, and whose they are: of calls, what the kernel makes of them; of others, what the language
-// says.
+// Numbers at the seams of x86_64 and x32, and whose they are: of calls, what the kernel makes of them; of others, what
+// the language says.
 var seams = map[uint32]Arch{
 	0: X86_64, 0x1ff: X86_64, 0x3fffffff: X86_64, 0x40000000: X32, 0x40000001: X32, 0x400001ff: X32, 0x7fffffff: X32,
 	0x80000000: X32, 0x80000001: X32, 0xbfffffff: X32, 0xc0000000: X32, 0xfffffffe: X32, 0xffffffff: X32,
@@ -37,8 +37,8 @@ func TestOf(t *testing.T) {
 	}
 }
 
-// Every call is a call of the architecture that Of names, and of nobody else: whatever the kernel dispatches is decided by its own
-// part of a gate.
+// Every call is a call of the architecture that Of names, and of nobody else: whatever the kernel dispatches is decided
+// by its own part of a gate.
 func TestOfCalls(t *testing.T) {
 	for _, a := range Archs() {
 		for nr, call := range a.Calls() {

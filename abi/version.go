@@ -11,8 +11,8 @@ import (
 // A Version is a kernel's version. The zero Version stands for the newest kernel that the tables know.
 type Version struct{ Major, Minor, Patch int }
 
-// ParseVersion reads "6.12", "2.6.39" or a release as uname -r prints it ("6.1.0-18-amd64"): two or three numbers, and what follows
-// them after a dot, '-' or '+' is left out.
+// ParseVersion reads "6.12", "2.6.39" or a release as uname -r prints it ("6.1.0-18-amd64"): two or three numbers, and
+// what follows them after a dot, '-' or '+' is left out.
 func ParseVersion(s string) (Version, error) {
 	var n [3]int
 	count, rest := 0, s

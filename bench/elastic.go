@@ -109,8 +109,8 @@ var elasticOps = map[specs.LinuxSeccompOperator]elastic.Operation{
 	specs.OpLessEqual: elastic.LessOrEqual, specs.OpGreaterThan: elastic.GreaterThan, specs.OpGreaterEqual: elastic.GreaterOrEqual,
 }
 
-// elasticTests are one test in the library's words. It has no comparison under a mask: the bits that must be 0 make one condition,
-// each bit that must be 1 another.
+// elasticTests are one test in the library's words. It has no comparison under a mask: the bits that must be 0 make one
+// condition, each bit that must be 1 another.
 func elasticTests(t specs.LinuxSeccompArg) []elastic.Condition {
 	arg := uint32(t.Index)
 	if t.Op != specs.OpMaskedEqual {

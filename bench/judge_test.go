@@ -37,8 +37,8 @@ func TestJudge(t *testing.T) {
 	}
 }
 
-// The tables and the chart of a small section: what a compiler could not do is told, figures are multiples of Monban's for the same
-// meaning, and everything fits.
+// The tables and the chart of a small section: what a compiler could not do is told, figures are multiples of Monban's
+// for the same meaning, and everything fits.
 func TestTables(t *testing.T) {
 	row := func(name string, runc bool, length int, ns ...float64) *result {
 		x := &result{compiler: compiler{name: name, runc: runc}, took: ns, judgement: judgement{equal: true, text: "yes"}}

@@ -22,7 +22,8 @@ func libseccompVersion() string {
 	return fmt.Sprintf("%d.%d.%d", major, minor, micro)
 }
 
-// libseccompCompiler is the C library with SCMP_FLTATR_CTL_OPTIMIZE at a level: 1 is a chain of comparisons, 2 a binary tree.
+// libseccompCompiler is the C library with SCMP_FLTATR_CTL_OPTIMIZE at a level: 1 is a chain of comparisons, 2 a binary
+// tree.
 func libseccompCompiler(level int) compiler {
 	return compiler{fmt.Sprintf("libseccomp, OPTIMIZE=%d", level), false, func(r *Rules) (built, error) {
 		list, unknown, err := scmpRules(r)
@@ -65,8 +66,8 @@ var scmpOps = map[specs.LinuxSeccompOperator]libseccomp.ScmpCompareOp{
 	specs.OpGreaterEqual: libseccomp.CompareGreaterEqual, specs.OpMaskedEqual: libseccomp.CompareMaskedEqual,
 }
 
-// scmpRules is the rules in the library's form. A call newer than the library goes by its number where the policy is for the native
-// architecture alone: with several the library translates numbers by name.
+// scmpRules is the rules in the library's form. A call newer than the library goes by its number where the policy is
+// for the native architecture alone: with several the library translates numbers by name.
 func scmpRules(r *Rules) (list []scmpRule, unknown []gap, err error) {
 	for _, x := range r.List {
 		s := scmpRule{}
@@ -99,7 +100,8 @@ func scmpRules(r *Rules) (list []scmpRule, unknown []gap, err error) {
 	return list, unknown, nil
 }
 
-// scmpGaps is what the library's table of calls lacks. Calls behind a multiplexer have negative numbers there by design.
+// scmpGaps is what the library's table of calls lacks. Calls behind a multiplexer have negative numbers there by
+// design.
 func scmpGaps(r *Rules) (gaps []gap) {
 	for _, x := range r.List {
 		_, native := libseccomp.GetSyscallFromName(x.Call)

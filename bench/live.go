@@ -20,8 +20,9 @@ type call struct {
 	Args [4]uint64
 }
 
-// calls are: one that the kernel's cache answers, one that is decided by its arguments and fails at once in the kernel (type 0xff
-// has flags that don't exist), one that succeeds at once, and one that containers are denied (its flags don't exist either).
+// calls are: one that the kernel's cache answers, one that is decided by its arguments and fails at once in the kernel
+// (type 0xff has flags that don't exist), one that succeeds at once, and one that containers are denied (its flags
+// don't exist either).
 var calls = []call{
 	{"getppid", unix.SYS_GETPPID, [4]uint64{}},
 	{"socket", unix.SYS_SOCKET, [4]uint64{unix.AF_INET, 0xff, 0}},
@@ -61,8 +62,9 @@ func newLive() *live {
 	return &live{calls: make([][]float64, len(calls)), wrong: make([]string, len(calls))}
 }
 
-// measureLive has every program measured once a round, one child after the other, so that all share whatever the machine is
-// busy with; rounds take turns with the processors and with who comes first. What is returned is that without a filter.
+// measureLive has every program measured once a round, one child after the other, so that all share whatever the
+// machine is busy with; rounds take turns with the processors and with who comes first. What is returned is that
+// without a filter.
 func measureLive(r *Rules, rows []*result, rounds int) (bare *live, err error) {
 	cpus, err := processors()
 	if err != nil {

@@ -1,5 +1,6 @@
-// Bench compares Monban's compiler with others, side by side in one run: what they make of the same policies, how long they take, and
-// what the kernel then needs; and its recorders with each other and with strace. It is a module of its own because two of the others need cgo.
+// Bench compares Monban's compiler with others, side by side in one run: what they make of the same policies, how long
+// they take, and what the kernel then needs; and its recorders with each other and with strace. It is a module of its
+// own because two of the others need cgo.
 //
 //	go run -tags seccomp . [-short] [-only recording] [-o ../docs/performance.md]
 package main

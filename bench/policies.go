@@ -51,7 +51,8 @@ func mobyRules() ([]*Rules, error) {
 	return perArchs("Docker's default", p)
 }
 
-// podmanRules are Podman's default profile for Podman's default capabilities, resolved by the same code, which reads this format too.
+// podmanRules are Podman's default profile for Podman's default capabilities, resolved by the same code, which reads
+// this format too.
 func podmanRules() ([]*Rules, error) {
 	name, err := corpus("oci", "podman-default.json")
 	if err != nil {

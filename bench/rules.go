@@ -14,10 +14,10 @@ import (
 	"monban/verdict"
 )
 
-// Rules are the one form in which every compiler gets a policy: calls by name, each under a conjunction of tests with at most one
-// test an argument. A call has either one rule without tests, or rules with tests of which those of different actions exclude
-// each other. Tests are those of the OCI runtime specification: unsigned, 64 bits wide, SCMP_CMP_MASKED_EQ being
-// arg & Value == ValueTwo.
+// Rules are the one form in which every compiler gets a policy: calls by name, each under a conjunction of tests with
+// at most one test an argument. A call has either one rule without tests, or rules with tests of which those of
+// different actions exclude each other. Tests are those of the OCI runtime specification: unsigned, 64 bits wide,
+// SCMP_CMP_MASKED_EQ being arg & Value == ValueTwo.
 type Rules struct {
 	Name    string
 	Archs   []abi.Arch
@@ -54,8 +54,8 @@ func action(a specs.LinuxSeccompAction, data *uint) (bpf.Action, error) {
 	return do | bpf.Action(*data), nil
 }
 
-// fromProfile takes a resolved profile of a container. Of several rules of one call the first without tests decides, as in
-// libseccomp, and names that none of the architectures has are left out.
+// fromProfile takes a resolved profile of a container. Of several rules of one call the first without tests decides, as
+// in libseccomp, and names that none of the architectures has are left out.
 func fromProfile(name string, p *specs.LinuxSeccomp, archs []abi.Arch) (*Rules, error) {
 	def, err := action(p.DefaultAction, p.DefaultErrnoRet)
 	if err != nil {
@@ -229,8 +229,8 @@ func ociAction(a bpf.Action) (specs.LinuxSeccompAction, *uint) {
 	return specs.LinuxSeccompAction(a.String()), nil
 }
 
-// policy is the meaning of the rules less some gaps: with libseccomp's view of architectures, x32's arguments being 32 bits wide, and,
-// where runc is true, with what runc adds.
+// policy is the meaning of the rules less some gaps: with libseccomp's view of architectures, x32's arguments being 32
+// bits wide, and, where runc is true, with what runc adds.
 func (r *Rules) policy(runc bool, gaps []gap) (*policy.Policy, error) {
 	// A call that is missing everywhere never was in the profile, for runc looks for the newest call there.
 	left := *r
@@ -264,8 +264,8 @@ func (r *Rules) policy(runc bool, gaps []gap) (*policy.Policy, error) {
 	return p, nil
 }
 
-// isStub tells what the runtime adds from the profile's own rules, which are all about a call by name: runc's answers to numbers
-// above the newest that a profile names, and libseccomp's to x32's numbers.
+// isStub tells what the runtime adds from the profile's own rules, which are all about a call by name: runc's answers
+// to numbers above the newest that a profile names, and libseccomp's to x32's numbers.
 func isStub(r policy.Rule) bool { return r.Call == "" }
 
 // verdict is policy's meaning in a space.

@@ -11,7 +11,8 @@ import (
 	"monban/verdict"
 )
 
-// Rules written down from a meaning mean the same: for one gate with every kind of condition, and for crosvm's policies.
+// Rules written down from a meaning mean the same: for one gate with every kind of condition, and for crosvm's
+// policies.
 func TestRoundTrip(t *testing.T) {
 	const gate = `
 arch x86_64

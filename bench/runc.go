@@ -25,8 +25,9 @@ import (
 // catcher is the gate of the thread that runs runc's code: loading a filter asks us instead of the kernel.
 const catcher = "arch native\ndefault allow\nunknown allow\nnotify prctl(option == 22 && arg1 == 2) # PR_SET_SECCOMP, filter mode\n"
 
-// runcCompiler is the code with which runc puts a container behind a filter, up to the moment of loading: libseccomp with a binary
-// tree, and runc's patch that answers ENOSYS to numbers that are too new. The thread believes that it loaded its filter.
+// runcCompiler is the code with which runc puts a container behind a filter, up to the moment of loading: libseccomp
+// with a binary tree, and runc's patch that answers ENOSYS to numbers that are too new. The thread believes that it
+// loaded its filter.
 func runcCompiler() compiler {
 	return compiler{"runc (libseccomp)", true, func(r *Rules) (built, error) {
 		config, err := specconv.SetupSeccomp(r.profile())
@@ -102,7 +103,8 @@ func answer(l *gate.Listener) (p bpf.Program, at time.Time, err error) {
 	return p, at, errors.Join(err, n.Return(0))
 }
 
-// readProgram copies a program that lies at a struct sock_fprog of ours. The kernel reads it, as the address came from there.
+// readProgram copies a program that lies at a struct sock_fprog of ours. The kernel reads it, as the address came from
+// there.
 func readProgram(at uint64) (bpf.Program, error) {
 	head := make([]byte, 16)
 	if err := sys.ReadMemory(os.Getpid(), at, head); err != nil {

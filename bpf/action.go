@@ -37,7 +37,8 @@ const (
 	Passes                // the kernel carries the call out
 )
 
-// An actionKind is all that is known of an action here. A new one is a line of the table, and a word in each format that has one.
+// An actionKind is all that is known of an action here. A new one is a line of the table, and a word in each format
+// that has one.
 type actionKind struct {
 	kind   Action
 	name   string // in the policy language and in assembler
@@ -115,7 +116,8 @@ func (a Action) Refuses() bool { return a.Effect() <= Refuses }
 // Kills says that the process or the thread is killed for the call.
 func (a Action) Kills() bool { return a.Effect() == Kills }
 
-// MaxData is the largest data that means something, 0 for an action whose data doesn't: 4095 for errno, 65535 for trap and trace.
+// MaxData is the largest data that means something, 0 for an action whose data doesn't: 4095 for errno, 65535 for trap
+// and trace.
 func (a Action) MaxData() uint16 { return a.entry().data }
 
 // NeedsData says that the action says nothing without its data: errno and trace.
@@ -124,12 +126,13 @@ func (a Action) NeedsData() bool { return a.entry().needs }
 // Since is the first kernel that knows the action, such as 4.14.
 func (a Action) Since() string { return a.entry().since }
 
-// Compare orders actions as the kernel does when several filters answer: negative where a is the stricter one, 0 where they
-// differ in data at most. An action that the kernel doesn't know has a rank of its own here, before it kills.
+// Compare orders actions as the kernel does when several filters answer: negative where a is the stricter one, 0 where
+// they differ in data at most. An action that the kernel doesn't know has a rank of its own here, before it kills.
 func (a Action) Compare(b Action) int { return cmp.Compare(int32(a.Kind()), int32(b.Kind())) }
 
-// Canonical is the one representative of all values that the kernel treats alike: an unknown action kills the process, an
-// errno is capped at 4095, and the data of allow, log, notify and the kills means nothing (kernel/seccomp.c, __seccomp_filter).
+// Canonical is the one representative of all values that the kernel treats alike: an unknown action kills the process,
+// an errno is capped at 4095, and the data of allow, log, notify and the kills means nothing (kernel/seccomp.c,
+// __seccomp_filter).
 func (a Action) Canonical() Action {
 	e := a.entry()
 	if e.kind != a.Kind() {

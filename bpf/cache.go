@@ -1,9 +1,9 @@
 package bpf
 
-// CachesAllow tells whether the kernel's cache (5.11 and later) takes a call as always allowed by this filter, so that it
-// never runs the filter for it. It is seccomp_is_const_allow (kernel/seccomp.c): the filter is emulated with nr and arch
-// alone, and anything beyond loads of those two, jumps with a constant, AND with a constant and RET with a constant
-// means no. Only the exact value 0x7fff0000 counts as allow.
+// CachesAllow tells whether the kernel's cache (5.11 and later) takes a call as always allowed by this filter, so that
+// it never runs the filter for it. It is seccomp_is_const_allow (kernel/seccomp.c): the filter is emulated with nr and
+// arch alone, and anything beyond loads of those two, jumps with a constant, AND with a constant and RET with a
+// constant means no. Only the exact value 0x7fff0000 counts as allow.
 //
 // The kernel asks this for the numbers of the architectures it runs natively or as compat; a call is cached if every
 // filter of the task says yes. Numbers beyond its table, x32's among them, are never cached.

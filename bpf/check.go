@@ -16,10 +16,10 @@ func (e *CheckError) Error() string {
 	return fmt.Sprintf("instruction %d (%v): %s", e.PC, e.Instruction, e.Reason)
 }
 
-// Check tells whether the kernel admits the program as a seccomp filter: nil, or a *CheckError for the first instruction
-// found at fault. It gives the answer of bpf_check_classic and check_load_and_stores (net/core/filter.c) and
-// seccomp_check_filter (kernel/seccomp.c) together. That all filters of a task fit in 32768 instructions is not asked
-// here.
+// Check tells whether the kernel admits the program as a seccomp filter: nil, or a *CheckError for the first
+// instruction found at fault. It gives the answer of bpf_check_classic and check_load_and_stores (net/core/filter.c)
+// and seccomp_check_filter (kernel/seccomp.c) together. That all filters of a task fit in 32768 instructions is not
+// asked here.
 func (p Program) Check() error {
 	if len(p) == 0 {
 		return &CheckError{PC: -1, Reason: "an empty program: a filter needs at least one instruction"}

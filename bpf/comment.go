@@ -101,8 +101,8 @@ func (l *listing) constant(pc int) string {
 	return ""
 }
 
-// callName names the call that nr is compared with, for each architecture that can be here; where a bit of nr was masked
-// out, a name that the number with that bit has counts too.
+// callName names the call that nr is compared with, for each architecture that can be here; where a bit of nr was
+// masked out, a name that the number with that bit has counts too.
 func (l *listing) callName(in *flow, k uint32) string {
 	hidden := ^in.a.mask
 	if bits.OnesCount32(hidden) > 1 || k&hidden != 0 {

@@ -18,12 +18,12 @@ type Namer interface {
 	Constant(token, nr uint32, index int, value uint32) string
 }
 
-// Disassemble writes a listing: a line an instruction with its number, the instruction, and after ; what its numbers mean
-// where that is certain. Jump targets are the numbers of lines. n gives the names and may be nil.
+// Disassemble writes a listing: a line an instruction with its number, the instruction, and after ; what its numbers
+// mean where that is certain. Jump targets are the numbers of lines. n gives the names and may be nil.
 //
-// Any program can be listed, also one that the kernel refuses; an instruction that has no notation, or has something in a
-// field that the kernel ignores, is written as raw with its four fields. [Assemble] makes the identical program of it.
-// Where halves of 64-bit values are loaded, the listing starts with the byte order that tells them apart.
+// Any program can be listed, also one that the kernel refuses; an instruction that has no notation, or has something in
+// a field that the kernel ignores, is written as raw with its four fields. [Assemble] makes the identical program of
+// it. Where halves of 64-bit values are loaded, the listing starts with the byte order that tells them apart.
 func Disassemble(w io.Writer, p Program, order binary.ByteOrder, n Namer) error {
 	l := listing{p: p, big: isBig(order), names: n, in: flows(p)}
 	out := bufio.NewWriter(w)

@@ -13,8 +13,8 @@ const InstructionSize = 8
 // maxProgramSize is the longest program in bytes.
 const maxProgramSize = MaxInstructions * InstructionSize
 
-// Decode reads a program from its bytes: struct sock_filter, eight bytes an instruction, in the given byte order. It says
-// nothing about whether the kernel would take the program: see [Program.Check].
+// Decode reads a program from its bytes: struct sock_filter, eight bytes an instruction, in the given byte order. It
+// says nothing about whether the kernel would take the program: see [Program.Check].
 func Decode(b []byte, order binary.ByteOrder) (Program, error) {
 	switch {
 	case len(b) == 0:

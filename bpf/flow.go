@@ -2,7 +2,8 @@ package bpf
 
 import "math/bits"
 
-// flow is what is known of the call where an instruction runs. It is a superset of the truth: what it excludes cannot be.
+// flow is what is known of the call where an instruction runs. It is a superset of the truth: what it excludes cannot
+// be.
 type flow struct {
 	reached bool
 	a       value

@@ -32,8 +32,8 @@ func ArgOffsets(index int, order binary.ByteOrder) (low, high uint32) {
 // Run returns what the filter returns for a system call, exactly as the kernel computes it and not in canonical form.
 // Division by an X of 0 ends the filter with the value 0, which is [KillThread]; shifts by X use its low five bits.
 //
-// The program must be one that [Program.Check] admits. Of any other, which no kernel runs, the result is [KillProcess] at
-// the first instruction that makes no sense.
+// The program must be one that [Program.Check] admits. Of any other, which no kernel runs, the result is [KillProcess]
+// at the first instruction that makes no sense.
 func (p Program) Run(d *Data, order binary.ByteOrder) Action {
 	w := d.Words(order)
 	return p.run(&w, nil)

@@ -1,7 +1,7 @@
 package bpf
 
-// MaxStacked is what all filters of one task together may come to, in the kernel's own instructions (KernelLen), each filter but
-// the newest counting StackedExtra more (MAX_INSNS_PER_PATH and seccomp_attach_filter in kernel/seccomp.c).
+// MaxStacked is what all filters of one task together may come to, in the kernel's own instructions (KernelLen), each
+// filter but the newest counting StackedExtra more (MAX_INSNS_PER_PATH and seccomp_attach_filter in kernel/seccomp.c).
 const (
 	MaxStacked   = 1 << 18 / 8
 	StackedExtra = 4

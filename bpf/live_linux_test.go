@@ -277,8 +277,8 @@ func callOnThread(c runCase) ([]int, error) {
 	return outcomes, nil
 }
 
-// computing wraps a body so that each call shows twelve bits of the accumulator after it as an errno: argument 5 is how far
-// to shift. The body starts with A and X as the kernel leaves them at the start, in M[0] and M[1].
+// computing wraps a body so that each call shows twelve bits of the accumulator after it as an errno: argument 5 is how
+// far to shift. The body starts with A and X as the kernel leaves them at the start, in M[0] and M[1].
 func computing(t *testing.T, body Program) Program {
 	low, _ := ArgOffsets(5, binary.NativeEndian)
 	head := mustAssemble(t, fmt.Sprintf("st M[0]\nstx M[1]\nld [nr]\njeq #%d, judge\nret allow\njudge: ld M[0]\nret a", judgedCall))

@@ -24,8 +24,8 @@ type opcode struct {
 	form form // 0: seccomp refuses this code
 }
 
-// opcodes lists by Code what seccomp admits: the codes of seccomp_check_filter (kernel/seccomp.c), which are all also in
-// chk_code_allowed (net/core/filter.c). The comparison is of the whole 16 bits, so stray bits are refused.
+// opcodes lists by Code what seccomp admits: the codes of seccomp_check_filter (kernel/seccomp.c), which are all also
+// in chk_code_allowed (net/core/filter.c). The comparison is of the whole 16 bits, so stray bits are refused.
 var opcodes = [256]opcode{
 	LD | W | ABS: {"ld", formWord},
 	LD | IMM:     {"ld", formImm},

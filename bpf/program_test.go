@@ -106,8 +106,8 @@ func randomInstruction(r *rand.Rand, codes []uint16, room int) Instruction {
 	return ins
 }
 
-// randomProgram is one that the kernel admits, with 1 to n instructions of the given codes between writes of scratch words
-// and a RET.
+// randomProgram is one that the kernel admits, with 1 to n instructions of the given codes between writes of scratch
+// words and a RET.
 func randomProgram(r *rand.Rand, codes []uint16, n int) Program {
 	for {
 		var p Program

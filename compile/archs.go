@@ -28,7 +28,8 @@ func (p *pool) dispatch(v verdict.Verdict) ref {
 	return p.ranges(spans)
 }
 
-// agreement finds the number from which on, x32's aside, at least two architectures treat all calls alike, where that is worth it.
+// agreement finds the number from which on, x32's aside, at least two architectures treat all calls alike, where that
+// is worth it.
 func (p *pool) agreement(v verdict.Verdict) uint32 {
 	const (
 		worth = 4   // spans in common

@@ -5,7 +5,8 @@ import (
 	"monban/verdict"
 )
 
-// A ref is one piece of code: an instruction and what follows it. Equal code is one ref, so that code is shared wherever it can be.
+// A ref is one piece of code: an instruction and what follows it. Equal code is one ref, so that code is shared
+// wherever it can be.
 type ref int32
 
 // none follows a ret.
@@ -28,8 +29,8 @@ type code struct {
 	yes, no ref
 }
 
-// A pool holds code while a program is put together; most of it is never used. What is done with it is charged to the space of the
-// verdict at hand, so that a budget ends it.
+// A pool holds code while a program is put together; most of it is never used. What is done with it is charged to the
+// space of the verdict at hand, so that a budget ends it.
 type pool struct {
 	space *verdict.Space
 	codes []code

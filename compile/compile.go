@@ -11,7 +11,8 @@ import (
 )
 
 var (
-	// ErrTooLong says that a policy does not fit a filter, of 4096 instructions, or from Programs: all filters of a task.
+	// ErrTooLong says that a policy does not fit a filter, of 4096 instructions, or from Programs: all filters of a
+	// task.
 	ErrTooLong = errors.New("the filter is too long")
 	// ErrNotProven says that a program did not mean what it was made from. It is a mistake of this package's.
 	ErrNotProven = errors.New("the program is not equal to its policy")
@@ -27,7 +28,8 @@ type Options struct {
 type Goal int
 
 const (
-	// Size is the fewest instructions; among equals the shortest paths for the calls that the kernel's cache cannot answer.
+	// Size is the fewest instructions; among equals the shortest paths for the calls that the kernel's cache cannot
+	// answer.
 	Size Goal = iota
 	// Latency is the shortest such paths, then the fewest instructions.
 	Latency
@@ -40,8 +42,8 @@ type Result struct {
 	Prove    time.Duration // and for their proof
 }
 
-// Program is the best program we can find that means v, in the byte order given, proven equal to v. The error wraps ErrTooLong,
-// ErrNotProven or verdict.ErrTooComplex.
+// Program is the best program we can find that means v, in the byte order given, proven equal to v. The error wraps
+// ErrTooLong, ErrNotProven or verdict.ErrTooComplex.
 func Program(v verdict.Verdict, order binary.ByteOrder, o Options) (bpf.Program, error) {
 	return verdict.Exact(v.Space(), func() (bpf.Program, error) {
 		p, err := o.generate(v, order)
@@ -58,8 +60,8 @@ func (o Options) generate(v verdict.Verdict, order binary.ByteOrder) (bpf.Progra
 	return pool.place(pool.code(v), order)
 }
 
-// Prove checks that a program means v, exactly, and that the kernel admits it. The error is ErrNotProven with a witness,
-// verdict.ErrTooComplex, or the kernel's objection.
+// Prove checks that a program means v, exactly, and that the kernel admits it. The error is ErrNotProven with a
+// witness, verdict.ErrTooComplex, or the kernel's objection.
 func Prove(p bpf.Program, v verdict.Verdict, order binary.ByteOrder) error {
 	return v.Space().Do(func() error {
 		got, err := v.Space().Of(p, order)

@@ -2,8 +2,8 @@ package compile
 
 import "math/bits"
 
-// A window is a short run of values with the code that each leads to, small enough to look for tests that no range gives: the bits
-// of x under a mask. Positions are values less lo; sets of them are bitmaps.
+// A window is a short run of values with the code that each leads to, small enough to look for tests that no range
+// gives: the bits of x under a mask. Positions are values less lo; sets of them are bitmaps.
 type window struct {
 	lo      uint32
 	all     uint64
@@ -144,8 +144,8 @@ func (w *window) one(at uint64) (test, bool) {
 	return test{}, false
 }
 
-// two finds two tests that decide the window: the first settles one side, the second the other. What two groups could do is not
-// looked for.
+// two finds two tests that decide the window: the first settles one side, the second the other. What two groups could
+// do is not looked for.
 func (w *window) two() (first, second test, ok bool) {
 	for _, c := range w.choices[1:] {
 		yes, no := c.at, w.all&^c.at

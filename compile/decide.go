@@ -233,8 +233,8 @@ func (p *pool) peeled(v verdict.Verdict, w verdict.Word) (ref, bool) {
 	return 0, false
 }
 
-// except is code for a cube in which one value leads to odd. Most calls have it settled by the cube's test: that comes first
-// where A still holds the word after it.
+// except is code for a cube in which one value leads to odd. Most calls have it settled by the cube's test: that comes
+// first where A still holds the word after it.
 func (p *pool) except(c cube, value uint32, odd ref, w verdict.Word) ref {
 	yes, no := p.decide(c.yes, w), p.decide(c.no, w)
 	if c.want != 0 && bits.OnesCount32(c.mask) != 1 {

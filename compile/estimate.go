@@ -6,15 +6,15 @@ import (
 	"monban/verdict"
 )
 
-// Estimate is how few instructions a program for v takes that compares words with constants (JEQ, JGE, JGT) and answers by RET K. No
-// program of that kind has fewer, if no comparison serves two words, and a test with a mask serves only conditions of more than 64
-// ranges. For other programs it is an estimate and no bound: one JSET can do what several comparisons do, so that a program may
-// be shorter; no bound is known for all programs that comes near.
+// Estimate is how few instructions a program for v takes that compares words with constants (JEQ, JGE, JGT) and answers
+// by RET K. No program of that kind has fewer, if no comparison serves two words, and a test with a mask serves only
+// conditions of more than 64 ranges. For other programs it is an estimate and no bound: one JSET can do what several
+// comparisons do, so that a program may be shorter; no bound is known for all programs that comes near.
 //
-// Each answer takes a RET, each word that matters a load. Where two neighbouring values of a word differ in meaning, some
-// comparison has its edge between them; a JGE has one edge and a JEQ the two around its value, so the edges, two together where
-// they are neighbours, count the comparisons. An argument with masks counts as one test more. The
-// error is verdict.ErrTooComplex.
+// Each answer takes a RET, each word that matters a load. Where two neighbouring values of a word differ in meaning,
+// some comparison has its edge between them; a JGE has one edge and a JEQ the two around its value, so the edges, two
+// together where they are neighbours, count the comparisons. An argument with masks counts as one test more. The error
+// is verdict.ErrTooComplex.
 func Estimate(v verdict.Verdict) (int, error) {
 	return verdict.Exact(v.Space(), func() (int, error) { return estimate(v), nil })
 }

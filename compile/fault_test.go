@@ -20,8 +20,8 @@ import (
 
 var allFaults = flag.Bool("all-faults", false, "inject every fault at every instruction of long programs, too, not a tenth of them")
 
-// A mistake is one that a generator could make in an instruction: spoil changes it in place, and ok is false where it has nothing
-// to change.
+// A mistake is one that a generator could make in an instruction: spoil changes it in place, and ok is false where it
+// has nothing to change.
 type mistake struct {
 	class string
 	spoil func(in *bpf.Instruction, site int) (ok bool)
@@ -198,8 +198,8 @@ func spoiled(v verdict.Verdict, order binary.ByteOrder, site int, m mistake) (bp
 	return p, Prove(p, v, order)
 }
 
-// A mistake of the generator never gets out: Program refuses, with a witness that is true, or the program means the same, as the
-// interpreter confirms.
+// A mistake of the generator never gets out: Program refuses, with a witness that is true, or the program means the
+// same, as the interpreter confirms.
 func TestFaults(t *testing.T) {
 	type count struct{ injected, unproven, inadmissible, harmless int }
 	counts := map[string]*count{}
@@ -283,7 +283,8 @@ func (s *subject) witness(good, bad bpf.Program, err error) error {
 	return nil
 }
 
-// same asks the interpreter, which knows nothing of the proof, whether two programs differ in any call around their constants.
+// same asks the interpreter, which knows nothing of the proof, whether two programs differ in any call around their
+// constants.
 func (s *subject) same(good, bad bpf.Program) error {
 	r := rand.New(rand.NewPCG(7, 7))
 	var edges []uint64

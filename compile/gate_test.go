@@ -9,8 +9,8 @@ import (
 	"monban/bpf"
 )
 
-// A gate is a random policy as a tree. Its text is all that the compiler sees of it; the tree answers calls by itself (see
-// answer), so that no mistake of parsing, binding or diagrams can hide in what is expected.
+// A gate is a random policy as a tree. Its text is all that the compiler sees of it; the tree answers calls by itself
+// (see answer), so that no mistake of parsing, binding or diagrams can hide in what is expected.
 type gate struct {
 	archs             []abi.Arch
 	kernel            abi.Version // zero: no header

@@ -11,8 +11,8 @@ import (
 // maxLowSpans is up to how many ranges of an argument's low word it is tried before the high one.
 const maxLowSpans = 16
 
-// lowFirst is code for a verdict that looks at an argument's high word w, with the low word tested first: for most calls of
-// "anything but 16" the low word settles it. ok is false where the low word has no ranges to go by.
+// lowFirst is code for a verdict that looks at an argument's high word w, with the low word tested first: for most
+// calls of "anything but 16" the low word settles it. ok is false where the low word has no ranges to go by.
 func (p *pool) lowFirst(v verdict.Verdict, w verdict.Word) (r ref, ok bool) {
 	low := w + 1
 	edges := []uint32{0}
@@ -50,7 +50,8 @@ func (p *pool) lowFirst(v verdict.Verdict, w verdict.Word) (r ref, ok bool) {
 	return p.load(low, p.ranges(spans)), true
 }
 
-// shorter is the better of two codes for v, neither of which relies on A: by length, and by what an allowed call executes.
+// shorter is the better of two codes for v, neither of which relies on A: by length, and by what an allowed call
+// executes.
 func (p *pool) shorter(v verdict.Verdict, a, b ref) ref {
 	d, ok := v.Witness(func(x bpf.Action) bool { return x == bpf.Allow })
 	if !ok {

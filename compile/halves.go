@@ -7,8 +7,9 @@ import (
 	"monban/verdict"
 )
 
-// halves cuts a share of a policy in two: each half answers as v does for some calls and allows the others. The ways to do it
-// are tried until one costs hardly more code than v itself; else it is the best of them. ok is false where v can't be cut.
+// halves cuts a share of a policy in two: each half answers as v does for some calls and allows the others. The ways to
+// do it are tried until one costs hardly more code than v itself; else it is the best of them. ok is false where v
+// can't be cut.
 func (s *splitter) halves(v verdict.Verdict) (a, b verdict.Verdict, ok bool) {
 	best := 0
 	try := func(x, y verdict.Verdict) (good bool) {
@@ -22,8 +23,8 @@ func (s *splitter) halves(v verdict.Verdict) (a, b verdict.Verdict, ok bool) {
 		whole := s.size(v)
 		return m+n <= whole+whole/8 && max(m, n) <= whole*3/4
 	}
-	// The words up to w are a guard where they lead to one thing only: then that is cut, wherever it is used alike. Calls stay
-	// whole as long as there are several.
+	// The words up to w are a guard where they lead to one thing only: then that is cut, wherever it is used alike.
+	// Calls stay whole as long as there are several.
 	w := verdict.Nr
 	leaves := s.leaves(v, w)
 	guarded := len(leaves) == 1
@@ -58,8 +59,8 @@ func (s *splitter) halves(v verdict.Verdict) (a, b verdict.Verdict, ok bool) {
 	return a, b, ok
 }
 
-// leaves lists what v may come to after a word, but for allow: what takes no further tests first, and side by side what has
-// tests in common, as a call's arguments on several architectures do.
+// leaves lists what v may come to after a word, but for allow: what takes no further tests first, and side by side what
+// has tests in common, as a call's arguments on several architectures do.
 func (s *splitter) leaves(v verdict.Verdict, w verdict.Word) []verdict.Verdict {
 	var plain, others []verdict.Verdict
 	for leaf := range v.After(w) {
@@ -138,15 +139,16 @@ func (s *splitter) byLeaf(v verdict.Verdict, w verdict.Word, leaves []verdict.Ve
 	return keep(true), keep(false)
 }
 
-// byValue cuts v into what is below some value and what is not: a value in the middle of inner, which is v or a part of it.
+// byValue cuts v into what is below some value and what is not: a value in the middle of inner, which is v or a part of
+// it.
 func (s *splitter) byValue(v, inner verdict.Verdict) (a, b verdict.Verdict) {
 	space := v.Space()
 	below := s.middle(inner)
 	return space.Verdict(space.If(below, v.Node(), s.allow.Node())), space.Verdict(space.If(below, s.allow.Node(), v.Node()))
 }
 
-// middle is the condition for what lies below a value in the middle of v: down the heavier side bit by bit, as far as the
-// lighter one weighs too little.
+// middle is the condition for what lies below a value in the middle of v: down the heavier side bit by bit, as far as
+// the lighter one weighs too little.
 func (s *splitter) middle(v verdict.Verdict) verdict.Node {
 	type step struct {
 		set verdict.Node // the condition that the bit is 1

@@ -6,9 +6,9 @@ import (
 	"monban/verdict"
 )
 
-// installing lists the calls that are made between the installation of the first filter of a stack and that of the last, and so
-// go through the earlier ones: what they do to these calls only the last filter may decide. What a Go program's runtime
-// does meanwhile isn't listed: a policy that denies it is refused anyway.
+// installing lists the calls that are made between the installation of the first filter of a stack and that of the
+// last, and so go through the earlier ones: what they do to these calls only the last filter may decide. What a Go
+// program's runtime does meanwhile isn't listed: a policy that denies it is refused anyway.
 //
 //	who                        calls
 //	seccomp.InstallStack       seccomp(SECCOMP_SET_MODE_FILTER)
@@ -23,8 +23,8 @@ var installing = []struct {
 	{"prctl", []uint32{22}},  // PR_SET_SECCOMP
 }
 
-// lastOnly is the condition for what only the filter that is installed last may decide: installing, on every architecture, and
-// what v answers with notify.
+// lastOnly is the condition for what only the filter that is installed last may decide: installing, on every
+// architecture, and what v answers with notify.
 func lastOnly(v verdict.Verdict) verdict.Node {
 	s := v.Space()
 	is := func(w verdict.Word, value uint32) verdict.Node {

@@ -22,7 +22,8 @@ var (
 	judgesFrom = flag.Uint64("judges-from", 0, "the seed of the first")
 )
 
-// gateOf is the gate of a seed: every fourth can be tried on the live kernel, of these every sixteenth may end the thread.
+// gateOf is the gate of a seed: every fourth can be tried on the live kernel, of these every sixteenth may end the
+// thread.
 func gateOf(seed uint64) (*gate, mood, *rand.Rand) {
 	r := rand.New(rand.NewPCG(seed, 0))
 	m := anything
@@ -38,8 +39,8 @@ func gateOf(seed uint64) (*gate, mood, *rand.Rand) {
 // A tally counts what was judged.
 type tally struct{ programs, calls, instructions, tooLong int }
 
-// Each random gate is compiled; the program must mean the gate's verdict, exactly, and answer calls around every constant as the
-// gate's plain reading does, and the kernel's cache must find what is plainly allowed.
+// Each random gate is compiled; the program must mean the gate's verdict, exactly, and answer calls around every
+// constant as the gate's plain reading does, and the kernel's cache must find what is plainly allowed.
 func TestJudges(t *testing.T) {
 	var n tally
 	begin := time.Now()

@@ -90,8 +90,8 @@ func knownBugs(t *testing.T) []knownBug {
 // recorded are the rules of libseccomp's tests that are named in place of rules.
 var recorded = map[string][]knownRule{"05-sim-long_jumps.jsonl": longJumps()}
 
-// longJumps is the policy of 05-sim-long_jumps on s390x: brk and close always, chdir for a hundred values of its first argument,
-// a hundred calls whenever theirs isn't 0.
+// longJumps is the policy of 05-sim-long_jumps on s390x: brk and close always, chdir for a hundred values of its first
+// argument, a hundred calls whenever theirs isn't 0.
 func longJumps() []knownRule {
 	var rules []knownRule
 	add := func(sys uint32, args string) {
@@ -183,7 +183,8 @@ func (b *knownBug) calls(g *gate) []bpf.Data {
 	return calls
 }
 
-// What libseccomp gets wrong, or never ends on: the program answers as wanted, and to all calls around as the rules say.
+// What libseccomp gets wrong, or never ends on: the program answers as wanted, and to all calls around as the rules
+// say.
 func TestKnownBugs(t *testing.T) {
 	for _, bug := range knownBugs(t) {
 		g := bug.gate(t)

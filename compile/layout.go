@@ -12,7 +12,8 @@ import (
 // maxJump is how far a conditional jump reaches, in instructions.
 const maxJump = 255
 
-// layout writes code down, from the last instruction to the first, so that every target is already placed when it is jumped to.
+// layout writes code down, from the last instruction to the first, so that every target is already placed when it is
+// jumped to.
 type layout struct {
 	pool  *pool
 	order binary.ByteOrder

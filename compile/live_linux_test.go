@@ -22,8 +22,8 @@ import (
 	"monban/verdict"
 )
 
-// The live kernel is the third judge. A child, the test itself started again, takes programs and calls from its standard input.
-// Each program binds a thread of its own, which makes the calls and ends: filters can't be taken off.
+// The live kernel is the third judge. A child, the test itself started again, takes programs and calls from its
+// standard input. Each program binds a thread of its own, which makes the calls and ends: filters can't be taken off.
 
 const liveEnv = "MONBAN_LIVE_CHILD"
 
@@ -44,7 +44,8 @@ type trial struct {
 	Calls   []bpf.Data
 }
 
-// An outcome is what the kernel returned for one call, without the filter and behind it: a negative errno where it failed.
+// An outcome is what the kernel returned for one call, without the filter and behind it: a negative errno where it
+// failed.
 type outcome struct{ Free, Bound int64 }
 
 // A report is the child's answer to a trial.
@@ -160,8 +161,8 @@ func (k *kernel) stop() error {
 	return err
 }
 
-// try has the kernel run the calls behind the program. end is what they came to where they didn't all return: kill_process,
-// kill_thread or trap.
+// try has the kernel run the calls behind the program. end is what they came to where they didn't all return:
+// kill_process, kill_thread or trap.
 func (k *kernel) try(p bpf.Program, calls []bpf.Data) (outcomes []outcome, end bpf.Action, err error) {
 	if k.cmd == nil {
 		if err := k.start(); err != nil {
@@ -261,8 +262,8 @@ func liveProgram(g *gate) (bpf.Program, error) {
 	return Program(v, abi.Native().ByteOrder(), Options{})
 }
 
-// judge has the kernel make calls that must do no harm: those that the gate lets return together, and of the others the first
-// few, each alone.
+// judge has the kernel make calls that must do no harm: those that the gate lets return together, and of the others the
+// first few, each alone.
 func (k *kernel) judge(g *gate, p bpf.Program, calls []bpf.Data, few int) (compared, ends int, err error) {
 	var returning, fatal []bpf.Data
 	for _, d := range calls {

@@ -12,14 +12,16 @@ import (
 	"monban/verdict"
 )
 
-// What eight compilers made of Docker's policy, held against @container on x86_64's own numbers. Those that differ do so as listed.
+// What eight compilers made of Docker's policy, held against @container on x86_64's own numbers. Those that differ do
+// so as listed.
 func TestMobyCompilers(t *testing.T) {
 	dir := os.Getenv("MONBAN_CORPUS")
 	if dir == "" {
 		t.Skip("needs MONBAN_CORPUS, the directory of other projects' policies")
 	}
 	want := map[string]string{
-		// It forgets to load the number again after a failed test of an argument, and compares the argument with numbers.
+		// It forgets to load the number again after a failed test of an argument, and compares the argument with
+		// numbers.
 		"elastic": "errno(1) became allow for socket; errno(1) became errno(38) for socket",
 		// runc's stub answers ENOSYS above the newest call that the profile names.
 		"libseccomp-3arch-runc": "errno(1) became errno(38) for open_tree_attr",

@@ -33,8 +33,8 @@ func (p *pool) numbers(v verdict.Verdict) ref {
 	return r
 }
 
-// cut builds the tree over spans, apart from p.shared, a number from which on several architectures agree: what is above it then
-// is the same code for all of them.
+// cut builds the tree over spans, apart from p.shared, a number from which on several architectures agree: what is
+// above it then is the same code for all of them.
 func (p *pool) cut(spans []span) ref {
 	at := slices.IndexFunc(spans, func(s span) bool { return s.hi >= p.shared })
 	if p.shared == 0 || at < 0 || spans[at].lo == 0 && spans[at].hi == 0xffffffff {
@@ -54,7 +54,8 @@ func (p *pool) cut(spans []span) ref {
 	return p.jump(jge, p.shared, p.ranges(high), p.ranges(low))
 }
 
-// folded decides x86_64 and x32 in one tree: it takes bit 30 out of the number and asks for it only where the two differ.
+// folded decides x86_64 and x32 in one tree: it takes bit 30 out of the number and asks for it only where the two
+// differ.
 func (p *pool) folded(spans []span) (ref, bool) {
 	x32 := clip(spans, x32Bit, 2*x32Bit-1)
 	if len(x32) < 3 {

@@ -120,7 +120,8 @@ func (k *maker) action() action {
 	return pick(k.Rand, all...)
 }
 
-// harmless calls do nothing whatever their arguments, and their results stay what they are; a descriptor may come and go.
+// harmless calls do nothing whatever their arguments, and their results stay what they are; a descriptor may come and
+// go.
 var harmless = strings.Fields(`getppid getuid geteuid getgid getegid sched_get_priority_max sched_get_priority_min
 	timer_getoverrun io_destroy lookup_dcookie pkey_free nfsservctl _sysctl`)
 

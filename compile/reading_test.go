@@ -83,7 +83,8 @@ func (g *gate) matches(it *item, a abi.Arch, d *bpf.Data) bool {
 	if nr, ok := a.Number(it.call); ok && nr == d.Nr {
 		return it.cond == nil || g.holds(it.cond, a, it.call, d)
 	}
-	// Without a condition the rule reaches through a multiplexer. ipc has a version in the upper half of its first argument.
+	// Without a condition the rule reaches through a multiplexer. ipc has a version in the upper half of its first
+	// argument.
 	mux, ok := a.Mux(it.call)
 	if !ok || it.cond != nil {
 		return false

@@ -12,13 +12,14 @@ import (
 	"monban/verdict"
 )
 
-// Programs is Program for policies of any length. One that does not fit a filter is split into the fewest that can be found, to
-// be installed one after the other in the order given: the kernel runs them all and takes the most restrictive answer, so each
-// decides its share and allows the rest. Together they are proven equal to v. A call that is always allowed is one that the
-// kernel's cache answers for each of them.
+// Programs is Program for policies of any length. One that does not fit a filter is split into the fewest that can be
+// found, to be installed one after the other in the order given: the kernel runs them all and takes the most
+// restrictive answer, so each decides its share and allows the rest. Together they are proven equal to v. A call that
+// is always allowed is one that the kernel's cache answers for each of them.
 //
-// The last filter alone decides what must be there while filters are installed (see installing), and every notify: a task can
-// have one listener. The error is ErrTooLong where that is not possible, or all together is more than the kernel takes.
+// The last filter alone decides what must be there while filters are installed (see installing), and every notify: a
+// task can have one listener. The error is ErrTooLong where that is not possible, or all together is more than the
+// kernel takes.
 func Programs(v verdict.Verdict, order binary.ByteOrder, o Options) ([]bpf.Program, error) {
 	r, err := Compile(v, order, o)
 	return r.Programs, err
@@ -182,8 +183,8 @@ func shorter(a, b []bpf.Program) bool {
 	return cmp.Or(cmp.Compare(len(a), len(b)), cmp.Compare(length(a), length(b))) < 0
 }
 
-// add has the open filter decide v as well, which is the policy's answer for a share of all calls and allow for the others.
-// What doesn't fit whole is cut in two.
+// add has the open filter decide v as well, which is the policy's answer for a share of all calls and allow for the
+// others. What doesn't fit whole is cut in two.
 func (s *splitter) add(v verdict.Verdict) error {
 	if v == s.allow {
 		return nil

@@ -199,7 +199,8 @@ func conditions() string {
 	return b.String()
 }
 
-// What really doesn't fit: one call alone, and many calls with conditions. The numbers of filters are those found, and no more.
+// What really doesn't fit: one call alone, and many calls with conditions. The numbers of filters are those found, and
+// no more.
 func TestSplitLong(t *testing.T) {
 	family := []abi.Arch{abi.X86_64, abi.X86, abi.X32}
 	for _, c := range []struct {

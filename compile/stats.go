@@ -9,8 +9,8 @@ import (
 	"monban/verdict"
 )
 
-// Stats describe a program, or a stack of them, by what it costs. Counts of executed instructions are over the known calls of the
-// architectures that it was measured for, arguments zero unless said.
+// Stats describe a program, or a stack of them, by what it costs. Counts of executed instructions are over the known
+// calls of the architectures that it was measured for, arguments zero unless said.
 type Stats struct {
 	Length        int     // instructions
 	Longest       int     // instructions on the longest path
@@ -26,8 +26,8 @@ type Stats struct {
 	Cacheable     int     // how many of those the kernel's cache answers for every filter
 }
 
-// Measure counts what filters, which have the meaning v together, cost on some architectures. A call that the cache does not answer
-// runs all of them. The error is verdict.ErrTooComplex.
+// Measure counts what filters, which have the meaning v together, cost on some architectures. A call that the cache
+// does not answer runs all of them. The error is verdict.ErrTooComplex.
 func Measure(filters []bpf.Program, v verdict.Verdict, archs []abi.Arch, order binary.ByteOrder, o Options) (Stats, error) {
 	return verdict.Exact(v.Space(), func() (Stats, error) { return o.measure(filters, v, archs, order), nil })
 }

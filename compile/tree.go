@@ -14,8 +14,8 @@ type group struct {
 	path   float64 // weighted number of tests in code
 }
 
-// ranges is code that decides by ranges, in A. The values that matter most, if they are few, are asked for first; a tree of jge
-// over groups decides the others.
+// ranges is code that decides by ranges, in A. The values that matter most, if they are few, are asked for first; a
+// tree of jge over groups decides the others.
 func (p *pool) ranges(spans []span) ref {
 	if p.goal == Size && len(spans) > fewSpans {
 		hot, others := p.hottest(spans, maxHot)
@@ -104,8 +104,8 @@ func (p *pool) grouped(spans, hot []span) (r ref, path float64) {
 	return r, path
 }
 
-// groups cuts spans into groups so that there are as few tests as we can find: one between two groups, and what each group takes.
-// It looks back from each span over the groups that may end there.
+// groups cuts spans into groups so that there are as few tests as we can find: one between two groups, and what each
+// group takes. It looks back from each span over the groups that may end there.
 func (p *pool) groups(spans []span) []group {
 	n := len(spans)
 	const far = 64 // spans in a group
@@ -244,8 +244,8 @@ func (o *oddities) common() ref {
 // maxTree is how many groups get the best tree; its search is quadratic.
 const maxTree = 512
 
-// tree is the alphabetic tree over the groups with the least weighted depth (Knuth's dynamic programme), and that depth; every
-// shape has the same number of tests.
+// tree is the alphabetic tree over the groups with the least weighted depth (Knuth's dynamic programme), and that
+// depth; every shape has the same number of tests.
 func (p *pool) tree(groups []group) (r ref, path float64) {
 	n := len(groups)
 	if n > maxTree {

@@ -11,8 +11,8 @@ import (
 // What the kernel answers from its cache costs nothing and weighs nothing.
 type Weights map[string]float64
 
-// ServerMix is what is assumed without a recording: a server opens sockets, starts threads and processes now and then, and hardly
-// anything asks for its personality.
+// ServerMix is what is assumed without a recording: a server opens sockets, starts threads and processes now and then,
+// and hardly anything asks for its personality.
 func ServerMix() Weights { return maps.Clone(serverMix) }
 
 var serverMix = Weights{
@@ -59,8 +59,8 @@ func (p *pool) weigh(spans []span) {
 	}
 }
 
-// weighValues does the same for the values of an argument: small ones are common, and so is what is allowed. A value x weighs
-// about 1/x²; all together are light beside a call.
+// weighValues does the same for the values of an argument: small ones are common, and so is what is allowed. A value x
+// weighs about 1/x²; all together are light beside a call.
 func (p *pool) weighValues(spans []span) {
 	for i := range spans {
 		s := &spans[i]

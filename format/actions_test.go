@@ -16,8 +16,8 @@ import (
 	"monban/policy/lang"
 )
 
-// Every action of bpf's table is known wherever one is read or written: in the language, in assembler, in a policy made of a filter. A
-// format writes it, proven, or says by its name that it has no word for it.
+// Every action of bpf's table is known wherever one is read or written: in the language, in assembler, in a policy made
+// of a filter. A format writes it, proven, or says by its name that it has no word for it.
 func TestEveryAction(t *testing.T) {
 	order := binary.ByteOrder(binary.LittleEndian)
 	for _, do := range bpf.Actions() {
@@ -79,7 +79,8 @@ func decompiled(t *testing.T, g *gate.Gate, text string) {
 	}
 }
 
-// written demands that a format writes one of some gates that have an action, or says by its name that it has no word for it.
+// written demands that a format writes one of some gates that have an action, or says by its name that it has no word
+// for it.
 func written(t *testing.T, f codec.Format, gates []*gate.Gate, do bpf.Action) {
 	t.Helper()
 	said := false

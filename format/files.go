@@ -23,8 +23,9 @@ type files struct {
 
 func filesOf(o Options) files { return files{o.FS, o.Stdin} }
 
-// ReadFile reads a whole file, or o.Stdin where the name is - and that is not nil. A pipe, as a shell's <(…) is one, may be named by a
-// user, and so if there is an o.Stdin. A file that is too large for a gate, or never ends, is refused. Errors name the file.
+// ReadFile reads a whole file, or o.Stdin where the name is - and that is not nil. A pipe, as a shell's <(…) is one,
+// may be named by a user, and so if there is an o.Stdin. A file that is too large for a gate, or never ends, is
+// refused. Errors name the file.
 func ReadFile(file string, o Options) ([]byte, error) { return filesOf(o).read(file) }
 
 func (f files) read(file string) ([]byte, error) {
@@ -132,8 +133,8 @@ func openError(file string, err error) error {
 	return err
 }
 
-// Beside are the files next to one that have its name and an ending of a format that is read: web.gate and web.json for web.expect.
-// The second result is the names that were tried.
+// Beside are the files next to one that have its name and an ending of a format that is read: web.gate and web.json for
+// web.expect. The second result is the names that were tried.
 func Beside(file string, o Options) (found, tried []string) {
 	f := filesOf(o)
 	base := strings.TrimSuffix(file, filepath.Ext(file))

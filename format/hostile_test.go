@@ -14,7 +14,8 @@ import (
 	"monban/policy/lang"
 )
 
-// A gate's name comes into what is written as a comment, as an identifier or as an object's name: nothing else becomes of it.
+// A gate's name comes into what is written as a comment, as an identifier or as an object's name: nothing else becomes
+// of it.
 func TestWriteHostileNames(t *testing.T) {
 	o := Options{Native: abi.X86_64}
 	const text = "arch x86_64\ndefault kill_process\nunknown kill_process\nallow read write\n"

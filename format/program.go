@@ -40,8 +40,8 @@ func writeProgram(g *gate.Gate, to codec.Format, o Options) (*codec.Text, error)
 	return text, nil
 }
 
-// program is the one program that a gate is: compiled and proven equal to it. A filter's own instructions are taken where those made of
-// it would be more, and where it is too complex to know what it means: they mean what they meant.
+// program is the one program that a gate is: compiled and proven equal to it. A filter's own instructions are taken
+// where those made of it would be more, and where it is too complex to know what it means: they mean what they meant.
 func program(g *gate.Gate) (p *codec.Program, notes []string, err error) {
 	order, err := g.ByteOrder()
 	if err != nil {

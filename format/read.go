@@ -11,12 +11,12 @@ import (
 	"monban/policy/lang"
 )
 
-// Options say what a gate is resolved for and where it is read from; the zero value is the running machine's, for a name that stands in
-// a document.
+// Options say what a gate is resolved for and where it is read from; the zero value is the running machine's, for a
+// name that stands in a document.
 type Options = codec.Options
 
-// Read reads the gate that ref names: @PRESET, FILE, FORMAT:FILE, FORMAT:FILE#PART, pid:N or stack:OLDEST,…,NEWEST; o.Stdin is read for
-// "-".
+// Read reads the gate that ref names: @PRESET, FILE, FORMAT:FILE, FORMAT:FILE#PART, pid:N or stack:OLDEST,…,NEWEST;
+// o.Stdin is read for "-".
 func Read(ref string, o Options) (*gate.Gate, error) {
 	if strings.HasPrefix(ref, "@") {
 		p, err := lang.LoadPreset(ref, policyOptions(o))

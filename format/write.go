@@ -15,9 +15,10 @@ import (
 	"monban/verdict"
 )
 
-// Write turns a gate into a text of another format. What it writes is read back and proven to mean the same; target is one of the
-// format's For, or "". The options are those that the gate was read with. The error is a *TargetError, *ReadOnlyError or
-// *RulesError, or wraps decompile.ErrNotPolicy, compile.ErrTooLong or verdict.ErrTooComplex (the default budget's).
+// Write turns a gate into a text of another format. What it writes is read back and proven to mean the same; target is
+// one of the format's For, or "". The options are those that the gate was read with. The error is a *TargetError,
+// *ReadOnlyError or *RulesError, or wraps decompile.ErrNotPolicy, compile.ErrTooLong or verdict.ErrTooComplex (the
+// default budget's).
 func Write(g *gate.Gate, to codec.Format, target string, o Options) (*codec.Text, error) {
 	switch {
 	case !to.Writes():

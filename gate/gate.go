@@ -122,7 +122,8 @@ func (g *Gate) Named(err error) error {
 	return &ComplexError{g.Name, g.Programs != nil, err}
 }
 
-// ByteOrder is that of the gate's architectures. A policy may speak for architectures of both orders, which is an error.
+// ByteOrder is that of the gate's architectures. A policy may speak for architectures of both orders, which is an
+// error.
 func (g *Gate) ByteOrder() (binary.ByteOrder, error) {
 	if g.Policy != nil {
 		return g.Policy.ByteOrder()
@@ -130,7 +131,8 @@ func (g *Gate) ByteOrder() (binary.ByteOrder, error) {
 	return g.Order, nil
 }
 
-// Native is the architecture of the running machine, or, for programs of the other byte order, of one that they may be for.
+// Native is the architecture of the running machine, or, for programs of the other byte order, of one that they may be
+// for.
 func (g *Gate) Native() abi.Arch {
 	a := abi.Native()
 	switch order, err := g.ByteOrder(); {
@@ -142,7 +144,8 @@ func (g *Gate) Native() abi.Arch {
 	return abi.X86_64
 }
 
-// Archs are the architectures to speak of: those of the policy, or those that the programs tell apart; there is at least one.
+// Archs are the architectures to speak of: those of the policy, or those that the programs tell apart; there is at
+// least one.
 func (g *Gate) Archs() ([]abi.Arch, error) {
 	if g.Policy != nil {
 		return g.Policy.Archs, nil
@@ -158,8 +161,8 @@ func (g *Gate) Archs() ([]abi.Arch, error) {
 	return archs, err
 }
 
-// Filters are the programs that the kernel runs for the gate, the oldest first: its own, those of its members, or those that its policy
-// is compiled to, which are proven to mean the same.
+// Filters are the programs that the kernel runs for the gate, the oldest first: its own, those of its members, or those
+// that its policy is compiled to, which are proven to mean the same.
 func (g *Gate) Filters() ([]bpf.Program, error) {
 	switch {
 	case g.Programs != nil:

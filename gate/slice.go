@@ -7,9 +7,9 @@ import (
 	"monban/verdict"
 )
 
-// Slice is what the gate says of one number of an architecture, in a space that need not be the gate's. A policy's is found without the
-// rest of it: there may be one where the whole is too complex, or leaves no room for further questions. Errors are those of
-// [Gate.Verdict].
+// Slice is what the gate says of one number of an architecture, in a space that need not be the gate's. A policy's is
+// found without the rest of it: there may be one where the whole is too complex, or leaves no room for further
+// questions. Errors are those of [Gate.Verdict].
 func (g *Gate) Slice(s *verdict.Space, a abi.Arch, nr uint32) (verdict.Verdict, error) {
 	v, err := verdict.Exact(s, func() (verdict.Verdict, error) { return g.slice(s, a, nr) })
 	return v, g.Named(err)

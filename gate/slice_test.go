@@ -49,7 +49,8 @@ func TestSlice(t *testing.T) {
 	}
 }
 
-// One call of a policy can be known where the whole is too complex; what is too complex itself is an error that names the gate.
+// One call of a policy can be known where the whole is too complex; what is too complex itself is an error that names
+// the gate.
 func TestSliceOfComplex(t *testing.T) {
 	var equal []string // two arguments, which takes two nodes to the power of the bits
 	for bit := range 24 {

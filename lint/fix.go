@@ -57,8 +57,8 @@ type Fixed struct {
 	Edit *Edit
 }
 
-// A NoTextError says that a gate has no text that can be changed: it is not a policy's, but another format's, a preset's
-// or a process's.
+// A NoTextError says that a gate has no text that can be changed: it is not a policy's, but another format's, a
+// preset's or a process's.
 type NoTextError struct{ Gate, Kind string }
 
 func (e *NoTextError) Error() string {

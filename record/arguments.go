@@ -27,9 +27,9 @@ const (
 	flags              // bits: any of those seen
 )
 
-// matter is the table of arguments that matter: calls, argument, kind, and whether it is safe to hold programs to what was seen.
-// Calls that any run may make (see always) are not in it: with which futex operation a lock is waited for is chance.
-// The others are addresses, lengths, descriptors, and numbers that the kernel only hands on.
+// matter is the table of arguments that matter: calls, argument, kind, and whether it is safe to hold programs to what
+// was seen. Calls that any run may make (see always) are not in it: with which futex operation a lock is waited for is
+// chance. The others are addresses, lengths, descriptors, and numbers that the kernel only hands on.
 var matter = []struct {
 	calls, arg string
 	kind       kind
@@ -117,7 +117,8 @@ func Arguments(a abi.Arch, call string) []Argument {
 
 var matterOf sync.Map
 
-// mattering yields the calls that have arguments that matter, some more than once, and clone3, whose arguments lie in memory.
+// mattering yields the calls that have arguments that matter, some more than once, and clone3, whose arguments lie in
+// memory.
 func mattering(yield func(string) bool) {
 	for _, m := range matter {
 		for name := range strings.FieldsSeq(m.calls) {

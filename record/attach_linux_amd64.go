@@ -20,9 +20,10 @@ import (
 // again is how often Attach asks for processes that have come since. What its own processes start is followed at once.
 const again = time.Second
 
-// Attach records processes that run already, with what they start from now on, until all of them have ended or ctx does. what names
-// them in the recording. It needs what EBPF needs. pids is asked again until it says nothing new, so that no child slips through, and
-// now and then afterwards: a control group gets processes from elsewhere, by docker exec for one.
+// Attach records processes that run already, with what they start from now on, until all of them have ended or ctx
+// does. what names them in the recording. It needs what EBPF needs. pids is asked again until it says nothing new, so
+// that no child slips through, and now and then afterwards: a control group gets processes from elsewhere, by docker
+// exec for one.
 func Attach(ctx context.Context, what []string, pids func() ([]int, error), run Run) (*Recording, error) {
 	if _, err := pids(); err != nil { // that there are none is said to those who may not record, too
 		return nil, err
@@ -51,8 +52,8 @@ func Attach(ctx context.Context, what []string, pids func() ([]int, error), run 
 	return r.recording(what)
 }
 
-// take has the processes recorded that are not yet. This one, which may be a child of one of them, is none of them. Each is tried once:
-// one that ends meanwhile may be listed a little longer.
+// take has the processes recorded that are not yet. This one, which may be a child of one of them, is none of them.
+// Each is tried once: one that ends meanwhile may be listed a little longer.
 func (r *recorder) take(pids func() ([]int, error)) error {
 	tried := map[int]bool{os.Getpid(): true}
 	for {
@@ -130,8 +131,8 @@ func members(path string) (out []int, err error) {
 	return out, err
 }
 
-// Container finds the control group of a container by its ID, or the beginning of it: Docker, Podman, containerd and CRI-O have it in
-// the group's name. Where there are several it is an *GroupsError.
+// Container finds the control group of a container by its ID, or the beginning of it: Docker, Podman, containerd and
+// CRI-O have it in the group's name. Where there are several it is an *GroupsError.
 func Container(id string) (cgroup string, err error) { return containerBelow(cgroups, id) }
 
 func containerBelow(root, id string) (cgroup string, err error) {

@@ -16,12 +16,13 @@ import (
 	"monban/bpf"
 )
 
-// A Stream is a place where the kernel's lines about refused calls come together with others'. Which it is decides what marks a line as
-// the kernel's own: what a program prints, or has logged, can look like any line.
+// A Stream is a place where the kernel's lines about refused calls come together with others'. Which it is decides what
+// marks a line as the kernel's own: what a program prints, or has logged, can look like any line.
 type Stream struct {
 	Name string
 	Says string // what it is, for people
-	// own is the rest of a line behind the kernel's mark for seccomp; "" is another line of the stream's. An error says that it is none.
+	// own is the rest of a line behind the kernel's mark for seccomp; "" is another line of the stream's. An error says
+	// that it is none.
 	own func(line string) (string, error)
 }
 
@@ -45,11 +46,13 @@ const (
 // marks are the patterns of lines.
 var marks = sync.OnceValue(func() (p struct{ audit, kmsg, user, body *regexp.Regexp }) {
 	p.audit = regexp.MustCompile(`^(?:node=\S+ )?type=(\S+) msg=audit\(\d+\.\d+:\d+\): ?(.*)$`)
-	// /dev/kmsg has the facility in the first number, above three bits of urgency. The kernel's is 0, and it lets nobody else write that.
-	// What is within a message and no plain text is escaped, a line break too; lines that begin with a space say more of a record.
+	// /dev/kmsg has the facility in the first number, above three bits of urgency. The kernel's is 0, and it lets
+	// nobody else write that. What is within a message and no plain text is escaped, a line break too; lines that begin
+	// with a space say more of a record.
 	p.kmsg = regexp.MustCompile(`^(\d+),\d+,\d+,[^;]*;(?:audit: type=1326 audit\(\d+\.\d+:\d+\): (.*))?`)
-	// kernel/auditsc.c, audit_seccomp. The names are in quotation marks, without any or a space in them, or in hexadecimal
-	// (audit_log_untrustedstring): nothing that a program chooses is outside of them, and the whole line must be as the kernel writes it.
+	// kernel/auditsc.c, audit_seccomp. The names are in quotation marks, without any or a space in them, or in
+	// hexadecimal (audit_log_untrustedstring): nothing that a program chooses is outside of them, and the whole line
+	// must be as the kernel writes it.
 	const name = `"[!#-~]*"|(?:[0-9A-F]{2})+`
 	p.user = regexp.MustCompile(`^auid=\d+ uid=(\d+) gid=`)
 	p.body = regexp.MustCompile(`^auid=\d+ uid=\d+ gid=\d+ ses=\d+(?: subj=.*?)? pid=\d+ comm=(` + name + `) exe=(` + name + `|\(null\))` +
@@ -86,10 +89,11 @@ func ownInKmsg(line string) (string, error) {
 	return m[2], nil
 }
 
-// AddAudit adds the calls that seccomp has refused, or logged, by a log of the kernel's. They have no arguments. The log has the lines
-// of every program that has a filter, whoever started it: only those of the users count, and without any named the lines must be of
-// one user's programs, else it is ErrUsers. Other lines of the stream are ignored; a line that is not the stream's is an error, and
-// so is a log without any refused call. After an error the recording has what stands before it.
+// AddAudit adds the calls that seccomp has refused, or logged, by a log of the kernel's. They have no arguments. The
+// log has the lines of every program that has a filter, whoever started it: only those of the users count, and without
+// any named the lines must be of one user's programs, else it is ErrUsers. Other lines of the stream are ignored; a
+// line that is not the stream's is an error, and so is a log without any refused call. After an error the recording has
+// what stands before it.
 func (r *Recording) AddAudit(s Stream, name string, in io.Reader, users []int) error {
 	lines := bufio.NewScanner(io.LimitReader(in, maxLog+1))
 	lines.Buffer(nil, maxLine)

@@ -8,7 +8,8 @@ import (
 	"monban/verdict"
 )
 
-// A Backend is a way to watch a run. Its error is an UnavailableError, or that of starting the program, where nothing has run.
+// A Backend is a way to watch a run. Its error is an UnavailableError, or that of starting the program, where nothing
+// has run.
 type Backend struct {
 	Name   string
 	Record func(context.Context, Run) (*Recording, Result, error)
@@ -28,8 +29,8 @@ type Run struct {
 	Started func(pid int)
 	// Files, if set, has the recording say which files the programs map to run code from.
 	Files bool
-	// Gate, if set, is what the run is held against: back ends that see each call by itself make Recording.Lacking exact, and Notify lets
-	// pass what it allows.
+	// Gate, if set, is what the run is held against: back ends that see each call by itself make Recording.Lacking
+	// exact, and Notify lets pass what it allows.
 	Gate *verdict.Verdict
 }
 

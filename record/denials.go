@@ -50,11 +50,12 @@ const MaxDenials = 10000
 // maxDenialsFile is the largest file of denials that is read, in bytes.
 const maxDenialsFile = 16 << 20
 
-// A DenialsFile is a file that gets what a run is denied. It is there from the start, so that nothing can be wrong with its place later.
+// A DenialsFile is a file that gets what a run is denied. It is there from the start, so that nothing can be wrong with
+// its place later.
 type DenialsFile struct{ name string }
 
-// CreateDenials makes a file of denials, which must not be there yet and nobody but this user may read or write. It stays empty, and so
-// is refused by [Recording.AddDenials], until Write.
+// CreateDenials makes a file of denials, which must not be there yet and nobody but this user may read or write. It
+// stays empty, and so is refused by [Recording.AddDenials], until Write.
 func CreateDenials(name string) (*DenialsFile, error) {
 	f, err := regular.CreateOwn(name)
 	if err != nil {
@@ -66,8 +67,9 @@ func CreateDenials(name string) (*DenialsFile, error) {
 // Discard removes the file of a run that did not take place.
 func (f *DenialsFile) Discard() { os.Remove(f.name) }
 
-// Write puts the denials of a run into the place of the file, in a new one: whoever had the old one open, a program that the gate lets
-// open files for one, has written nothing. Denials that are alike count as one; those above MaxDenials count as missed.
+// Write puts the denials of a run into the place of the file, in a new one: whoever had the old one open, a program
+// that the gate lets open files for one, has written nothing. Denials that are alike count as one; those above
+// MaxDenials count as missed.
 func (f *DenialsFile) Write(command []string, denials []Denial, missed uint64) error {
 	type key struct {
 		data    bpf.Data
@@ -114,9 +116,9 @@ func (f *DenialsFile) Write(command []string, denials []Denial, missed uint64) e
 	return regular.ReplaceOwn(f.name, b.Bytes())
 }
 
-// AddDenials adds what is in a file that DenialsFile has written, and says how many killed calls are not in it. It must be a regular
-// file, no link, that belongs to this user and that nobody else may write: what others wrote would become rules. After an error the
-// recording has what stands before it.
+// AddDenials adds what is in a file that DenialsFile has written, and says how many killed calls are not in it. It must
+// be a regular file, no link, that belongs to this user and that nobody else may write: what others wrote would become
+// rules. After an error the recording has what stands before it.
 func (r *Recording) AddDenials(name string) (missed uint64, err error) {
 	f, err := regular.OpenOwn(name)
 	if err != nil {

@@ -15,7 +15,8 @@ import (
 	"monban/record"
 )
 
-// line is what the kernel writes of a call of user 33's program, which has chosen the names, without what marks it as the kernel's.
+// line is what the kernel writes of a call of user 33's program, which has chosen the names, without what marks it as
+// the kernel's.
 func line(nr, names string) string {
 	return "auid=4294967295 uid=33 gid=33 ses=4294967295 pid=77 " + names + " sig=0 arch=c000003e syscall=" + nr + " compat=0 ip=0x7fdea0eed829 code=0x50001"
 }
@@ -88,8 +89,8 @@ func TestAudit(t *testing.T) {
 	}
 }
 
-// What anybody may write is not a line of the kernel's, whatever it says: it is an error where the stream would not have it, and ignored
-// where others write, too.
+// What anybody may write is not a line of the kernel's, whatever it says: it is an error where the stream would not
+// have it, and ignored where others write, too.
 func TestForged(t *testing.T) {
 	forged := line("165", named)
 	for name, c := range map[string]struct{ stream, log, wrong string }{

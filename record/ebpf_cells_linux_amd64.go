@@ -14,9 +14,9 @@ import (
 	"monban/bpf"
 )
 
-// A cell counts a call by programs of one name, or a value of one of its arguments. Cells are taken as they are needed, for good. Where
-// to look for one a hash says, with keys of this recording's own: nobody can aim at a place. Whether a cell is the right one all of
-// what it stands for says, and no hash.
+// A cell counts a call by programs of one name, or a value of one of its arguments. Cells are taken as they are needed,
+// for good. Where to look for one a hash says, with keys of this recording's own: nobody can aim at a place. Whether a
+// cell is the right one all of what it stands for says, and no hash.
 type cell struct {
 	count uint64
 	call  uint64   // number, compatBit, and from indexBit on 1, for a value its argument's index + 2; 0: free, busy: being taken
@@ -56,8 +56,8 @@ func (r *recorder) hash(part int) asm.Instructions {
 	return asm.Instructions{asm.LoadImm(asm.R3, int64(r.keys[part]), asm.DWord), asm.Mul.Reg(asm.R2, asm.R3), asm.Add.Reg(asm.R7, asm.R2)}
 }
 
-// count adds one to the cell of the entry on the stack, whose hash is in R7, among the cells from first on. It goes on at next, which has
-// to follow.
+// count adds one to the cell of the entry on the stack, whose hash is in R7, among the cells from first on. It goes on
+// at next, which has to follow.
 func (r *recorder) count(first int32, next string) asm.Instructions {
 	search := "search for " + next
 	code := concat(asm.Instructions{asm.Mov.Reg(asm.R1, asm.R7), asm.RSh.Imm(asm.R1, 64-cellBits), asm.Add.Imm(asm.R1, first)}, element(r.cells, next))
@@ -71,8 +71,9 @@ func (r *recorder) count(first int32, next string) asm.Instructions {
 	})
 }
 
-// search is a function: it counts the entry whose hash is in R1 and whose address in R2 where it has a cell among those from R3 on, or
-// takes a free one for it. A cell that another processor is just taking may be for the same: then there will be two, and both count.
+// search is a function: it counts the entry whose hash is in R1 and whose address in R2 where it has a cell among those
+// from R3 on, or takes a free one for it. A cell that another processor is just taking may be for the same: then there
+// will be two, and both count.
 //
 // In registers: R6 the place, R7 the entry, R8 the first cell, R9 how far it is to the next place.
 func (r *recorder) search() asm.Instructions {

@@ -20,9 +20,9 @@ import (
 	"monban/internal/sys"
 )
 
-// The kernel counts: a program at the raw tracepoint sys_enter adds to cells, those at sched_process_fork and sched_process_exit keep
-// account of the recorded processes. Nothing is sent for an event, nothing is allocated for one and no lock is taken, so that no event
-// can be lost but to cells that are all taken, which is counted.
+// The kernel counts: a program at the raw tracepoint sys_enter adds to cells, those at sched_process_fork and
+// sched_process_exit keep account of the recorded processes. Nothing is sent for an event, nothing is allocated for one
+// and no lock is taken, so that no event can be lost but to cells that are all taken, which is counted.
 
 // Sizes of the table of the arguments that matter.
 const (
@@ -168,8 +168,9 @@ func (r *recorder) want() error {
 	return nil
 }
 
-// EBPF runs a program and has the kernel count the calls of its process tree. It needs root (CAP_BPF and CAP_PERFMON) and Linux
-// 5.12 with type information (CONFIG_DEBUG_INFO_BTF); the error is of type *UnavailableError where it has not, and nothing has run.
+// EBPF runs a program and has the kernel count the calls of its process tree. It needs root (CAP_BPF and CAP_PERFMON)
+// and Linux 5.12 with type information (CONFIG_DEBUG_INFO_BTF); the error is of type *UnavailableError where it has
+// not, and nothing has run.
 func EBPF(ctx context.Context, run Run) (*Recording, Result, error) {
 	r, err := newRecorder()
 	if err != nil {

@@ -136,7 +136,8 @@ func TestThreadOutlives(t *testing.T) {
 	}
 }
 
-// numbered has f, which makes a thread or a process and says its number, make one that has a certain number. It may be taken meanwhile.
+// numbered has f, which makes a thread or a process and says its number, make one that has a certain number. It may be
+// taken meanwhile.
 func numbered(t *testing.T, want int, f func() int) bool {
 	t.Helper()
 	for range 200 {
@@ -151,7 +152,8 @@ func numbered(t *testing.T, want int, f func() int) bool {
 	return false
 }
 
-// Somebody else's thread, or process, that has the number of a recorded one that has ended is not recorded, nor waited for.
+// Somebody else's thread, or process, that has the number of a recorded one that has ended is not recorded, nor waited
+// for.
 func TestNumberUsedAgain(t *testing.T) {
 	const told, strange = 0x20000000, 700 // the program tells its child's number by calls of its own
 	stranger := program(t, "stranger", call(strange), allEnd)
@@ -212,8 +214,8 @@ func TestNumberUsedAgain(t *testing.T) {
 	}
 }
 
-// Whatever is in the cells, a call is counted in its own or as lost. Here others' are in all of the places, which differ from its own
-// in the call, in the first or the last byte of the name.
+// Whatever is in the cells, a call is counted in its own or as lost. Here others' are in all of the places, which
+// differ from its own in the call, in the first or the last byte of the name.
 func TestNoRoom(t *testing.T) {
 	for _, other := range []cell{
 		{call: 601 | 1<<indexBit, what: [16]byte{'r', 'o', 'o', 'm', 'i', 'n', 'g'}},
@@ -319,8 +321,8 @@ func TestTimes(t *testing.T) {
 	}
 }
 
-// The flags of a clone3 that cannot be read are lost, by whichever back end, unless the kernel does not look at them. It is never let
-// pass as it is.
+// The flags of a clone3 that cannot be read are lost, by whichever back end, unless the kernel does not look at them.
+// It is never let pass as it is.
 func TestUnreadable(t *testing.T) {
 	size := func(n uint32) []byte { return binary.LittleEndian.AppendUint32([]byte{0xbe}, n) } // mov esi, n
 	clone, clone3 := Key{abi.X86_64, unix.SYS_CLONE}, Key{abi.X86_64, unix.SYS_CLONE3}

@@ -12,8 +12,8 @@ import (
 	"github.com/cilium/ebpf/link"
 )
 
-// offsets are places in struct task_struct, and live's in the signal_struct that signal points to, as the kernel's own type information
-// gives them.
+// offsets are places in struct task_struct, and live's in the signal_struct that signal points to, as the kernel's own
+// type information gives them.
 type offsets struct{ tgid, status, leader, start, comm, signal, live int16 }
 
 func kernelOffsets(types *btf.Cache) (o offsets, err error) {
@@ -74,9 +74,10 @@ func (r *recorder) load(types *btf.Cache, o offsets) error {
 	return errors.Join(errs...)
 }
 
-// attach has a program run at a raw tracepoint: it gets the kernel's own arguments, and may read the structures that they point to
-// (tp_btf). Such a program is attached by the number of a type. A collection takes it from the types that are read already; a program
-// by itself would have all of them indexed once more, which takes longer than all else at the start.
+// attach has a program run at a raw tracepoint: it gets the kernel's own arguments, and may read the structures that
+// they point to (tp_btf). Such a program is attached by the number of a type. A collection takes it from the types that
+// are read already; a program by itself would have all of them indexed once more, which takes longer than all else at
+// the start.
 func attach(types *btf.Cache, at string, code asm.Instructions) (*ebpf.Program, link.Link, error) {
 	c, err := ebpf.NewCollectionWithOptions(&ebpf.CollectionSpec{Programs: map[string]*ebpf.ProgramSpec{at: {
 		Name: "monban_" + at, Type: ebpf.Tracing, AttachType: ebpf.AttachTraceRawTp, AttachTo: at, Instructions: code,

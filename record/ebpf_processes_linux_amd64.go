@@ -12,9 +12,10 @@ import (
 	"monban/internal/sys"
 )
 
-// For each number that a process can have there is a word that says when the recorded process began that has it, in nanoseconds since
-// the machine did (start_time of the group's leader). A number alone would be somebody else's again; with that time it is nobody's.
-// A child of a recorded process gets its word before it runs. All others lose it when their number begins or ends.
+// For each number that a process can have there is a word that says when the recorded process began that has it, in
+// nanoseconds since the machine did (start_time of the group's leader). A number alone would be somebody else's again;
+// with that time it is nobody's. A child of a recorded process gets its word before it runs. All others lose it when
+// their number begins or ends.
 
 // What the word is otherwise.
 const (
@@ -51,7 +52,8 @@ func (r *recorder) choose(pid int) error {
 		unix.Close(fd)
 		return nil
 	}
-	// If it is still there it was when the word was written, and its end, or a successor's beginning, takes the word back.
+	// If it is still there it was when the word was written, and its end, or a successor's beginning, takes the word
+	// back.
 	if ended(fd) || !atomic.CompareAndSwapUint64(word, candidate, chosen) {
 		atomic.CompareAndSwapUint64(word, candidate, nobody)
 		unix.Close(fd)
@@ -106,7 +108,8 @@ func (r *recorder) lose(next string) asm.Instructions {
 	return concat(asm.Instructions{asm.Mov.Imm(asm.R2, 1)}, r.add(inLost), asm.Instructions{asm.Ja.Label(next)})
 }
 
-// passOn is the program for a child: its arguments are the parent's and the child's task_struct. Whoever had the number before is gone.
+// passOn is the program for a child: its arguments are the parent's and the child's task_struct. Whoever had the number
+// before is gone.
 //
 // In registers: R6 the parent, R7 the child, R8 how many more there are, R9 the child's word.
 func (r *recorder) passOn(o offsets) asm.Instructions {

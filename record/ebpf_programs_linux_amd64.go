@@ -11,10 +11,11 @@ import (
 
 // The programs are assembled here; there is no object file and no compiler.
 //
-// One runs for each call that anybody makes, and calls a single helper: who is it? All else is found in arrays, whose look-ups the kernel
-// compiles in place: one in its hash tables takes as long as all of that, and may fail.
+// One runs for each call that anybody makes, and calls a single helper: who is it? All else is found in arrays, whose
+// look-ups the kernel compiles in place: one in its hash tables takes as long as all of that, and may fail.
 
-// Offsets in struct pt_regs of the registers of arguments, in order: x86_64's and i386's calling conventions (asm/ptrace.h).
+// Offsets in struct pt_regs of the registers of arguments, in order: x86_64's and i386's calling conventions
+// (asm/ptrace.h).
 var (
 	wideArgs   = [6]int16{112, 104, 96, 56, 72, 64} // rdi rsi rdx r10 r8 r9
 	narrowArgs = [6]int16{40, 88, 96, 104, 112, 32} // ebx ecx edx esi edi ebp
@@ -27,7 +28,8 @@ const (
 	onEntry  = -40 // a cell from its call on
 )
 
-// element finds an array's element at the index in R1; R0 is its address, or it goes on at none where the array ends before.
+// element finds an array's element at the index in R1; R0 is its address, or it goes on at none where the array ends
+// before.
 func element(m *ebpf.Map, none string) asm.Instructions {
 	return asm.Instructions{
 		asm.StoreMem(asm.RFP, onIndex, asm.R1, asm.Word), asm.LoadMapPtr(asm.R1, m.FD()), asm.Mov.Reg(asm.R2, asm.RFP), asm.Add.Imm(asm.R2, onIndex),
@@ -35,8 +37,9 @@ func element(m *ebpf.Map, none string) asm.Instructions {
 	}
 }
 
-// atomically is an operation on 64 bits of memory that no other processor comes between. Which one it is stands in the instruction's
-// constant: github.com/cilium/ebpf v0.22.0 puts it there too late, and encodes each of them as an addition.
+// atomically is an operation on 64 bits of memory that no other processor comes between. Which one it is stands in the
+// instruction's constant: github.com/cilium/ebpf v0.22.0 puts it there too late, and encodes each of them as an
+// addition.
 func atomically(op asm.AtomicOp, dst, src asm.Register, at int16) asm.Instruction {
 	ins := op.Mem(dst, src, asm.DWord, at)
 	ins.Constant = int64(op >> 8)
@@ -56,8 +59,8 @@ func exitZero(label string) asm.Instructions {
 
 // onEnter counts a call: its arguments are struct pt_regs and the number.
 //
-// In registers: R6 when the process began, then what is wanted of the arguments, R7 the task, then a cell's hash, R8 pt_regs, R9 the
-// call as a cell has it.
+// In registers: R6 when the process began, then what is wanted of the arguments, R7 the task, then a cell's hash, R8
+// pt_regs, R9 the call as a cell has it.
 func (r *recorder) onEnter(o offsets) asm.Instructions {
 	code := concat(asm.Instructions{
 		asm.LoadMem(asm.R8, asm.R1, 0, asm.DWord), asm.LoadMem(asm.R9, asm.R1, 8, asm.DWord), asm.Mov.Reg32(asm.R9, asm.R9),
@@ -93,8 +96,9 @@ func (r *recorder) onEnter(o offsets) asm.Instructions {
 			asm.LoadMem(asm.R7, asm.R8, narrowArgs[i], asm.Word).WithSymbol(label("narrow")),
 		}, r.note(i, label("value"), next))
 	}
-	// clone3: the flags, of which the upper half means nothing to clone, and the signal at its end (struct clone_args, linux/sched.h).
-	// What lies in memory that is not there cannot be read, and is lost, unless it is too short for the kernel to look at it.
+	// clone3: the flags, of which the upper half means nothing to clone, and the signal at its end (struct clone_args,
+	// linux/sched.h). What lies in memory that is not there cannot be read, and is lost, unless it is too short for the
+	// kernel to look at it.
 	const shortest = 64 // CLONE_ARGS_SIZE_VER0
 	readUser := func(label string, at int32) asm.Instructions {
 		return asm.Instructions{

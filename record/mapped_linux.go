@@ -14,7 +14,8 @@ import (
 	"monban/internal/sys"
 )
 
-// takes notes that a program is there, and perhaps a file that it maps to run code from. Each was this file, if that is known.
+// takes notes that a program is there, and perhaps a file that it maps to run code from. Each was this file, if that is
+// known.
 func (r *Recording) takes(program string, id FileID, file string, fileID FileID) {
 	if r.Files[program] == nil {
 		r.Files[program] = map[string]bool{}
@@ -37,8 +38,8 @@ func (r *Recording) identify(name string, id FileID) {
 	}
 }
 
-// Is says whether a name in Files leads to the very file that took part in the run: it may have been replaced or removed since, or was
-// one in another root directory.
+// Is says whether a name in Files leads to the very file that took part in the run: it may have been replaced or
+// removed since, or was one in another root directory.
 func (r *Recording) Is(name string) bool {
 	id := r.ids[name]
 	if id == (FileID{}) {
@@ -116,7 +117,8 @@ func (r *Recording) runs(x namedFile) string {
 	return filepath.Base(x.name)
 }
 
-// mapped is the file that a call maps, if it maps one to run code from: a library, or a module that no table of the program names.
+// mapped is the file that a call maps, if it maps one to run code from: a library, or a module that no table of the
+// program names.
 func mapped(tid int, a abi.Arch, name string, d *bpf.Data) (program, file namedFile, ok bool) {
 	if name != "mmap" && name != "mmap2" {
 		return program, file, false

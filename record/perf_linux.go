@@ -82,8 +82,8 @@ func (w *fileWatch) close() {
 	}
 }
 
-// read takes down what has come since, in the order in which it happened: what a process does on one processor follows from what its
-// parent did on another.
+// read takes down what has come since, in the order in which it happened: what a process does on one processor follows
+// from what its parent did on another.
 func (w *fileWatch) read() {
 	heads := make([]uint64, len(w.rings))
 	const tries, atOnce = 10, 50 * time.Microsecond // in which nobody forks and executes

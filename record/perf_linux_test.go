@@ -73,7 +73,8 @@ func newRing(tail uint64, records ...[]byte) *ring {
 	return r
 }
 
-// What processors have written is taken in order of time, around the end of a ring too; what cannot be a record is a loss.
+// What processors have written is taken in order of time, around the end of a ring too; what cannot be a record is a
+// loss.
 func TestRings(t *testing.T) {
 	at := func(when uint64, record []byte) []byte {
 		binary.NativeEndian.PutUint64(record[len(record)-8:], when)

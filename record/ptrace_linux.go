@@ -19,8 +19,8 @@ import (
 const traceOptions = unix.PTRACE_O_TRACECLONE | unix.PTRACE_O_TRACEFORK | unix.PTRACE_O_TRACEVFORK | unix.PTRACE_O_TRACEEXEC |
 	unix.PTRACE_O_TRACESYSGOOD
 
-// Ptrace runs a program under ptrace and records the calls of all of its threads and children, those that fail too, until the last
-// of them ends or ctx does. Then what still runs goes on unrecorded. It needs no privilege.
+// Ptrace runs a program under ptrace and records the calls of all of its threads and children, those that fail too,
+// until the last of them ends or ctx does. Then what still runs goes on unrecorded. It needs no privilege.
 //
 // The error is that of starting the program; nothing has run then.
 func Ptrace(ctx context.Context, run Run) (*Recording, Result, error) {
@@ -125,8 +125,8 @@ func (t *tracer) event(ctx context.Context, ev ptrace.Event) (done bool, err err
 	return ctx.Err() != nil && t.ended, nil // what it left behind is let go with this thread
 }
 
-// watch tells how far the recording is, and ends the wait for what the program left behind when ctx is done: the wait cannot be
-// interrupted, but a stop of one thread wakes it.
+// watch tells how far the recording is, and ends the wait for what the program left behind when ctx is done: the wait
+// cannot be interrupted, but a stop of one thread wakes it.
 func (t *tracer) watch(ctx context.Context, over <-chan struct{}) {
 	ticker := time.NewTicker(100 * time.Millisecond)
 	defer ticker.Stop()
@@ -225,7 +225,8 @@ func (t *tracer) entry(tid int, th *thread) error {
 	return nil
 }
 
-// forks are the calls that make a child. The kernel tells of each but those that the parent keeps from tracers (CLONE_UNTRACED).
+// forks are the calls that make a child. The kernel tells of each but those that the parent keeps from tracers
+// (CLONE_UNTRACED).
 var forks = []string{"clone", "clone3", "fork", "vfork"}
 
 // exit counts a child that was made and that nothing was heard of: what it does is lost.

@@ -16,11 +16,11 @@ type Recording struct {
 	Calls   map[Key]*Call
 	Made    uint64 // calls in all
 	Lost    uint64 // events that the back end could not deliver: the recording may lack a call
-	// Clone3 counts the calls of clone3. Their flags lie behind a pointer, where no filter looks, so they stand in Calls as the calls of
-	// clone that libc makes where clone3 is answered by ENOSYS.
+	// Clone3 counts the calls of clone3. Their flags lie behind a pointer, where no filter looks, so they stand in
+	// Calls as the calls of clone that libc makes where clone3 is answered by ENOSYS.
 	Clone3 map[abi.Arch]uint64
-	// Files are the programs, by path, with what each of them mapped to run code from: its libraries, and modules that it loaded by itself.
-	// A back end that has only names of programs knows none.
+	// Files are the programs, by path, with what each of them mapped to run code from: its libraries, and modules that
+	// it loaded by itself. A back end that has only names of programs knows none.
 	Files     map[string]map[string]bool
 	FilesLost bool              // there may be more
 	ids       map[string]FileID // which file each of the names in Files stood for
@@ -31,7 +31,8 @@ type Recording struct {
 	refused *Recording       // the calls that it does not let pass
 }
 
-// A FileID tells a file from another that has, or came to have, its name: elsewhere than in the program's root directory, or later.
+// A FileID tells a file from another that has, or came to have, its name: elsewhere than in the program's root
+// directory, or later.
 type FileID struct {
 	Device, Inode uint64
 	Mapped        bool // as mappings name them, which overlay file systems do otherwise than stat(2)
@@ -65,7 +66,8 @@ func New(command []string, by string) *Recording {
 	return &Recording{Command: command, By: by, Calls: map[Key]*Call{}, Clone3: map[abi.Arch]uint64{}, Files: map[string]map[string]bool{}, ids: map[string]FileID{}}
 }
 
-// hold has each call that is added from here on looked up in a gate: then [Recording.Lacking] is exact, whatever arguments it looks at.
+// hold has each call that is added from here on looked up in a gate: then [Recording.Lacking] is exact, whatever
+// arguments it looks at.
 func (r *Recording) hold(gate *verdict.Verdict) {
 	if r.gate = gate; gate != nil {
 		r.refused = New(r.Command, r.By)
@@ -147,9 +149,9 @@ func (r *Recording) Keys(a abi.Arch) (out []Key) {
 	return out
 }
 
-// Lacking is the part of a recording that a gate does not let pass. If the run was held against the gate it is exact. Otherwise each
-// argument that matters may have had its values together with any of the other's, and those that don't matter any value: what could
-// have been refused is lacking.
+// Lacking is the part of a recording that a gate does not let pass. If the run was held against the gate it is exact.
+// Otherwise each argument that matters may have had its values together with any of the other's, and those that don't
+// matter any value: what could have been refused is lacking.
 //
 // The error is verdict.ErrTooComplex.
 func (r *Recording) Lacking(v verdict.Verdict) (*Recording, error) {
@@ -180,7 +182,8 @@ func (r *Recording) lackingOf(v verdict.Verdict) *Recording {
 	return out
 }
 
-// lacking adds to out the values of a call that a gate, of which v is left, may not let pass; d has those that were chosen already.
+// lacking adds to out the values of a call that a gate, of which v is left, may not let pass; d has those that were
+// chosen already.
 func (r *Recording) lacking(out *Recording, k Key, c *Call, v verdict.Verdict, rest []Argument, d bpf.Data) {
 	refuses := false
 	for do := range v.Actions() {
@@ -226,8 +229,8 @@ func (r *Recording) passes(do bpf.Action) bool {
 // Kinds is how many kinds of calls are in it, clone3 apart from clone.
 func (r *Recording) Kinds() int { return len(r.Calls) + len(r.Clone3) }
 
-// LooksElsewhere says whether a gate looks at arguments that do not matter: only back ends that see each call by itself, ptrace and
-// notify, can then tell what of a run it refuses. The error is verdict.ErrTooComplex.
+// LooksElsewhere says whether a gate looks at arguments that do not matter: only back ends that see each call by
+// itself, ptrace and notify, can then tell what of a run it refuses. The error is verdict.ErrTooComplex.
 func LooksElsewhere(v verdict.Verdict, archs []abi.Arch) (bool, error) {
 	return verdict.Exact(v.Space(), func() (bool, error) { return looksElsewhere(v, archs), nil })
 }

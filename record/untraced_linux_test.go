@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// makesChildren makes one child by each argument: the calling convention, the number, U for CLONE_UNTRACED or E for an error. Its status
-// is how many of the untraced it made.
+// makesChildren makes one child by each argument: the calling convention, the number, U for CLONE_UNTRACED or E for an
+// error. Its status is how many of the untraced it made.
 const makesChildren = `
 #include <sys/wait.h>
 #include <signal.h>

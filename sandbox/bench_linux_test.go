@@ -10,7 +10,8 @@ import (
 	"monban/bpf"
 )
 
-// BenchmarkRun compares starting /bin/true with and without a gate, side by side. Thirty instructions are a common size.
+// BenchmarkRun compares starting /bin/true with and without a gate, side by side. Thirty instructions are a common
+// size.
 func BenchmarkRun(b *testing.B) {
 	path, err := exec.LookPath("true")
 	if err != nil {

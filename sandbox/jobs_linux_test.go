@@ -161,7 +161,8 @@ func state(pid int) (string, int) {
 	return f[0], parent
 }
 
-// waitState waits until a process is stopped, or is not and has taken the signal that made it go on: a stop would discard that.
+// waitState waits until a process is stopped, or is not and has taken the signal that made it go on: a stop would
+// discard that.
 func waitState(t *testing.T, pid int, stopped bool) {
 	t.Helper()
 	var s string

@@ -11,8 +11,8 @@ import (
 	"testing"
 )
 
-// A set-user-ID root program that merely imports the library does for its caller what its own main does, and nothing else,
-// whatever he calls it and puts into its arguments, environment and files.
+// A set-user-ID root program that merely imports the library does for its caller what its own main does, and nothing
+// else, whatever he calls it and puts into its arguments, environment and files.
 func TestSetUserIDImporter(t *testing.T) {
 	if os.Getuid() != 0 {
 		t.Skip("needs root")

@@ -9,26 +9,26 @@ import (
 	"monban/internal/ptrace"
 )
 
-// A step is one thing that a start does. What it has done is believed by its effect only: a step is over when it has been
-// seen to hold, by what no filter around this process can answer.
+// A step is one thing that a start does. What it has done is believed by its effect only: a step is over when it has
+// been seen to hold, by what no filter around this process can answer.
 type step struct {
 	// name is what an error says. Each step of a list has another.
 	name string
 	// child adds to the child's script what the child does itself, before its exec, and what shows that it holds: the
-	// result of a call that nobody else gives, a word of poisoned memory that the kernel writes to. The child ends at the
-	// first that does not. An error is that this process can't have it done; there is no child then.
+	// result of a call that nobody else gives, a word of poisoned memory that the kernel writes to. The child ends at
+	// the first that does not. An error is that this process can't have it done; there is no child then.
 	child func(*run, *child.Script) error
 	// parent is what the thread does that is the child's parent, once all steps before have been seen to hold.
 	parent func(*run) error
 	// holds looks at the effect, where parent and child don't do so themselves.
 	holds func(*run) error
-	// failed makes the error of a start that has come to its end in this step; without it, it is a StartError that names
-	// the step.
+	// failed makes the error of a start that has come to its end in this step; without it, it is a StartError that
+	// names the step.
 	failed func(*run, error) error
 }
 
-// begun is how a child begins, in each list. What is to bind a program in every kind of start, from its exec on, is one more
-// of these: nobody traces the child yet, and no gate is there.
+// begun is how a child begins, in each list. What is to bind a program in every kind of start, from its exec on, is one
+// more of these: nobody traces the child yet, and no gate is there.
 var begun = []step{spawn, dieWithParent, directory, files, openFiles}
 
 // The lists of steps, one for each kind of start.
@@ -55,8 +55,8 @@ func strict() []step {
 		[]step{hold, load, preparation, wayToMain, oneThread, strictMode, release, end})
 }
 
-// steps is the list of a start. Only what is prepared tells whether there are gates for the loader; up to there the list is
-// the same.
+// steps is the list of a start. Only what is prepared tells whether there are gates for the loader; up to there the
+// list is the same.
 func (r *run) steps() []step {
 	switch {
 	case r.AllowExec:

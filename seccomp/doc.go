@@ -1,6 +1,6 @@
-// Package seccomp is the door to the kernel: it installs filters, enters strict mode, answers the calls that filters hand over
-// ([Listener]), reads the filters of a live process and probes what the kernel offers ([Have], [Features]). It takes
-// [bpf.Program] as it comes and knows nothing of policies.
+// Package seccomp is the door to the kernel: it installs filters, enters strict mode, answers the calls that filters
+// hand over ([Listener]), reads the filters of a live process and probes what the kernel offers ([Have], [Features]).
+// It takes [bpf.Program] as it comes and knows nothing of policies.
 //
 // A filter can't be taken off again, and it binds the calling thread unless [TSYNC] spreads it to all of them:
 //

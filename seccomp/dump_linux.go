@@ -21,17 +21,18 @@ const stopLimit = 3 * time.Second
 // tracerLimit is how long Dump waits for another tracer to let go. Another Dump does at once, a debugger doesn't.
 const tracerLimit = time.Second
 
-// Dump reads the seccomp filters of a live thread, oldest first, the order in which they were installed and in which the
-// kernel numbers them. A process id stands for its first thread; threads may have different filters, so any thread
-// id is taken too. It needs root (CAP_SYS_ADMIN in the first user namespace), a caller without a filter of its own and a
-// kernel with CONFIG_CHECKPOINT_RESTORE (Linux 4.4). Who lacks the privilege is told so, and the thread is left alone.
+// Dump reads the seccomp filters of a live thread, oldest first, the order in which they were installed and in which
+// the kernel numbers them. A process id stands for its first thread; threads may have different filters, so any thread
+// id is taken too. It needs root (CAP_SYS_ADMIN in the first user namespace), a caller without a filter of its own and
+// a kernel with CONFIG_CHECKPOINT_RESTORE (Linux 4.4). Who lacks the privilege is told so, and the thread is left
+// alone.
 //
-// On Linux 6.1 and later, with the kernel's type information, the filters are read from its memory, and the thread is not
-// touched at all. Elsewhere, which also takes CAP_SYS_PTRACE, it is stopped for some tens of microseconds and goes on as
-// it was, stopped if it was stopped, asleep if it was asleep, on time; only a call that any stop ends by EINTR and that
-// has a time-out waits anew: epoll_wait, sigtimedwait, semtimedop, io_getevents, io_pgetevents, io_uring_enter, pselect6
-// and ppoll whose time-out can't be written, and accept, recv, send and their like of a socket with SO_RCVTIMEO or
-// SO_SNDTIMEO. connect of a socket with SO_SNDTIMEO is the one call that ends by EINTR.
+// On Linux 6.1 and later, with the kernel's type information, the filters are read from its memory, and the thread is
+// not touched at all. Elsewhere, which also takes CAP_SYS_PTRACE, it is stopped for some tens of microseconds and goes
+// on as it was, stopped if it was stopped, asleep if it was asleep, on time; only a call that any stop ends by EINTR
+// and that has a time-out waits anew: epoll_wait, sigtimedwait, semtimedop, io_getevents, io_pgetevents,
+// io_uring_enter, pselect6 and ppoll whose time-out can't be written, and accept, recv, send and their like of a socket
+// with SO_RCVTIMEO or SO_SNDTIMEO. connect of a socket with SO_SNDTIMEO is the one call that ends by EINTR.
 //
 // Errors: [ErrNoFilter], [ErrStrict], ESRCH (no such process), EPERM or EACCES (who may), each with its explanation.
 func Dump(pid int) ([]bpf.Program, error) {
@@ -150,7 +151,8 @@ func filters(pid int) ([]bpf.Program, error) {
 	return nil, fmt.Errorf("more than %d filters", maxFilters)
 }
 
-// maxFilters is more than a thread can have: each costs an instruction at least of the bpf.MaxStacked that the kernel takes.
+// maxFilters is more than a thread can have: each costs an instruction at least of the bpf.MaxStacked that the kernel
+// takes.
 const maxFilters = bpf.MaxStacked
 
 func explainAttach(pid int, err *ptrace.AttachError) error {

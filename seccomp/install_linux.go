@@ -12,9 +12,9 @@ import (
 	"monban/internal/sys"
 )
 
-// NoNewPrivs sets no_new_privs on the calling thread: no exec will ever grant it, or its children, more privileges than it
-// has. Without CAP_SYS_ADMIN that is the price of a filter. Other threads keep their state until [Install] with [TSYNC]
-// gives it to them, so a Go program calls both between runtime.LockOSThread and UnlockOSThread.
+// NoNewPrivs sets no_new_privs on the calling thread: no exec will ever grant it, or its children, more privileges than
+// it has. Without CAP_SYS_ADMIN that is the price of a filter. Other threads keep their state until [Install] with
+// [TSYNC] gives it to them, so a Go program calls both between runtime.LockOSThread and UnlockOSThread.
 func NoNewPrivs() error {
 	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
 		return fmt.Errorf("setting no_new_privs (Linux 3.5): %w", err)
@@ -26,16 +26,16 @@ func NoNewPrivs() error {
 	return nil
 }
 
-// Install installs p on the calling thread or, with TSYNC, on every thread of the process. The filter binds from the next
-// system call on, for good, and all children inherit it. Without TSYNC a Go program should not come here except on a
-// locked thread: its goroutines move between threads.
+// Install installs p on the calling thread or, with TSYNC, on every thread of the process. The filter binds from the
+// next system call on, for good, and all children inherit it. Without TSYNC a Go program should not come here except on
+// a locked thread: its goroutines move between threads.
 //
-// Errors carry the kernel's errno: EACCES without no_new_privs or CAP_SYS_ADMIN, EINVAL for an inadmissible program or an
-// unknown flag, ENOMEM for too many instructions in all filters together, ESRCH if TSYNC met a thread with another filter.
-// NewListener is refused with EINVAL: [InstallListener] returns what it makes.
+// Errors carry the kernel's errno: EACCES without no_new_privs or CAP_SYS_ADMIN, EINVAL for an inadmissible program or
+// an unknown flag, ENOMEM for too many instructions in all filters together, ESRCH if TSYNC met a thread with another
+// filter. NewListener is refused with EINVAL: [InstallListener] returns what it makes.
 //
-// Success is never taken on trust: if an earlier filter fakes that of seccomp(2), that is an error. Nothing is installed
-// besides p for that.
+// Success is never taken on trust: if an earlier filter fakes that of seccomp(2), that is an error. Nothing is
+// installed besides p for that.
 func Install(p bpf.Program, f Flags) error {
 	if f&NewListener != 0 {
 		return fmt.Errorf("flag NEW_LISTENER: use InstallListener, which returns the listener: %w", unix.EINVAL)
@@ -93,14 +93,14 @@ func explainInstall(errno unix.Errno, f Flags) error {
 	return fmt.Errorf("installing a filter: %w (%s)", errno, why)
 }
 
-// Strict puts the calling thread into the kernel's strict mode (SECCOMP_SET_MODE_STRICT): from now on it may read, write,
-// exit (the thread, not exit_group) and return from a signal handler; any other call is SIGKILL.
+// Strict puts the calling thread into the kernel's strict mode (SECCOMP_SET_MODE_STRICT): from now on it may read,
+// write, exit (the thread, not exit_group) and return from a signal handler; any other call is SIGKILL.
 //
 // Don't do this to a Go program. The runtime needs futex, mmap, sigaltstack, clone and more on every thread: soon
 // after, the kernel kills this one thread (only it: the kill is silent and the process goes on), whatever goroutine or
-// lock it held is lost, and the rest of the program hangs, typically at the next garbage collection. It is right only in a
-// locked thread that does nothing but RawSyscall reads and writes and then SYS_EXIT. To run another program in strict mode
-// use sandbox.Command.
+// lock it held is lost, and the rest of the program hangs, typically at the next garbage collection. It is right only
+// in a locked thread that does nothing but RawSyscall reads and writes and then SYS_EXIT. To run another program in
+// strict mode use sandbox.Command.
 func Strict() error {
 	// A filter could answer in the kernel's place, and afterwards nothing can be tried.
 	if err := ptrace.Unfiltered(); err != nil {

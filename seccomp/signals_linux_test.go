@@ -10,7 +10,8 @@ import (
 	"time"
 )
 
-// alarmed sleeps for two seconds behind a gate that kills restart_syscall, and handles a signal every few milliseconds meanwhile.
+// alarmed sleeps for two seconds behind a gate that kills restart_syscall, and handles a signal every few milliseconds
+// meanwhile.
 const alarmed = `
 #include <errno.h>
 #include <poll.h>
@@ -49,8 +50,8 @@ int main(int n, char **v) {
 }
 `
 
-// TestStopAmongSignals: a signal with a handler comes at each place on the way into and out of a stop; the sleep ends by EINTR then, and
-// restart_syscall is never made.
+// TestStopAmongSignals: a signal with a handler comes at each place on the way into and out of a stop; the sleep ends
+// by EINTR then, and restart_syscall is never made.
 func TestStopAmongSignals(t *testing.T) {
 	if os.Geteuid() != 0 || runtime.GOARCH != "amd64" {
 		t.Skip("needs root on amd64")

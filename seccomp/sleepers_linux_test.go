@@ -50,7 +50,8 @@ type slept struct {
 	Took  time.Duration
 }
 
-// The child has a thread for each kind of sleep, behind a gate of its own. It says their numbers, and in the end how they slept.
+// The child has a thread for each kind of sleep, behind a gate of its own. It says their numbers, and in the end how
+// they slept.
 func init() {
 	for name, do := range map[string]bpf.Action{"refused": bpf.Errno | bpf.Action(unix.EPERM), "killed": bpf.KillProcess} {
 		deeds["sleepers "+name] = func() { sleepers(do) }
@@ -84,7 +85,8 @@ func sleepers(do bpf.Action) {
 	}
 }
 
-// TestSleepersGoOn: whoever looks, and whoever may not, a program in whatever sleep goes on as if nobody had been there.
+// TestSleepersGoOn: whoever looks, and whoever may not, a program in whatever sleep goes on as if nobody had been
+// there.
 func TestSleepersGoOn(t *testing.T) {
 	root := os.Geteuid() == 0
 	all := []struct {

@@ -155,7 +155,8 @@ func timeOut(s int) {
 	check(unix.SetsockoptTimeval(s, unix.SOL_SOCKET, unix.SO_SNDTIMEO, &t))
 }
 
-// timedOut are the calls that take from a socket in which there is nothing, or put into a full one, until the socket's time-out.
+// timedOut are the calls that take from a socket in which there is nothing, or put into a full one, until the socket's
+// time-out.
 func timedOut() (all []sleep) {
 	type message struct {
 		unix.Msghdr

@@ -9,8 +9,8 @@ import (
 	"monban/bpf"
 )
 
-// InstallStack is [Install] for several filters, in the order in which they bind: what compile.Programs makes of a policy that
-// does not fit one. Those before the last must let seccomp(2) through.
+// InstallStack is [Install] for several filters, in the order in which they bind: what compile.Programs makes of a
+// policy that does not fit one. Those before the last must let seccomp(2) through.
 //
 // Nothing is installed if the kernel would not admit one of them, or all together are too long. Where installing fails
 // later (something around this process has installed filters, too), those that are there stay; each only takes away.

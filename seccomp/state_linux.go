@@ -10,8 +10,8 @@ import (
 	"monban/internal/sys"
 )
 
-// Threads reads what mode each thread of a process is in, by thread id. It takes no privilege. The error is ESRCH where there is no
-// such process.
+// Threads reads what mode each thread of a process is in, by thread id. It takes no privilege. The error is ESRCH where
+// there is no such process.
 func Threads(pid int) ([]Thread, error) {
 	tids, err := sys.Threads(pid)
 	if err != nil && !errors.Is(err, unix.ESRCH) {

@@ -20,14 +20,15 @@ func (s *Space) Numbers(a abi.Arch) Node {
 	return s.Patch(Nr, []Case{{Lo: first, Hi: last, Then: True}}, False)
 }
 
-// On is what v says of the calls of one architecture; numbers that are another's, under the same token, get elsewhere. The
-// result doesn't look at the token.
+// On is what v says of the calls of one architecture; numbers that are another's, under the same token, get elsewhere.
+// The result doesn't look at the token.
 func (v Verdict) On(a abi.Arch, elsewhere bpf.Action) Verdict {
 	s := v.space
 	return Verdict{s, s.If(s.Numbers(a), v.Restrict(Arch, a.Token()).node, s.Action(elsewhere))}
 }
 
-// Call is what v says of one number on an architecture: it depends on nothing but the arguments and the instruction pointer.
+// Call is what v says of one number on an architecture: it depends on nothing but the arguments and the instruction
+// pointer.
 func (v Verdict) Call(a abi.Arch, nr uint32) Verdict {
 	return v.Restrict(Arch, a.Token()).Restrict(Nr, nr)
 }

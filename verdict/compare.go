@@ -14,8 +14,8 @@ type Difference struct {
 	A, B bpf.Action
 }
 
-// Differences finds one witness for each pair of actions that a and b answer differently; it is empty if and only if a == b.
-// Both must live in the same space.
+// Differences finds one witness for each pair of actions that a and b answer differently; it is empty if and only if a
+// == b. Both must live in the same space.
 func Differences(a, b Verdict) []Difference {
 	var all []Difference
 	seen := map[[2]bpf.Action]bool{}
@@ -26,7 +26,8 @@ func Differences(a, b Verdict) []Difference {
 	return all
 }
 
-// Violation is a call on which a answers x, b answers y and bad(x, y) holds: what stands against "b does what a promises".
+// Violation is a call on which a answers x, b answers y and bad(x, y) holds: what stands against "b does what a
+// promises".
 func Violation(a, b Verdict, bad func(x, y bpf.Action) bool) (Difference, bool) {
 	for d := range pairs(a, b, bad) {
 		return d, true
@@ -106,8 +107,8 @@ type Part struct {
 	Then Verdict
 }
 
-// Parts splits v by what is left of it after the words up to w: the conditions exclude each other and cover everything. ok is
-// false where there are more than limit parts.
+// Parts splits v by what is left of it after the words up to w: the conditions exclude each other and cover everything.
+// ok is false where there are more than limit parts.
 func (s *Space) Parts(v Verdict, w Word, limit int) (parts []Part, ok bool) {
 	end := uint32(w)*32 + 32
 	var ends []Node
@@ -187,8 +188,8 @@ func (s *Space) Parts(v Verdict, w Word, limit int) (parts []Part, ok bool) {
 // A Cube is a set of 64-bit values: those with value & Mask == Want.
 type Cube struct{ Mask, Want uint64 }
 
-// Cubes lists disjoint cubes of the two words hi and hi+1 (a register) that make up the condition; ok is false where there are
-// more than limit. The condition must not look at other words.
+// Cubes lists disjoint cubes of the two words hi and hi+1 (a register) that make up the condition; ok is false where
+// there are more than limit. The condition must not look at other words.
 func (s *Space) Cubes(cond Node, hi Word, limit int) (cubes []Cube, ok bool) {
 	// Each way to True is a cube. A count that could not be listed need not be exact.
 	count := map[Node]uint64{False: 0, True: 1}

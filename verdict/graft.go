@@ -2,7 +2,8 @@ package verdict
 
 import "iter"
 
-// After yields each verdict that can be left of v after the words up to w, once, in the order of the first values that lead to it.
+// After yields each verdict that can be left of v after the words up to w, once, in the order of the first values that
+// lead to it.
 func (v Verdict) After(w Word) iter.Seq[Verdict] {
 	s, end := v.space, uint32(w)*32+32
 	return func(yield func(Verdict) bool) {
@@ -23,8 +24,8 @@ func (v Verdict) After(w Word) iter.Seq[Verdict] {
 	}
 }
 
-// Graft is v with each verdict that is left of it after the words up to w replaced by f's answer, which must not look at those
-// words. f is asked once for each.
+// Graft is v with each verdict that is left of it after the words up to w replaced by f's answer, which must not look
+// at those words. f is asked once for each.
 func (v Verdict) Graft(w Word, f func(Verdict) Verdict) Verdict {
 	s, end := v.space, uint32(w)*32+32
 	memo := map[Node]Node{}

@@ -5,15 +5,17 @@ import (
 	"slices"
 )
 
-// A Leaf is one thing that can be left of a verdict after a word: how many of the word's values lead to it, and the least of them.
+// A Leaf is one thing that can be left of a verdict after a word: how many of the word's values lead to it, and the
+// least of them.
 type Leaf struct {
 	Then  Verdict
 	Count uint64
 	Least uint32
 }
 
-// Leaves are the different things that can be left of v after w, by the least values that lead to them. They take no longer than going
-// through the diagram, however many ranges of values there are. v must not depend on a word before w: restrict those first.
+// Leaves are the different things that can be left of v after w, by the least values that lead to them. They take no
+// longer than going through the diagram, however many ranges of values there are. v must not depend on a word before w:
+// restrict those first.
 func (v Verdict) Leaves(w Word) []Leaf {
 	s, start, end := v.space, uint32(w)*32, uint32(w)*32+32
 	type reach struct {
@@ -63,7 +65,8 @@ func (v Verdict) Leaves(w Word) []Leaf {
 	return leaves
 }
 
-// Without are the leaves of w where its values are none of those in the cases, which must be in ascending order and disjoint.
+// Without are the leaves of w where its values are none of those in the cases, which must be in ascending order and
+// disjoint.
 func (v Verdict) Without(w Word, cases []Case) []Leaf {
 	s := v.space
 	gone := s.value(noAction)

@@ -22,8 +22,9 @@ func Of(p bpf.Program, order binary.ByteOrder) (Verdict, error) {
 	return NewSpace(DefaultBudget).Of(p, order)
 }
 
-// lift walks the program from its first instruction, once for each state of the registers that can be told apart and still
-// matters there. Jumps only go forward, so that ends. Registers hold 32 conditions each: what a bit is, for every input.
+// lift walks the program from its first instruction, once for each state of the registers that can be told apart and
+// still matters there. Jumps only go forward, so that ends. Registers hold 32 conditions each: what a bit is, for every
+// input.
 func (s *Space) lift(p bpf.Program, order binary.ByteOrder, end func(bpf.Action) uint32) (Node, error) {
 	if err := p.Check(); err != nil {
 		return False, err
@@ -174,7 +175,8 @@ func (l *lifter) load(st state, in bpf.Instruction) register {
 	return r
 }
 
-// wordAt is the word at an offset of struct seccomp_data; 64-bit members hold their low half first on little-endian machines.
+// wordAt is the word at an offset of struct seccomp_data; 64-bit members hold their low half first on little-endian
+// machines.
 func wordAt(offset uint32, big bool) Word {
 	switch {
 	case offset == bpf.OffsetNr:

@@ -1,6 +1,7 @@
 package verdict
 
-// Marks are a set of a space's nodes that is emptied in no time. A walk takes one and returns it, since walks can be within walks.
+// Marks are a set of a space's nodes that is emptied in no time. A walk takes one and returns it, since walks can be
+// within walks.
 type marks struct {
 	of  []uint32 // for each node, the walk that came by last
 	now uint32

@@ -26,8 +26,8 @@ type node struct {
 
 const endLevel = words * 32 // below every tested bit: the level of a terminal
 
-// A Space holds nodes. It is not safe for concurrent use. An operation for which its budget does not suffice does not return:
-// it panics, and [Space.Do] makes that the error ErrTooComplex.
+// A Space holds nodes. It is not safe for concurrent use. An operation for which its budget does not suffice does not
+// return: it panics, and [Space.Do] makes that the error ErrTooComplex.
 type Space struct {
 	nodes    []node
 	index    []uint32 // open addressing: node number + 1
@@ -47,8 +47,8 @@ type iteEntry struct{ f, g, h, r Node }
 // NewSpace returns an empty space that holds at most budget nodes.
 func NewSpace(budget int) *Space {
 	s := &Space{budget: budget, maxSteps: stepsPerNode * budget}
-	// Room for the policy of a container on three architectures and its proof without growing. Fresh memory costs more than
-	// the work done in it.
+	// Room for the policy of a container on three architectures and its proof without growing. Fresh memory costs more
+	// than the work done in it.
 	s.nodes = make([]node, 0, min(budget, 1<<12))
 	s.index = make([]uint32, 1<<13)
 	s.cache = make([]iteEntry, 1<<11)

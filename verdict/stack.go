@@ -6,9 +6,9 @@ import (
 	"monban/bpf"
 )
 
-// OfStack is the meaning of several filters on one task, the oldest first. The kernel runs them all and takes the smallest
-// action as a signed number; of equals it takes the newest filter's data (kernel/seccomp.c, seccomp_run_filters).
-// No filters at all allow everything.
+// OfStack is the meaning of several filters on one task, the oldest first. The kernel runs them all and takes the
+// smallest action as a signed number; of equals it takes the newest filter's data (kernel/seccomp.c,
+// seccomp_run_filters). No filters at all allow everything.
 func (s *Space) OfStack(programs []bpf.Program, order binary.ByteOrder) (v Verdict, err error) {
 	err = s.Do(func() error {
 		r := s.value(uint32(bpf.Allow))
@@ -26,9 +26,9 @@ func (s *Space) OfStack(programs []bpf.Program, order binary.ByteOrder) (v Verdi
 	return v, err
 }
 
-// Stack is the meaning of two verdicts on one task, the newer one installed after the older one. Verdicts know only canonical
-// actions: where a filter returns one that the kernel does not know, OfStack ranks it as the kernel does and Stack as kill_process,
-// which is never less strict.
+// Stack is the meaning of two verdicts on one task, the newer one installed after the older one. Verdicts know only
+// canonical actions: where a filter returns one that the kernel does not know, OfStack ranks it as the kernel does and
+// Stack as kill_process, which is never less strict.
 func Stack(older, newer Verdict) Verdict {
 	s := older.space
 	return Verdict{s, s.combine(newer.node, older.node, map[[2]Node]Node{})}
@@ -46,7 +46,8 @@ func Strictest(a, b Verdict) Verdict {
 	return Verdict{s, n}
 }
 
-// Loosest answers each call as the more permissive of a and b does, in the kernel's order of actions; a's answer of equals.
+// Loosest answers each call as the more permissive of a and b does, in the kernel's order of actions; a's answer of
+// equals.
 func Loosest(a, b Verdict) Verdict {
 	s := a.space
 	n := s.apply(a.node, b.node, map[[2]Node]Node{}, func(x, y bpf.Action) bool { return y.Compare(x) > 0 })

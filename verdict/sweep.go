@@ -8,8 +8,8 @@ import (
 )
 
 // A sweep decides a run of comparisons of one plain word with constants at once: it follows ranges of the word's values
-// through the jumps instead of making a diagram of each comparison. Most of any filter is such a run, on the architecture or
-// the number.
+// through the jumps instead of making a diagram of each comparison. Most of any filter is such a run, on the
+// architecture or the number.
 
 // plain says that a register holds word w under a mask.
 type plain struct {

@@ -9,8 +9,8 @@ import (
 	"monban/verdict"
 )
 
-// sweepProgram is a run of comparisons of a few words with a few constants, with joins, masks, loads of the same and of earlier
-// words in between, and every kind of comparison.
+// sweepProgram is a run of comparisons of a few words with a few constants, with joins, masks, loads of the same and of
+// earlier words in between, and every kind of comparison.
 func sweepProgram(r *rand.Rand, constants []uint32) bpf.Program {
 	n := 8 + r.IntN(40)
 	offsets := []uint32{bpf.OffsetNr, bpf.OffsetNr, bpf.OffsetArch, bpf.OffsetArgs}

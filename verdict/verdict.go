@@ -91,9 +91,9 @@ type Span struct {
 	Then   Verdict
 }
 
-// Spans yields, in ascending order, the maximal ranges of w's values that v treats alike. v must not depend on a word before w:
-// restrict those first. A verdict that tests low bits can have up to 2^32 spans, which no budget suffices for: stop where you had
-// enough.
+// Spans yields, in ascending order, the maximal ranges of w's values that v treats alike. v must not depend on a word
+// before w: restrict those first. A verdict that tests low bits can have up to 2^32 spans, which no budget suffices
+// for: stop where you had enough.
 func (v Verdict) Spans(w Word) iter.Seq[Span] {
 	return func(yield func(Span) bool) {
 		s := v.space
@@ -129,8 +129,8 @@ func (v Verdict) Spans(w Word) iter.Seq[Span] {
 	}
 }
 
-// SpansUpTo lists the spans of w; ok is false where there are more than limit. Finding that out takes no longer than going through the
-// diagram, however many there are.
+// SpansUpTo lists the spans of w; ok is false where there are more than limit. Finding that out takes no longer than
+// going through the diagram, however many there are.
 func (v Verdict) SpansUpTo(w Word, limit int) (spans []Span, ok bool) {
 	if v.spanCount(w) > uint64(limit) {
 		return nil, false

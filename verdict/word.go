@@ -76,8 +76,8 @@ const (
 	GE
 )
 
-// A Field is a number of up to 64 bits made of one or two words: (value & Mask) ^ Xor, Bits wide. Where Bits is at most 32,
-// Hi is not looked at.
+// A Field is a number of up to 64 bits made of one or two words: (value & Mask) ^ Xor, Bits wide. Where Bits is at most
+// 32, Hi is not looked at.
 type Field struct {
 	Hi, Lo    Word
 	Bits      int // 16, 32 or 64
@@ -106,7 +106,8 @@ func (s *Space) bit(f Field, i int) Node {
 	return b
 }
 
-// Compare is the condition that f stands in relation op to c, both as two's complement numbers of f.Bits bits where signed.
+// Compare is the condition that f stands in relation op to c, both as two's complement numbers of f.Bits bits where
+// signed.
 func (s *Space) Compare(f Field, op Op, signed bool, c uint64) Node {
 	if signed {
 		// Flipping the sign bit of both turns signed order into unsigned order.
@@ -128,8 +129,8 @@ func (s *Space) Compare(f Field, op Op, signed bool, c uint64) Node {
 	return s.equal(f, c)
 }
 
-// In is the condition that f lies in one of the ranges, both ends included, which must be in ascending order and disjoint as
-// unsigned numbers of f.Bits bits.
+// In is the condition that f lies in one of the ranges, both ends included, which must be in ascending order and
+// disjoint as unsigned numbers of f.Bits bits.
 func (s *Space) In(f Field, ranges [][2]uint64) Node { return s.in(f, f.Bits, 0, ranges) }
 
 // in decides the lowest n bits of f, where the bits above are those of base.
@@ -190,13 +191,14 @@ type Case struct {
 	Then   Node
 }
 
-// Patch is base with the given ranges of w replaced. The cases must be in ascending order and disjoint; neither they nor base
-// may depend on a word before w, nor the cases on w itself.
+// Patch is base with the given ranges of w replaced. The cases must be in ascending order and disjoint; neither they
+// nor base may depend on a word before w, nor the cases on w itself.
 func (s *Space) Patch(w Word, cases []Case, base Node) Node {
 	return s.patch(uint32(w)*32, 0xffffffff, 0, 0xffffffff, cases, base)
 }
 
-// patch goes by the bits in mask only: the cases are ranges of the word under it, and base does not depend on the others.
+// patch goes by the bits in mask only: the cases are ranges of the word under it, and base does not depend on the
+// others.
 func (s *Space) patch(level, mask, lo, hi uint32, cases []Case, base Node) Node {
 	s.charge(1 + len(cases)/perStep)
 	for len(cases) > 0 && cases[0].Hi < lo {

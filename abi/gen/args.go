@@ -13,7 +13,8 @@ import (
 // A scoped signature holds on the architectures of its scope.
 type scoped struct{ scope, args string }
 
-// args writes each call's arguments: the lines of facts/signatures.txt first, then what signatures.csv has for all the others.
+// args writes each call's arguments: the lines of facts/signatures.txt first, then what signatures.csv has for all the
+// others.
 func (g *generator) args() error {
 	functions, err := g.functions()
 	if err != nil {
@@ -58,7 +59,8 @@ func (g *generator) args() error {
 	return g.write("args.txt", "facts/signatures.csv, facts/argnames.txt and facts/signatures.txt", &b)
 }
 
-// functions reads signatures.csv, in words of "type name|alias". Of two rows for one name the later is today's (uname, fstat).
+// functions reads signatures.csv, in words of "type name|alias". Of two rows for one name the later is today's (uname,
+// fstat).
 func (g *generator) functions() (map[string]string, error) {
 	lines, err := g.lines("argnames.txt")
 	if err != nil {

@@ -13,7 +13,8 @@ type goConstants struct {
 	kind   map[string]string // "Errno", "Signal"
 }
 
-// parseConstants evaluates the integer constants of generated Go files; those whose value hangs on a type's size are left out.
+// parseConstants evaluates the integer constants of generated Go files; those whose value hangs on a type's size are
+// left out.
 func parseConstants(paths ...string) (*goConstants, error) {
 	out := &goConstants{values: map[string]int64{}, kind: map[string]string{}}
 	for _, path := range paths {

@@ -1,5 +1,5 @@
-// Command gen makes the tables in ../data, and that of the architectures in Go, from the facts in ../facts and the constants of
-// golang.org/x/sys/unix.
+// Command gen makes the tables in ../data, and that of the architectures in Go, from the facts in ../facts and the
+// constants of golang.org/x/sys/unix.
 package main
 
 import (

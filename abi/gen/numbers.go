@@ -70,7 +70,8 @@ func sub(mux string) int {
 	return n
 }
 
-// readCalls reads syscalls.csv. That a call is a multiplexer's member is a fact about the multiplexer, so it is kept once a call.
+// readCalls reads syscalls.csv. That a call is a multiplexer's member is a fact about the multiplexer, so it is kept
+// once a call.
 func (g *generator) readCalls() (*callTable, error) {
 	f, err := os.Open(filepath.Join(g.facts, "syscalls.csv"))
 	if err != nil {
@@ -193,7 +194,8 @@ func (g *generator) addOverlay(t *callTable) error {
 	return nil
 }
 
-// since writes the kernels that introduced the calls; the calls of facts/since.txt differ from syscalls.csv or on an architecture.
+// since writes the kernels that introduced the calls; the calls of facts/since.txt differ from syscalls.csv or on an
+// architecture.
 func (g *generator) since() error {
 	lines, err := g.lines("since.txt")
 	if err != nil {

@@ -33,8 +33,8 @@ func (g *generator) groups() error {
 	return g.write("groups.txt", "facts/groups.txt", &b)
 }
 
-// argValues writes a line for each call and argument of facts/argvalues.txt: "call argument kind names", the names with their prefixes
-// as they are.
+// argValues writes a line for each call and argument of facts/argvalues.txt: "call argument kind names", the names with
+// their prefixes as they are.
 func (g *generator) argValues() error {
 	lines, err := g.lines("argvalues.txt")
 	if err != nil {

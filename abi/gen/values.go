@@ -62,7 +62,8 @@ func (g *generator) constants() error {
 	return g.write("constants.txt", "golang.org/x/sys/unix, facts/elsewhere.txt, facts/uapi.txt and facts/constants.txt", &b)
 }
 
-// unixValues reads the constants of x/sys, less those that facts/unused-constants.txt sorts out, and tells which are errors.
+// unixValues reads the constants of x/sys, less those that facts/unused-constants.txt sorts out, and tells which are
+// errors.
 func (g *generator) unixValues() (values, map[string]bool, error) {
 	lines, err := g.lines("unused-constants.txt")
 	if err != nil {
@@ -140,7 +141,8 @@ func (g *generator) addElsewhere(all values) error {
 	return nil
 }
 
-// addLines takes "NAME value arch,arch=value …"; replace says that such a line may speak of a name that is there already.
+// addLines takes "NAME value arch,arch=value …"; replace says that such a line may speak of a name that is there
+// already.
 func (g *generator) addLines(all values, file string, replace bool) error {
 	lines, err := g.lines(file)
 	if err != nil {

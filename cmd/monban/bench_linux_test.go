@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// BenchmarkRun is what monban run costs over a plain exec: the start of the process, the compilation of @container with its proof,
-// and the gate.
+// BenchmarkRun is what monban run costs over a plain exec: the start of the process, the compilation of @container with
+// its proof, and the gate.
 func BenchmarkRun(b *testing.B) {
 	bin := buildCommand(b)
 	for _, c := range []struct {
@@ -27,7 +27,8 @@ func BenchmarkRun(b *testing.B) {
 	}
 }
 
-// BenchmarkSee is the whole process of the commands that look at a gate, on the filter of a container on three architectures.
+// BenchmarkSee is the whole process of the commands that look at a gate, on the filter of a container on three
+// architectures.
 func BenchmarkSee(b *testing.B) {
 	bin, dir := buildCommand(b), b.TempDir()
 	docker := filepath.Join(dir, "docker.bpf")
@@ -50,8 +51,8 @@ func BenchmarkSee(b *testing.B) {
 	}
 }
 
-// BenchmarkRecord is what watching costs a program that does little but calls: find through /usr/share, whole process, alone and under
-// each recorder. strace is there to compare with, where it is installed.
+// BenchmarkRecord is what watching costs a program that does little but calls: find through /usr/share, whole process,
+// alone and under each recorder. strace is there to compare with, where it is installed.
 func BenchmarkRecord(b *testing.B) {
 	bin, gate := buildCommand(b), filepath.Join(b.TempDir(), "find.gate")
 	find := []string{"find", "/usr/share"}

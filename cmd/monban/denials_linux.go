@@ -35,7 +35,8 @@ func openKmsg() (io.ReadCloser, error) {
 	}{bufio.NewReaderSize(log, 1<<16), log}, nil // the kernel gives whole records only, into what has room for one
 }
 
-// Read reads a record. One that was overwritten meanwhile (EPIPE) is ignored, as it would be if it had been overwritten before.
+// Read reads a record. One that was overwritten meanwhile (EPIPE) is ignored, as it would be if it had been overwritten
+// before.
 func (l kmsgLog) Read(b []byte) (int, error) {
 	for range 1000 {
 		n, err := unix.Read(l.fd, b)

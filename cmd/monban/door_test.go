@@ -65,8 +65,8 @@ func ours(e ast.Expr) bool {
 	return false
 }
 
-// Nothing but door.go knows standard output and standard error, and nothing prints but through it: neither here nor in any package that
-// the command is made of. What is neither is named below.
+// Nothing but door.go knows standard output and standard error, and nothing prints but through it: neither here nor in
+// any package that the command is made of. What is neither is named below.
 func TestOneDoor(t *testing.T) {
 	elsewhere := map[string]int{
 		"live.go: Raw":   2, // moves the cursor

@@ -7,7 +7,8 @@ import (
 	"monban/policy/lang"
 )
 
-// earlierGate is what --known names. Its text is kept if it means the same in the file that will be written, which has a name.
+// earlierGate is what --known names. Its text is kept if it means the same in the file that will be written, which has
+// a name.
 func earlierGate(g *gate.Gate, name string, native abi.Arch) (*learn.Earlier, error) {
 	return learn.NewEarlier(g, keptText(g, name, native), native)
 }

@@ -56,8 +56,8 @@ func binaryOf(command string) (string, error) {
 	return path, nil
 }
 
-// scanRest scans the programs that took part in a run, with what they loaded, adds what they reach, and says which ones are scanned now
-// and which could not be. What took part is known by its file: a program chooses its own name.
+// scanRest scans the programs that took part in a run, with what they loaded, adds what they reach, and says which ones
+// are scanned now and which could not be. What took part is known by its file: a program chooses its own name.
 func scanRest(ctx context.Context, r *scan.Result, rec *record.Recording, first string, o scan.Options) (files, lost []string) {
 	files = []string{first}
 	for _, program := range slices.Sorted(maps.Keys(rec.Files)) {

@@ -101,7 +101,8 @@ func (l *learnFlags) name() string {
 	return l.out
 }
 
-// keep writes a gate that was learnt, in the format that is wanted. Where that format cannot say it, the gate itself is kept.
+// keep writes a gate that was learnt, in the format that is wanted. Where that format cannot say it, the gate itself is
+// kept.
 func (l *learnFlags) keep(cmd *cobra.Command, file *lang.File, native abi.Arch) error {
 	f, err := writable(l.to)
 	if err != nil {
@@ -172,7 +173,8 @@ func keepText(cmd *cobra.Command, out string, text []byte, binary bool) error {
 	return nil
 }
 
-// inSpare writes what could not go where it was wanted to the directory for temporary files, or else to standard output.
+// inSpare writes what could not go where it was wanted to the directory for temporary files, or else to standard
+// output.
 func inSpare(cmd *cobra.Command, out string, text []byte, why exit) error {
 	spare, err := os.CreateTemp("", filepath.Base(out)+".*")
 	if err == nil {

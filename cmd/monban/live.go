@@ -11,8 +11,8 @@ import (
 	"monban/record"
 )
 
-// A liveLine is the last row of the terminal, while a program runs in the rows above: what the program prints, a line without an end
-// above all, is neither written over nor erased.
+// A liveLine is the last row of the terminal, while a program runs in the rows above: what the program prints, a line
+// without an end above all, is neither written over nor erased.
 type liveLine struct{ rows int }
 
 // newLiveLine is nil where standard error is not a terminal that has one.

@@ -43,8 +43,8 @@ func (e exit) Error() string {
 
 func (e exit) Unwrap() error { return e.err }
 
-// collectAbove is how much memory a run may use before the garbage collector starts, in bytes. Most runs last milliseconds and end
-// far below it; collecting would take a fifth of their time.
+// collectAbove is how much memory a run may use before the garbage collector starts, in bytes. Most runs last
+// milliseconds and end far below it; collecting would take a fifth of their time.
 const collectAbove = 144 << 20
 
 func main() {
@@ -93,7 +93,8 @@ func Main() int {
 	return e.code
 }
 
-// execute runs the verb. What a gate's budget does not suffice for is an error, also where a verb looks at a verdict outside of a door.
+// execute runs the verb. What a gate's budget does not suffice for is an error, also where a verb looks at a verdict
+// outside of a door.
 func execute(root *cobra.Command) (cmd *cobra.Command, err error) {
 	defer func() {
 		switch r := recover().(type) {

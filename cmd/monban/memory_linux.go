@@ -6,11 +6,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// addressSpace is how much of it Monban needs, in bytes. Go's runtime reserves 600 MB, with nothing in it, before any code of ours.
+// addressSpace is how much of it Monban needs, in bytes. Go's runtime reserves 600 MB, with nothing in it, before any
+// code of ours.
 const addressSpace = 1024 << 20
 
-// checkMemory says whether the address space is too small (ulimit -v): the runtime would end in the midst of something, with a stack
-// trace. Where even the runtime has no room it ends before this is asked.
+// checkMemory says whether the address space is too small (ulimit -v): the runtime would end in the midst of something,
+// with a stack trace. Where even the runtime has no room it ends before this is asked.
 func checkMemory() error {
 	var limit unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_AS, &limit); err != nil || limit.Cur >= addressSpace {

@@ -19,7 +19,8 @@ var errNowhere = errors.New("it is closed (or /dev/null, opened for reading and 
 
 func (nowhere) Write([]byte) (int, error) { return 0, errNowhere }
 
-// end writes what is left, and is the command's error: its own or, if it had none that says more, that its output is lost.
+// end writes what is left, and is the command's error: its own or, if it had none that says more, that its output is
+// lost.
 func (o *output) end(cmd *cobra.Command, err error) error {
 	flushed := o.Flush()
 	var e exit
@@ -32,7 +33,8 @@ func (o *output) end(cmd *cobra.Command, err error) error {
 	return err
 }
 
-// answersByStatus says whether a command's status says what it found, so that nothing is lost where nobody reads what it prints.
+// answersByStatus says whether a command's status says what it found, so that nothing is lost where nobody reads what
+// it prints.
 func answersByStatus(cmd *cobra.Command) bool {
 	switch cmd.Name() {
 	case "diff", "lint", "test":
@@ -141,7 +143,8 @@ type written struct {
 // maxLinks is how many symbolic links lead to a file at most; Linux follows as many.
 const maxLinks = 40
 
-// followed is where a name leads: what a symbolic link points to is written, whether it is there yet or not, and the link stays.
+// followed is where a name leads: what a symbolic link points to is written, whether it is there yet or not, and the
+// link stays.
 func followed(name string) (string, error) {
 	for range maxLinks {
 		link, err := os.Lstat(name)

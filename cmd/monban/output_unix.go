@@ -40,8 +40,9 @@ func mayFollow(link, dir fs.FileInfo) bool {
 	return int(l.Uid) == os.Geteuid() || l.Uid == d.Uid
 }
 
-// discards says whether a descriptor was closed when the program began, as far as can be seen: the Go runtime then opens /dev/null there,
-// for reading and writing, before any code of ours. A shell's >/dev/null opens it for writing only.
+// discards says whether a descriptor was closed when the program began, as far as can be seen: the Go runtime then
+// opens /dev/null there, for reading and writing, before any code of ours. A shell's >/dev/null opens it for writing
+// only.
 func discards(f *os.File) bool {
 	here, err := f.Stat()
 	if err != nil {

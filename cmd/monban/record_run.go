@@ -82,7 +82,8 @@ func (p *recordPlan) gates() (earlier, held *gate.Gate, err error) {
 	return earlier, held, err
 }
 
-// against is what the run is held against, if anything; a gate that looks at what eBPF does not see is recorded by ptrace.
+// against is what the run is held against, if anything; a gate that looks at what eBPF does not see is recorded by
+// ptrace.
 func (p *recordPlan) against(g *gate.Gate) (*verdict.Verdict, error) {
 	if g == nil {
 		return nil, nil

@@ -20,7 +20,8 @@ import (
 // enoexec is ENOEXEC, which is 8 on all architectures (asm-generic/errno-base.h).
 const enoexec = 8
 
-// recorded runs the command, and notes the files that it maps if files says so. Interrupts are the program's: what was seen by then is kept.
+// recorded runs the command, and notes the files that it maps if files says so. Interrupts are the program's: what was
+// seen by then is kept.
 func recorded(ctx context.Context, command []string, backend string, gate *verdict.Verdict, files bool) (*record.Recording, record.Result, error) {
 	path, err := findCommand(command[0])
 	if err != nil {

@@ -56,7 +56,8 @@ func (f *compileFlags) options() (compile.Options, error) {
 // maxCount is how often a call can have been made: sums of such counts are exact enough.
 const maxCount = 1e15
 
-// parseWeights reads how often calls were made: "openat 120" a line, # for comments, or the table that strace -c prints.
+// parseWeights reads how often calls were made: "openat 120" a line, # for comments, or the table that strace -c
+// prints.
 func parseWeights(file string, src []byte) (compile.Weights, error) {
 	weights := compile.Weights{}
 	lines := bufio.NewScanner(bytes.NewReader(src))

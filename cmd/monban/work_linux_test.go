@@ -18,8 +18,8 @@ import (
 
 var hard = flag.Uint64("hard", 3, "how many random filters TestWorkEnds tries")
 
-// hang is processor time that no command may take. All end within some two seconds; a limit so far above is reached only by work that
-// is not charged to the budget, or too little.
+// hang is processor time that no command may take. All end within some two seconds; a limit so far above is reached
+// only by work that is not charged to the budget, or too little.
 const hang = 6 * time.Second
 
 // workers are the commands that work on what a gate means.
@@ -30,8 +30,8 @@ var workers = []string{
 	"convert FILE --to c", "explain FILE --syscall ioctl",
 }
 
-// TestWorkEnds gives all commands filters that make the diagrams hard: comparisons of bits, sums and products of words, words compared
-// with words, thousands of states. Each must end in an answer or in an error.
+// TestWorkEnds gives all commands filters that make the diagrams hard: comparisons of bits, sums and products of words,
+// words compared with words, thousands of states. Each must end in an answer or in an error.
 func TestWorkEnds(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it takes a minute of work")
@@ -153,7 +153,8 @@ func parity(n int) bpf.Program {
 		bpf.Instruction{Code: bpf.RET | bpf.K, K: 0x7fff0000}, bpf.Instruction{Code: bpf.RET | bpf.K, K: 0x50001})
 }
 
-// hardGate is a gate for twelve architectures with conditions on the arguments of some calls: masks, values, ranges, or all of them.
+// hardGate is a gate for twelve architectures with conditions on the arguments of some calls: masks, values, ranges, or
+// all of them.
 func hardGate(r *rand.Rand, rules, kind int) string {
 	var b strings.Builder
 	b.WriteString("arch x86_64 x86 x32 aarch64 arm riscv64 ppc64le mipsel mipsel64 mipsel64n32 loongarch64 sh\ndefault errno(EPERM)\n")

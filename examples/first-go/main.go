@@ -1,7 +1,7 @@
 //go:build linux
 
-// Command first-go is the classic first example of seccomp, in Go: everything is forbidden but writing and ending. The write
-// works; the fork after it kills the process with SIGSYS.
+// Command first-go is the classic first example of seccomp, in Go: everything is forbidden but writing and ending. The
+// write works; the fork after it kills the process with SIGSYS.
 package main
 
 import (

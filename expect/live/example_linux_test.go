@@ -12,7 +12,8 @@ import (
 	"monban/policy/lang"
 )
 
-// What was proven is tried: a child of this program makes the calls. The program's first act is to be that child, where it is meant to.
+// What was proven is tried: a child of this program makes the calls. The program's first act is to be that child, where
+// it is meant to.
 func Example() {
 	if os.Getenv(live.Env) != "" {
 		if err := live.Child(); err != nil {

@@ -1,8 +1,8 @@
-// Package codec is what a package for a foreign format gives: a [Format], which package format puts into its table. The table drives
-// recognition, prefixes (oci:FILE), monban convert, help, shell completion and the documentation.
+// Package codec is what a package for a foreign format gives: a [Format], which package format puts into its table. The
+// table drives recognition, prefixes (oci:FILE), monban convert, help, shell completion and the documentation.
 //
-// A Format only translates. Reading ends in a policy, or in programs; writing starts from a meaning, and what was written is read back
-// and proven equal by package format.
+// A Format only translates. Reading ends in a policy, or in programs; writing starts from a meaning, and what was
+// written is read back and proven equal by package format.
 package codec
 
 import (
@@ -26,15 +26,16 @@ type Format struct {
 	Exts   []string // usual endings of its files, with the dot; the first is the one for new files
 	Binary bool     // its files are not text
 	For    []string // the programs that it can be written for (--for), the default first; nil where there is one way only
-	// Sniff reports whether a text is of this format. It must not be slow, and be sure: the first format in the table that says so
-	// is taken. Nil: by prefix only.
+	// Sniff reports whether a text is of this format. It must not be slow, and be sure: the first format in the table
+	// that says so is taken. Nil: by prefix only.
 	Sniff func(src []byte) bool
-	// Read turns a text into a gate: its policy or programs, and what it noticed; package format says the rest. Nil: the format is only
-	// written.
+	// Read turns a text into a gate: its policy or programs, and what it noticed; package format says the rest. Nil:
+	// the format is only written.
 	Read func(in *Input) (*gate.Gate, error)
 	// Write turns a meaning into a text, in formats of rules. Nil: the format has none, or is only read.
 	Write func(m *Meaning) (*Text, error)
-	// WriteProgram turns a program into a text, in formats of programs: they say whatever a program can do, rules or not.
+	// WriteProgram turns a program into a text, in formats of programs: they say whatever a program can do, rules or
+	// not.
 	WriteProgram func(p *Program) (*Text, error)
 }
 
@@ -47,10 +48,11 @@ type Input struct {
 	Part string // what stood after # in the reference, such as a thread's name
 	Src  []byte
 	Options
-	// ReadFile reads a file that the text names; a relative name has been joined to the directory of the file that names it.
-	// Errors name the file. Nil: such files are refused.
+	// ReadFile reads a file that the text names; a relative name has been joined to the directory of the file that
+	// names it. Errors name the file. Nil: such files are refused.
 	ReadFile func(name string) ([]byte, error)
-	// ReadDir lists the names of a directory's files, sorted; a directory that does not exist has none. Nil: there are none.
+	// ReadDir lists the names of a directory's files, sorted; a directory that does not exist has none. Nil: there are
+	// none.
 	ReadDir func(name string) ([]string, error)
 }
 
@@ -70,7 +72,8 @@ type Options struct {
 
 	// FS has the files; nil is the machine's. Names are slash-separated then, as in package io/fs.
 	FS fs.FS
-	// Stdin is what "-" names. Nil: a document names the gate, not a user. "-" is a file's name then, and only regular files are read.
+	// Stdin is what "-" names. Nil: a document names the gate, not a user. "-" is a file's name then, and only regular
+	// files are read.
 	Stdin io.Reader
 	// Dump reads the filters of a process, the oldest first, for pid:N. Nil: that is refused.
 	Dump func(pid int) ([]bpf.Program, error)
@@ -99,8 +102,8 @@ type Program struct {
 type Text struct {
 	Bytes []byte
 	Notes []string // what whoever reads the text should know
-	// KillsForeign says that the format kills calls of architectures that the policy does not speak for in its own way, thread or
-	// process. Where the policy kills them too, that is not a difference; a note should say it.
+	// KillsForeign says that the format kills calls of architectures that the policy does not speak for in its own way,
+	// thread or process. Where the policy kills them too, that is not a difference; a note should say it.
 	KillsForeign bool
 	// ReadBack are the options for reading it again, where they differ from those it was written with.
 	ReadBack *Options

@@ -7,8 +7,8 @@ import (
 	"monban/policy"
 )
 
-// Notes collects what is ignored or decided while reading. A hopeless file has thousands of notes of the same kind, which is their
-// format; where there are more than a few, the kind is said once, with how many and some places.
+// Notes collects what is ignored or decided while reading. A hopeless file has thousands of notes of the same kind,
+// which is their format; where there are more than a few, the kind is said once, with how many and some places.
 type Notes struct {
 	kinds []*noteKind // in the order of their first
 }

@@ -19,7 +19,8 @@ import (
 	"monban/policy/lang"
 )
 
-// start is how such a file begins: an object in an object, the inner one with a filter's field. OCI profiles have none of them.
+// start is how such a file begins: an object in an object, the inner one with a filter's field. OCI profiles have none
+// of them.
 var start = codec.Lazy(
 	`^[ \t\r\n]*\{\s*"[^"]*"\s*:\s*\{\s*"(mismatch_action|match_action|default_action|filter_action|filter)"`)
 

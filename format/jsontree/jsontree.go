@@ -52,8 +52,8 @@ func (k Kind) String() string {
 	return [...]string{"null", "a boolean", "a number", "a string", "an array", "an object"}[k]
 }
 
-// Parse reads the one JSON value of a source. Unlike encoding/json it refuses duplicate keys and bytes that are not UTF-8.
-// Messages call the text what: profile.
+// Parse reads the one JSON value of a source. Unlike encoding/json it refuses duplicate keys and bytes that are not
+// UTF-8. Messages call the text what: profile.
 func Parse(s *codec.Source, what string) (*Value, error) {
 	switch {
 	case len(bytes.TrimSpace(s.Src)) == 0:

@@ -75,14 +75,15 @@ func (p *parser) primary(depth int) expr {
 	return func(s *scope) policy.Expr { return s.compare(x(s), y(s), op) }
 }
 
-// A lookahead is what a look at a part of a file told: which parentheses in it hold a comparison. What those inside of them hold
-// is known with it, so that no part is looked at twice.
+// A lookahead is what a look at a part of a file told: which parentheses in it hold a comparison. What those inside of
+// them hold is known with it, so that no part is looked at twice.
 type lookahead struct {
 	from, to int   // the part, as places in the file
 	holding  []int // where the parentheses begin whose content does; at most maxDepth+1 of them
 }
 
-// condition tells, at a parenthesis, whether what it holds is a condition: whether a comparison stands in it. A value has none.
+// condition tells, at a parenthesis, whether what it holds is a condition: whether a comparison stands in it. A value
+// has none.
 func (p *parser) condition() bool {
 	f := &p.files[len(p.files)-1]
 	if f.off < f.ahead.from || f.off >= f.ahead.to {
@@ -91,8 +92,8 @@ func (p *parser) condition() bool {
 	return slices.Contains(f.ahead.holding, f.off)
 }
 
-// look looks ahead from behind a parenthesis, as far as the first comparison, the end of the parenthesis, or one nested so deep that
-// it will be refused.
+// look looks ahead from behind a parenthesis, as far as the first comparison, the end of the parenthesis, or one nested
+// so deep that it will be refused.
 func look(src *codec.Source, from int) lookahead {
 	open := []int{from}
 	to := from

@@ -147,8 +147,8 @@ type (
 	term func(*scope) value
 )
 
-// A value is a word made of one argument by & and |: every bit is that of zero where the argument's is 0, and that of ones where
-// it is 1. In a constant the two are alike.
+// A value is a word made of one argument by & and |: every bit is that of zero where the argument's is 0, and that of
+// ones where it is 1. In a constant the two are alike.
 type value struct {
 	zero, ones uint64
 	arg        int // -1: none, or given up after an error

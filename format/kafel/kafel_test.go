@@ -187,7 +187,8 @@ func FuzzRead(f *testing.F) {
 	})
 }
 
-// TestLookAhead: parentheses in one another, and what stands behind them, are looked at once, not once for each of them.
+// TestLookAhead: parentheses in one another, and what stands behind them, are looked at once, not once for each of
+// them.
 func TestLookAhead(t *testing.T) {
 	wide := strings.Repeat("(", maxDepth) + strings.Repeat("1 | ", 1<<19)
 	for name, src := range map[string]string{

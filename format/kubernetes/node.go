@@ -60,8 +60,8 @@ func (r *reader) documents() (docs []*yaml.Node, err error) {
 // maxDepth bounds nesting; an object has seven levels, and its status and metadata are not looked at.
 const maxDepth = 64
 
-// nesting refuses texts that are nested absurdly deep before they cost time: by brackets, or by dashes and question marks, which open
-// a level each.
+// nesting refuses texts that are nested absurdly deep before they cost time: by brackets, or by dashes and question
+// marks, which open a level each.
 func (r *reader) nesting() error {
 	depth := 0
 	for i, b := range r.Src {
@@ -131,7 +131,8 @@ func (r *reader) note(n *yaml.Node, format string, args ...any) {
 
 var kinds = map[yaml.Kind]string{yaml.MappingNode: "a mapping", yaml.SequenceNode: "a list", yaml.ScalarNode: "a single value"}
 
-// want reports whether a node is of a kind. Aliases are refused: nobody needs them here, and they can be made to mean very much.
+// want reports whether a node is of a kind. Aliases are refused: nobody needs them here, and they can be made to mean
+// very much.
 func (r *reader) want(n *yaml.Node, k yaml.Kind, what string) bool {
 	switch {
 	case r.err != nil:

@@ -26,7 +26,8 @@ func crosvm(t *testing.T) string {
 	return filepath.Join(dir, "minijail/x86_64")
 }
 
-// TestCrosvm compares each of crosvm's policies with what minijail's own compiler made of it, on every call of every architecture.
+// TestCrosvm compares each of crosvm's policies with what minijail's own compiler made of it, on every call of every
+// architecture.
 func TestCrosvm(t *testing.T) {
 	dir := crosvm(t)
 	files, err := filepath.Glob(filepath.Join(dir, "*.policy"))

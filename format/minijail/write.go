@@ -103,7 +103,8 @@ func others(v verdict.Verdict, a abi.Arch) (bpf.Action, error) {
 	return byDefault, err
 }
 
-// x32 checks what x32's numbers get: minijail does not know x32, and answers all of them, those with names too, by its default.
+// x32 checks what x32's numbers get: minijail does not know x32, and answers all of them, those with names too, by its
+// default.
 func x32(v verdict.Verdict, byDefault bpf.Action) error {
 	s := v.Space()
 	for do := range s.Verdict(s.If(s.Calls(abi.X32), v.Node(), s.Action(byDefault))).Actions() {

@@ -27,7 +27,8 @@ func (w *composer) read(runtime string) (verdict.Verdict, error) {
 	return p.Verdict(w.v.Space())
 }
 
-// check compares the profile with what it is to mean. Where a profile's rule reaches through a multiplexer, that can differ.
+// check compares the profile with what it is to mean. Where a profile's rule reaches through a multiplexer, that can
+// differ.
 func (w *composer) check() error {
 	got, err := w.read(w.runtime)
 	if err != nil || got == w.want {

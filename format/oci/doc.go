@@ -20,6 +20,6 @@
 //	}
 //	fmt.Println(p.Archs, len(p.Rules))
 //
-// The way back is [Compose]: a profile in the specification's fields alone, which every runtime reads, of the same meaning. What a
-// profile has no words for is an error.
+// The way back is [Compose]: a profile in the specification's fields alone, which every runtime reads, of the same
+// meaning. What a profile has no words for is an error.
 package oci

@@ -39,8 +39,8 @@ func read(in *codec.Input) (*gate.Gate, error) {
 	return report.Gate(p, "runc does")
 }
 
-// Gate is the gate of a profile, with all that was noticed in it; as says who else ignores what is unknown, and first are notes of its
-// reader's own.
+// Gate is the gate of a profile, with all that was noticed in it; as says who else ignores what is unknown, and first
+// are notes of its reader's own.
 func (r *Report) Gate(p *policy.Policy, as string, first ...string) (*gate.Gate, error) {
 	return &gate.Gate{Policy: p, Notes: append(first, r.all(as)...), Unknown: r.Unknown, Repeated: r.Repeated}, p.Check()
 }

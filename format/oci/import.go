@@ -17,8 +17,8 @@ type Places struct {
 	Names   [][]int // of each rule
 }
 
-// Import is [Parse] for a profile that came in another dress and has been checked: its names of actions, architectures, operators
-// and flags are the specification's, and where names no other.
+// Import is [Parse] for a profile that came in another dress and has been checked: its names of actions, architectures,
+// operators and flags are the specification's, and where names no other.
 func Import(src *codec.Source, p *specs.LinuxSeccomp, where Places, o Options) (*policy.Policy, *Report, error) {
 	prof := &profile{
 		off: where.Profile, action: withErrno(p.DefaultAction, p.DefaultErrnoRet), architectures: p.Architectures,

@@ -17,7 +17,8 @@ import (
 
 // Options say which container on which machine a profile is read for.
 type Options struct {
-	// Caps are the capabilities that the container is granted, as [ParseCaps] takes them. Nil: Docker's 14; empty: none.
+	// Caps are the capabilities that the container is granted, as [ParseCaps] takes them. Nil: Docker's 14; empty:
+	// none.
 	Caps []string
 	// Archs are the architectures that the policy speaks for. Nil: those of the profile; where it has an archMap, the
 	// native one with its subArchitectures; where it says nothing, the native one.
@@ -37,8 +38,8 @@ type Report struct {
 	Unknown []string
 	// Repeated are the rules that test one argument twice, which runtimes take as alternatives.
 	Repeated []policy.Pos
-	// Overlaps are the rules of one call with different actions that some calls match both of, which upstream leaves open;
-	// at most 100.
+	// Overlaps are the rules of one call with different actions that some calls match both of, which upstream leaves
+	// open; at most 100.
 	Overlaps []string
 	// Notes are what else a user of the profile should know, each with its place; many of the same kind are one.
 	Notes []string

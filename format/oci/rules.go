@@ -293,8 +293,8 @@ func (in *importer) condition(tests []specs.LinuxSeccompArg, a abi.Arch) policy.
 }
 
 // lowHalf reports whether tests look only at the low 32 bits of arguments and constants: where there are no more, and
-// through container runtimes also on x32 and the N32s of MIPS, which have 64-bit registers but are 32-bit architectures to
-// libseccomp.
+// through container runtimes also on x32 and the N32s of MIPS, which have 64-bit registers but are 32-bit architectures
+// to libseccomp.
 func (in *importer) lowHalf(a abi.Arch) bool {
 	return a.Bits() == 32 || in.runtime != "" && a.PointerBits() == 32
 }

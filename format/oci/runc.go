@@ -21,7 +21,8 @@ func (in *importer) runtimeAdds(all []clause, listed []abi.Arch) {
 	archs := slices.Clone(p.Archs)
 	x32 := slices.Contains(archs, abi.X86_64) && !slices.Contains(archs, abi.X32)
 	if x32 {
-		// Of the numbers with which x32 calls are made, the one by which a tracer has a call skipped is no stranger to libseccomp.
+		// Of the numbers with which x32 calls are made, the one by which a tracer has a call skipped is no stranger to
+		// libseccomp.
 		p.Archs = append(p.Archs, abi.X32)
 		answer(abi.X32, p.Default, nr(policy.EQ, 0xffffffff))
 		defer func() { answer(abi.X32, p.BadArch, nr(policy.GE, abi.X32Bit)) }()

@@ -17,8 +17,8 @@ import (
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 )
 
-// write says a meaning as a profile in the specification's fields, which every runtime reads: what Docker's and Podman's additions
-// depend on is settled already.
+// write says a meaning as a profile in the specification's fields, which every runtime reads: what Docker's and
+// Podman's additions depend on is settled already.
 func write(m *codec.Meaning) (*codec.Text, error) {
 	w, err := Compose(m, nil)
 	if err != nil {
@@ -38,8 +38,8 @@ type Composed struct {
 	ReadBack codec.Options
 }
 
-// Compose makes a profile of a meaning, without Docker's and Podman's additions. It has been read back and compared. Each test
-// becomes one of those that respell makes of it, if that is not nil. Errors name what a profile cannot say.
+// Compose makes a profile of a meaning, without Docker's and Podman's additions. It has been read back and compared.
+// Each test becomes one of those that respell makes of it, if that is not nil. Errors name what a profile cannot say.
 func Compose(m *codec.Meaning, respell func(rows.Test) ([]rows.Test, error)) (*Composed, error) {
 	bad, runtimes, err := runtimes(m)
 	if err != nil {
@@ -190,7 +190,8 @@ func (w *composer) unstub() error {
 	return nil
 }
 
-// refused is an error where all calls of some architectures are killed, but neither as those of strangers nor as others'.
+// refused is an error where all calls of some architectures are killed, but neither as those of strangers nor as
+// others'.
 func refused(v verdict.Verdict, archs []abi.Arch) error {
 	killed, open := -1, false
 	var by bpf.Action

@@ -34,8 +34,9 @@ func compose(t *testing.T, src string, archs []abi.Arch) (p *policy.Policy, prof
 	return p, c.Profile, nil
 }
 
-// TestWrittenForLibseccomp gives profiles that were written to the system's libseccomp, and compares what it makes of them with
-// the policies that they were made from. Order comparisons are left out: libseccomp gets several for one call wrong.
+// TestWrittenForLibseccomp gives profiles that were written to the system's libseccomp, and compares what it makes of
+// them with the policies that they were made from. Order comparisons are left out: libseccomp gets several for one call
+// wrong.
 func TestWrittenForLibseccomp(t *testing.T) {
 	program := buildJudge(t)
 	families := [][]abi.Arch{{abi.X86_64}, {abi.X86_64, abi.X86}, {abi.AArch64, abi.ARM}, {abi.RISCV64}}

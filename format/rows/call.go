@@ -43,8 +43,9 @@ func Calls(v verdict.Verdict, a abi.Arch) ([]Call, error) {
 	})
 }
 
-// Unnamed shows the ranges of an architecture's numbers that have no name, ascending, and what each gets, until visit returns an
-// error, which it returns, or verdict.ErrTooComplex. A verdict that looks at single bits of the number can have very many.
+// Unnamed shows the ranges of an architecture's numbers that have no name, ascending, and what each gets, until visit
+// returns an error, which it returns, or verdict.ErrTooComplex. A verdict that looks at single bits of the number can
+// have very many.
 func Unnamed(v verdict.Verdict, a abi.Arch, visit func(verdict.Span) error) error {
 	first, end := a.Numbers()
 	lo, hi := uint64(first), uint64(end)
@@ -89,8 +90,8 @@ var (
 // maxRows bounds what a call may come to.
 const maxRows = 4096
 
-// Of is the rows of a call, the most permissive action first. The action otherwise gets no rows: what no row is about has it.
-// Errors name the call, or are verdict.ErrTooComplex.
+// Of is the rows of a call, the most permissive action first. The action otherwise gets no rows: what no row is about
+// has it. Errors name the call, or are verdict.ErrTooComplex.
 func Of(c Call, otherwise bpf.Action) ([]Row, error) {
 	return verdict.Exact(c.Left.Space(), func() ([]Row, error) { return of(c, otherwise) })
 }
@@ -162,9 +163,10 @@ type Entry struct {
 	Rows  []Row
 }
 
-// Entries lists the named calls of some architectures by name, without those that always get the action otherwise on all of them.
-// A call that needs different rows on different architectures has several entries, and all architectures that have it are in one.
-// Narrow are architectures on which the format's programs look at the low halves of 64-bit registers only.
+// Entries lists the named calls of some architectures by name, without those that always get the action otherwise on
+// all of them. A call that needs different rows on different architectures has several entries, and all architectures
+// that have it are in one. Narrow are architectures on which the format's programs look at the low halves of 64-bit
+// registers only.
 func Entries(v verdict.Verdict, archs []abi.Arch, otherwise bpf.Action, narrow ...abi.Arch) ([]Entry, error) {
 	return verdict.Exact(v.Space(), func() ([]Entry, error) { return entries(v, archs, otherwise, narrow) })
 }
@@ -200,8 +202,8 @@ func entries(v verdict.Verdict, archs []abi.Arch, otherwise bpf.Action, narrow [
 	return list, nil
 }
 
-// join finds few sets of rows for one call on several architectures. Rows for 64-bit registers often do for 32-bit ones too, but
-// not the other way round.
+// join finds few sets of rows for one call on several architectures. Rows for 64-bit registers often do for 32-bit ones
+// too, but not the other way round.
 func join(name string, calls []Call, otherwise bpf.Action) (list []Entry, err error) {
 	slices.SortStableFunc(calls, func(a, b Call) int { return cmp.Compare(b.Bits, a.Bits) })
 next:

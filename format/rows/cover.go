@@ -16,11 +16,12 @@ type coverer struct {
 	memo map[[2]verdict.Node]product
 }
 
-// manyParts is how many parts a condition may have for which it is still worth looking whether one part's rows do for others.
+// manyParts is how many parts a condition may have for which it is still worth looking whether one part's rows do for
+// others.
 const manyParts = 64
 
-// rows covers everything in must and nothing outside of may, of which must is a part, register by register: for each thing that
-// can be left after the first register, the rows of that times the tests of the values that leave it.
+// rows covers everything in must and nothing outside of may, of which must is a part, register by register: for each
+// thing that can be left after the first register, the rows of that times the tests of the values that leave it.
 func (c *coverer) rows(must, may verdict.Node) ([][]Test, error) {
 	switch {
 	case must == verdict.False:
@@ -143,8 +144,8 @@ func (c *coverer) union(list [][]Test) verdict.Node {
 	return n
 }
 
-// tests covers need within wide; with what is exact where that takes no more tests, since it reads better. Each alternative is one
-// test, or none.
+// tests covers need within wide; with what is exact where that takes no more tests, since it reads better. Each
+// alternative is one test, or none.
 func (c *coverer) tests(need, exact, wide verdict.Node, hi verdict.Word) ([][]Test, error) {
 	if wide == verdict.True {
 		return [][]Test{nil}, nil
@@ -168,8 +169,8 @@ func (c *coverer) tests(need, exact, wide verdict.Node, hi verdict.Word) ([][]Te
 	return out, nil
 }
 
-// register covers the values of one register: by an inequality, or by cubes, of which those at either end are taken together as
-// what is below or above a bound.
+// register covers the values of one register: by an inequality, or by cubes, of which those at either end are taken
+// together as what is below or above a bound.
 func (c *coverer) register(must, may verdict.Node, hi verdict.Word) ([]Test, bool) {
 	arg := int(hi-verdict.ArgHi(0)) / 2
 	last := ^uint64(0) >> (64 - c.bits)

@@ -31,8 +31,9 @@ type product struct {
 	node  verdict.Node
 }
 
-// product is a cover of must within may by cubes: those that need the first bit to be 0, those that need it to be 1, and those for
-// what is left, which do not look at it (Minato and Morreale's way to a sum of products that has none to spare).
+// product is a cover of must within may by cubes: those that need the first bit to be 0, those that need it to be 1,
+// and those for what is left, which do not look at it (Minato and Morreale's way to a sum of products that has none to
+// spare).
 func (c *coverer) product(must, may verdict.Node, hi verdict.Word) (product, bool) {
 	switch {
 	case must == verdict.False:

@@ -77,8 +77,9 @@ func all(s *verdict.Space, bits int, tests []Test) verdict.Node {
 	return n
 }
 
-// Meaning is what rows say on an architecture, with an action for what no row is about. Not all formats' programs take constants of
-// more bits than the architecture's registers have alike: where that would matter it is an error. It may be verdict.ErrTooComplex.
+// Meaning is what rows say on an architecture, with an action for what no row is about. Not all formats' programs take
+// constants of more bits than the architecture's registers have alike: where that would matter it is an error. It may
+// be verdict.ErrTooComplex.
 func Meaning(s *verdict.Space, a abi.Arch, list []Row, otherwise bpf.Action) (verdict.Verdict, error) {
 	return verdict.Exact(s, func() (verdict.Verdict, error) {
 		v, ok := meaning(s, a.Bits(), list, otherwise)

@@ -25,7 +25,8 @@ type goReader struct {
 // wraps are what makes a file of a piece of Go: nothing, or a list of declarations or of statements.
 var wraps = [...]struct{ before, after string }{{"", ""}, {"package p\n", "\n"}, {"package p\nfunc _() {\n", "\n}\n"}}
 
-// goFile parses a text as Go. ok is false where it is another language's; a text that begins with a package clause is Go.
+// goFile parses a text as Go. ok is false where it is another language's; a text that begins with a package clause is
+// Go.
 func (p *parser) goFile() (r *goReader, file *ast.File, ok bool, err error) {
 	for i, w := range wraps {
 		r = &goReader{parser: p, files: gotoken.NewFileSet(), before: len(w.before), declared: map[string]bool{}}

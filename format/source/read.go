@@ -155,8 +155,8 @@ const (
 	ofBytes
 )
 
-// declaration is the name that stands before a list, and what the list is of: [] and then = must be there, as in C; a text of Go's that Go's
-// parser does not take is not read by C's rules.
+// declaration is the name that stands before a list, and what the list is of: [] and then = must be there, as in C; a
+// text of Go's that Go's parser does not take is not read by C's rules.
 func declaration(tokens []token) (name string, kind content) {
 	square, equal := false, -1
 	for i, t := range tokens {

@@ -6,8 +6,8 @@ import (
 	"monban/abi"
 )
 
-// Question writes what strace shows as a call to ask about: strings, structures and addresses may be anything, and so may what has no
-// value here.
+// Question writes what strace shows as a call to ask about: strings, structures and addresses may be anything, and so
+// may what has no value here.
 func Question(a abi.Arch, name string, args []string) string {
 	known, ok := a.Args(name)
 	if !ok {

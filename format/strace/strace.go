@@ -1,5 +1,5 @@
-// Package strace reads what strace writes (-o FILE, also with -f, -t, -r, -T, -y and -i, and the table of -c) as a recording: a policy
-// that allows the calls that were made, whatever their arguments, and answers others with EPERM.
+// Package strace reads what strace writes (-o FILE, also with -f, -t, -r, -T, -y and -i, and the table of -c) as a
+// recording: a policy that allows the calls that were made, whatever their arguments, and answers others with EPERM.
 //
 // A trace shows what one run did: a call that it did not happen to make is denied.
 package strace
@@ -177,8 +177,8 @@ func (r *recording) policy() (*gate.Gate, error) {
 	return &gate.Gate{Policy: p, Notes: []string{"what one run did, whatever the arguments: a call that it did not make gets EPERM"}}, p.Check()
 }
 
-// Call takes a line apart: the call's name and its arguments as strace shows them. ok is false for a line that is not a call: a signal,
-// the second half of a call, the end of a program.
+// Call takes a line apart: the call's name and its arguments as strace shows them. ok is false for a line that is not a
+// call: a signal, the second half of a call, the end of a program.
 func Call(line string) (name string, args []string, ok bool) {
 	rest := line[len(prefix().FindString(line)):]
 	open := strings.IndexByte(rest, '(')

@@ -5,9 +5,9 @@
 //	SystemCallArchitectures=  the architectures that may be used; the native one always may
 //	SystemCallLog=            calls that are logged
 //
-// They mean what systemd makes of them (src/shared/seccomp-util.c): the filter speaks for every architecture that the machine's
-// kernel runs; others pass unless SystemCallArchitectures= is there, which kills their threads; @default is always in an allow
-// list; names that nobody knows are ignored. Groups are Monban's, which have all that systemd's have and newer calls.
-// Other settings that install filters (RestrictAddressFamilies= and so on) are not read; a note names them. For an allow list
-// systemd from version 256 on may add write(2), for its own use.
+// They mean what systemd makes of them (src/shared/seccomp-util.c): the filter speaks for every architecture that the
+// machine's kernel runs; others pass unless SystemCallArchitectures= is there, which kills their threads; @default is
+// always in an allow list; names that nobody knows are ignored. Groups are Monban's, which have all that systemd's have
+// and newer calls. Other settings that install filters (RestrictAddressFamilies= and so on) are not read; a note names
+// them. For an allow list systemd from version 256 on may add write(2), for its own use.
 package systemd

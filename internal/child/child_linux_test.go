@@ -55,7 +55,8 @@ func program(t *testing.T, name string) string {
 	return path
 }
 
-// A program gets its arguments, environment, directory and files, and no others; this process's signals stay as they are.
+// A program gets its arguments, environment, directory and files, and no others; this process's signals stay as they
+// are.
 func TestProgram(t *testing.T) {
 	sh, dir := program(t, "sh"), t.TempDir()
 	r, w, err := os.Pipe()

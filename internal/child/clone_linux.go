@@ -17,8 +17,8 @@ func syscall6(nr, a, b, c, d, e, f uintptr) uintptr
 //go:noescape
 func cloneOnStack(nr, flags, stack, pidfd, control, entry uintptr) uintptr
 
-// entry is where perform begins: the first word of a function's value. What assembly calls by name is a wrapper around it, which the
-// race detector instruments, and the child would write to the detector's memory of this thread.
+// entry is where perform begins: the first word of a function's value. What assembly calls by name is a wrapper around
+// it, which the race detector instruments, and the child would write to the detector's memory of this thread.
 func entry() uintptr {
 	f := perform
 	return **(**uintptr)(unsafe.Pointer(&f))

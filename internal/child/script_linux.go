@@ -72,8 +72,8 @@ func (s *Script) Directory(path string) error {
 	return nil
 }
 
-// Files adds what gives the child its descriptors: from 0 on those that are named, up to the third none besides. A place
-// where there is to be none has Closed.
+// Files adds what gives the child its descriptors: from 0 on those that are named, up to the third none besides. A
+// place where there is to be none has Closed.
 func (s *Script) Files(files []uintptr) {
 	// First what would be overwritten before it has come to its place.
 	moved := map[int]int{}
@@ -128,8 +128,8 @@ func (s *Script) Program(argv0 string, argv, env []string) error {
 	return nil
 }
 
-// ErrAnswered means that a call reported success and had no effect: a seccomp filter around this process answers it in the
-// kernel's place.
+// ErrAnswered means that a call reported success and had no effect: a seccomp filter around this process answers it in
+// the kernel's place.
 var ErrAnswered = sys.ErrAnswered
 
 // A StepError says at which step a child came to an end before its exec.
@@ -143,8 +143,8 @@ type StepError struct {
 func (e *StepError) Error() string { return e.Call + ": " + e.Err.Error() }
 func (e *StepError) Unwrap() error { return e.Err }
 
-// Ended explains the end of a child that has not come through its exec. An error of execve itself is a bare syscall.Errno,
-// all others are a *StepError.
+// Ended explains the end of a child that has not come through its exec. An error of execve itself is a bare
+// syscall.Errno, all others are a *StepError.
 func (c *Child) Ended(status syscall.WaitStatus) error {
 	at, result, failed := c.Progress()
 	e := &StepError{at, c.script.parts[at], c.script.names[at], ErrAnswered}

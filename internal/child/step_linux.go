@@ -5,7 +5,8 @@ import (
 	"unsafe"
 )
 
-// A Step is one thing that a child does. Addresses in it must stay valid until the child has gone on to its exec or ended.
+// A Step is one thing that a child does. Addresses in it must stay valid until the child has gone on to its exec or
+// ended.
 type Step struct {
 	Op   Op
 	Nr   uintptr        // the call's number

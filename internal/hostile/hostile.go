@@ -1,5 +1,5 @@
-// Package hostile is the alphabet of whoever chooses the names that Monban prints, for tests: one for all places that print. It knows
-// nothing of package plain, which defends against it.
+// Package hostile is the alphabet of whoever chooses the names that Monban prints, for tests: one for all places that
+// print. It knows nothing of package plain, which defends against it.
 package hostile
 
 import (

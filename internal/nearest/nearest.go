@@ -9,9 +9,9 @@ func Hint(word string, among []string) string {
 	return ""
 }
 
-// Word returns the one of the names that word most likely stands for, or "" if none is near. Of equally near names it is the
-// first; nearness is the number of letters to insert, delete, change or swap, case aside, at most a third of the word and three. A
-// word that is one of the names is not mistaken for another.
+// Word returns the one of the names that word most likely stands for, or "" if none is near. Of equally near names it
+// is the first; nearness is the number of letters to insert, delete, change or swap, case aside, at most a third of the
+// word and three. A word that is one of the names is not mistaken for another.
 func Word(word string, among []string) string {
 	w := lower(word)
 	limit := min(3, max(1, len(w)/3))

@@ -7,9 +7,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// control is bpf(2) for commands that make something; attr is one of union bpf_attr's structs (linux/bpf.h), with pointers of 64 bits.
-// A filter around this process that pretends success can only say 0, which is never a new descriptor: the Go runtime sees to it that 0
-// is open.
+// control is bpf(2) for commands that make something; attr is one of union bpf_attr's structs (linux/bpf.h), with
+// pointers of 64 bits. A filter around this process that pretends success can only say 0, which is never a new
+// descriptor: the Go runtime sees to it that 0 is open.
 func control[T any](command uintptr, attr *T) (int, error) {
 	n, _, errno := unix.Syscall(unix.SYS_BPF, command, uintptr(unsafe.Pointer(attr)), unsafe.Sizeof(*attr))
 	if errno != 0 {
@@ -28,7 +28,8 @@ func newArray(size uintptr) (fd int, err error) {
 	})
 }
 
-// loadIterator loads a program that is to run for each task, whose context is of a type of the kernel's with this number.
+// loadIterator loads a program that is to run for each task, whose context is of a type of the kernel's with this
+// number.
 func loadIterator(code []instruction, context uint32) (fd int, err error) {
 	license := []byte("Dual MIT/GPL\x00") // the kernel's structures are for programs under the GPL or a licence that goes with it
 	attr := struct {

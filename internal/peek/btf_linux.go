@@ -8,8 +8,8 @@ import (
 	"os"
 )
 
-// offsets are places in the kernel's structures, in bytes, as its own type information gives them, and the number of the type that an
-// iterator over tasks has.
+// offsets are places in the kernel's structures, in bytes, as its own type information gives them, and the number of
+// the type that an iterator over tasks has.
 type offsets struct {
 	started, filter                                   int16 // in struct task_struct
 	previous, program, original, length, instructions int16 // in seccomp_filter, bpf_prog and sock_fprog_kern
@@ -28,7 +28,8 @@ func kernelOffsets() (o offsets, err error) {
 	if err != nil {
 		return o, fmt.Errorf("%s: %w", kernelTypes, err)
 	}
-	// Without this member the kernel would take the thread's number for something else, or for nothing, and show all tasks (6.1).
+	// Without this member the kernel would take the thread's number for something else, or for nothing, and show all
+	// tasks (6.1).
 	if _, err := t.offset("bpf_iter_link_info", "task"); err != nil {
 		return o, err
 	}

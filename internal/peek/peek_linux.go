@@ -19,15 +19,16 @@ import (
 // ErrUnavailable means that this kernel, or whoever asks, has no such programs. It says nothing about the thread.
 var ErrUnavailable = errors.New("filters can't be read from the kernel's memory here")
 
-// maxStack bounds the filters of one thread: the kernel takes bpf.MaxStacked instructions, of which each filter costs one and
-// bpf.StackedExtra.
+// maxStack bounds the filters of one thread: the kernel takes bpf.MaxStacked instructions, of which each filter costs
+// one and bpf.StackedExtra.
 const maxStack = bpf.MaxStacked/(1+bpf.StackedExtra) + 1
 
 // maxTries is how often a stack is read anew that grows meanwhile.
 const maxTries = 100
 
-// Filters reads the stack of a thread, the oldest filter first; it is empty where there is none. The thread's number is one of the PID
-// namespace of this process. Errors: [ErrUnavailable], ESRCH (no such thread, or one that this kernel does not show).
+// Filters reads the stack of a thread, the oldest filter first; it is empty where there is none. The thread's number is
+// one of the PID namespace of this process. Errors: [ErrUnavailable], ESRCH (no such thread, or one that this kernel
+// does not show).
 func Filters(tid int) ([]bpf.Program, error) {
 	r, err := open()
 	if err != nil {
@@ -117,9 +118,9 @@ func (r *reader) close() {
 	}
 }
 
-// stack follows the filters from the newest to the oldest. A filter lives as long as one that was installed after it, and a thread's
-// newest only ever gets a newer one, until the thread ends: so if the newest is the same behind each step, all steps were on living
-// filters, and the stack is whole.
+// stack follows the filters from the newest to the oldest. A filter lives as long as one that was installed after it,
+// and a thread's newest only ever gets a newer one, until the thread ends: so if the newest is the same behind each
+// step, all steps were on living filters, and the stack is whole.
 func (r *reader) stack(link int) (programs []bpf.Program, whole bool, err error) {
 	head, started := uint64(0), uint64(0)
 	for cursor := uint64(0); len(programs) < maxStack; {

@@ -6,7 +6,8 @@ import (
 	"monban/bpf"
 )
 
-// The program is assembled here; there is no compiler, and no library that would come with every program that imports this one.
+// The program is assembled here; there is no compiler, and no library that would come with every program that imports
+// this one.
 
 // An instruction of eBPF (linux/bpf.h, struct bpf_insn).
 type instruction struct {
@@ -77,8 +78,8 @@ func (a *assembler) failIf(code, reg byte, imm int32) {
 	a.op(code, reg, 0, 0, imm)
 }
 
-// read copies size bytes of the kernel's memory, from the address in a register and an offset, to a place on the stack, where r is
-// loaded from: the value there as a pointer, of which the verifier knows nothing.
+// read copies size bytes of the kernel's memory, from the address in a register and an offset, to a place on the stack,
+// where r is loaded from: the value there as a pointer, of which the verifier knows nothing.
 func (a *assembler) read(r byte, from byte, at int16) {
 	const slot = -16
 	a.op(movReg, 1, framePoint, 0, 0)
@@ -91,7 +92,8 @@ func (a *assembler) read(r byte, from byte, at int16) {
 	a.op(load64, r, framePoint, slot, 0)
 }
 
-// reading is the program: its context is struct bpf_iter__task, of which the second pointer is the task, or 0 in the end.
+// reading is the program: its context is struct bpf_iter__task, of which the second pointer is the task, or 0 in the
+// end.
 //
 // In registers: R6 the task, R7 the filter, R8 its struct sock_fprog_kern, R9 the answer.
 func reading(shared int, o offsets) []instruction {

@@ -96,8 +96,8 @@ func (w *Writer) Flush() error {
 	return w.document(rest)
 }
 
-// Raw writes what is not text: a program for a file or a pipe, or a sequence that moves the cursor. Nothing of it may be
-// anybody else's.
+// Raw writes what is not text: a program for a file or a pipe, or a sequence that moves the cursor. Nothing of it may
+// be anybody else's.
 func (w *Writer) Raw(p []byte) (int, error) {
 	if err := w.Flush(); err != nil {
 		return 0, err

@@ -1,8 +1,10 @@
-// Package ptrace is the only ptrace(2) code of Monban: stop a thread, read its registers and memory, and make it perform
-// a system call of our choice. It knows nothing of gates; packages sandbox and seccomp decide what to inject and why.
+// Package ptrace is the only ptrace(2) code of Monban: stop a thread, read its registers and memory, and make it
+// perform a system call of our choice. It knows nothing of gates; packages sandbox and seccomp decide what to inject
+// and why.
 //
-// ptrace ties a tracee to one thread of the tracer, so everything here runs inside [OwnThread]. A program of one's own begins with
-// [Start]; a thread of somebody else is stopped by [Look] alone, which lets it go on as if nobody had been there:
+// ptrace ties a tracee to one thread of the tracer, so everything here runs inside [OwnThread]. A program of one's own
+// begins with [Start]; a thread of somebody else is stopped by [Look] alone, which lets it go on as if nobody had been
+// there:
 //
 //	err := ptrace.Look(tid, time.Second, func() error {
 //		regs, err := ptrace.GetRegs(tid)

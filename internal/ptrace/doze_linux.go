@@ -9,10 +9,11 @@ import (
 	"monban/internal/sys"
 )
 
-// Doze has a thread whose stop is the delivery of a signal that its program ignores go back to the sleep that it was in: without a tracer
-// such a signal would not have woken it (a terminal's new size, the end of a child). The call that the signal has ended is made again:
-// by restart_syscall, on time, if passes says so of that call, and else as it was made, so that a relative time-out begins anew. A call
-// that ends in EINTR after any stop is made again as it was, too, except connect (see Look). The thread is still stopped afterwards.
+// Doze has a thread whose stop is the delivery of a signal that its program ignores go back to the sleep that it was
+// in: without a tracer such a signal would not have woken it (a terminal's new size, the end of a child). The call that
+// the signal has ended is made again: by restart_syscall, on time, if passes says so of that call, and else as it was
+// made, so that a relative time-out begins anew. A call that ends in EINTR after any stop is made again as it was, too,
+// except connect (see Look). The thread is still stopped afterwards.
 func Doze(ev Event, passes func(*bpf.Data) bool) error {
 	sig := ev.Signal()
 	if sig == 0 || !ignores(ev.TID, sig) {

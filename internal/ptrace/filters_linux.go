@@ -23,15 +23,17 @@ const Nowhere = ^uint64(0) &^ 0xfff
 // noPC is where no program is.
 const noPC = ^uint64(0)
 
-// Install makes the calling thread call seccomp(SECCOMP_SET_MODE_FILTER, flags, filter), of [sys.Filter], and sees to it that the kernel did.
-// The error is an errno or ErrFaked; n is seccomp's result: a listener, or with TSYNC a thread that stood in the way.
+// Install makes the calling thread call seccomp(SECCOMP_SET_MODE_FILTER, flags, filter), of [sys.Filter], and sees to
+// it that the kernel did. The error is an errno or ErrFaked; n is seccomp's result: a listener, or with TSYNC a thread
+// that stood in the way.
 //
-// It asks twice. A filter around us decides by struct seccomp_data alone: the call, the instruction's address, six numbers.
-// It can't read memory and remembers nothing, so the same call gets the same answer from it. The first call has everything
-// as in the second, the address of struct sock_fprog included, but in that the address of no filter: the kernel says EFAULT. The second
-// has the filter's. EFAULT first and success then are two answers to one question: no filter gave them, but the kernel,
-// which looked. Nothing is installed besides, and nothing is asked that may lie. (Who supervises this process by
-// SECCOMP_RET_USER_NOTIF or ptrace can do as he likes, with a filter that is installed, too.)
+// It asks twice. A filter around us decides by struct seccomp_data alone: the call, the instruction's address, six
+// numbers. It can't read memory and remembers nothing, so the same call gets the same answer from it. The first call
+// has everything as in the second, the address of struct sock_fprog included, but in that the address of no filter: the
+// kernel says EFAULT. The second has the filter's. EFAULT first and success then are two answers to one question: no
+// filter gave them, but the kernel, which looked. Nothing is installed besides, and nothing is asked that may lie. (Who
+// supervises this process by SECCOMP_RET_USER_NOTIF or ptrace can do as he likes, with a filter that is installed,
+// too.)
 func Install(flags uintptr, filter []byte) (n uintptr, err error) {
 	// As numbers, since the garbage collector must not meet an address of nothing; at a place that doesn't move.
 	prog := &sys.Fprog{Len: uint16(len(filter) / bpf.InstructionSize), Filter: uintptr(Nowhere & uint64(^uintptr(0)))}
@@ -55,8 +57,8 @@ func Install(flags uintptr, filter []byte) (n uintptr, err error) {
 	return n, Installed(err)
 }
 
-// Unfiltered returns nil if no filter is around the calling thread, which must be locked. It does not ask: a child enters strict
-// mode, which no thread with a filter can, and is killed for a call that was answered before.
+// Unfiltered returns nil if no filter is around the calling thread, which must be locked. It does not ask: a child
+// enters strict mode, which no thread with a filter can, and is killed for a call that was answered before.
 func Unfiltered() error {
 	s := new(child.Script)
 	s.Call("getpid", child.NoError, unix.SYS_GETPID)

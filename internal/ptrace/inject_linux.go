@@ -28,8 +28,8 @@ func (e *EndedError) Error() string {
 	return fmt.Sprintf("at the injected %s(2), %v", e.Call.Name, e.Event)
 }
 
-// An Injection makes a stopped thread perform calls. Between NewInjection and End the thread's registers and signal mask
-// are ours; End puts them back.
+// An Injection makes a stopped thread perform calls. Between NewInjection and End the thread's registers and signal
+// mask are ours; End puts them back.
 type Injection struct {
 	im    *Image
 	saved Regs
@@ -129,8 +129,8 @@ func (in *Injection) Call(c Call, args ...uint64) (uint64, error) {
 	return regs.result()
 }
 
-// Do is Call for calls that return 0. Anything else means that the call did not take place: a seccomp filter that traps or
-// kills has undone it, and the SIGSYS is still to come.
+// Do is Call for calls that return 0. Anything else means that the call did not take place: a seccomp filter that traps
+// or kills has undone it, and the SIGSYS is still to come.
 func (in *Injection) Do(c Call, args ...uint64) error {
 	result, err := in.Call(c, args...)
 	if err == nil && result != 0 {
@@ -147,9 +147,9 @@ func (in *Injection) undone(c Call) error {
 // redZone is what the x86-64 ABI lets a leaf function use below the stack pointer.
 const redZone = 128
 
-// InstallFilter makes the thread call seccomp(SECCOMP_SET_MODE_FILTER, flags, p), and sees to it that the kernel did it. The
-// program is written below its stack pointer, where nothing is kept. The error is the kernel's errno, an *EndedError or
-// ErrFaked.
+// InstallFilter makes the thread call seccomp(SECCOMP_SET_MODE_FILTER, flags, p), and sees to it that the kernel did
+// it. The program is written below its stack pointer, where nothing is kept. The error is the kernel's errno, an
+// *EndedError or ErrFaked.
 func (in *Injection) InstallFilter(p bpf.Program, flags uint32) error {
 	_, err := in.install(p, flags)
 	return err
@@ -190,8 +190,8 @@ func (in *Injection) install(p bpf.Program, flags uint32) (result uint64, err er
 	return result, nil
 }
 
-// writeFilter puts a program and a struct sock_fprog without the program's address below the stack pointer, and says where;
-// fprog is the struct with the address.
+// writeFilter puts a program and a struct sock_fprog without the program's address below the stack pointer, and says
+// where; fprog is the struct with the address.
 func (in *Injection) writeFilter(p bpf.Program) (at uint64, fprog []byte, err error) {
 	filter, err := sys.Filter(p)
 	if err != nil {

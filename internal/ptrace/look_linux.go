@@ -17,22 +17,24 @@ type AttachError struct{ Err error }
 func (e *AttachError) Error() string { return "attaching to it: " + e.Err.Error() }
 func (e *AttachError) Unwrap() error { return e.Err }
 
-// Look stops a thread of somebody else, calls f while it stands still, and lets it go on as if nobody had been there. It is the only
-// way to stop a foreign thread. f may ask and read, and must not let it run.
+// Look stops a thread of somebody else, calls f while it stands still, and lets it go on as if nobody had been there.
+// It is the only way to stop a foreign thread. f may ask and read, and must not let it run.
 //
-// A stop ends the sleep that a thread is in. What the kernel would make of that afterwards the program may notice, so it is undone:
+// A stop ends the sleep that a thread is in. What the kernel would make of that afterwards the program may notice, so
+// it is undone:
 //
-//   - a sleep with a time-out of the kernel's keeping (nanosleep, poll, a futex) goes on by restart_syscall, which the thread's own
-//     filter may refuse or kill. It is made past the filter, exactly on time; who may not do so (it takes CAP_SYS_ADMIN in the first
-//     user namespace and no filter of one's own) has the call made again, so that a relative time-out begins anew.
-//   - a call that ends in EINTR after any stop is made again, where a time-out begins anew: epoll_wait, sigtimedwait, semtimedop,
-//     io_getevents, io_pgetevents, io_uring_enter, select and ppoll with a time-out in memory that can't be written, and what takes from
-//     a socket or puts into one that has a time-out (SO_RCVTIMEO, SO_SNDTIMEO).
+//   - a sleep with a time-out of the kernel's keeping (nanosleep, poll, a futex) goes on by restart_syscall, which the
+//     thread's own filter may refuse or kill. It is made past the filter, exactly on time; who may not do so (it takes
+//     CAP_SYS_ADMIN in the first user namespace and no filter of one's own) has the call made again, so that a relative
+//     time-out begins anew.
+//   - a call that ends in EINTR after any stop is made again, where a time-out begins anew: epoll_wait, sigtimedwait,
+//     semtimedop, io_getevents, io_pgetevents, io_uring_enter, select and ppoll with a time-out in memory that can't be
+//     written, and what takes from a socket or puts into one that has a time-out (SO_RCVTIMEO, SO_SNDTIMEO).
 //   - connect of a socket that has one ends in EINTR, which is not undone: made again, it would end by another error.
 //   - all others the kernel itself makes again.
 //
-// All this is known of x86; elsewhere the thread is only let go. Errors: *AttachError, os.ErrDeadlineExceeded's kind (it did not stop
-// in time), ESRCH (it ended), OwnThread's, and f's.
+// All this is known of x86; elsewhere the thread is only let go. Errors: *AttachError, os.ErrDeadlineExceeded's kind
+// (it did not stop in time), ESRCH (it ended), OwnThread's, and f's.
 func Look(tid int, limit time.Duration, f func() error) (err error) {
 	us := 0
 	if lost := OwnThread(func() { us, err = unix.Gettid(), look(tid, limit, f) }); lost != nil {
@@ -124,11 +126,12 @@ const (
 	byEINTR
 )
 
-// restart has a thread resume its sleep by restart_syscall, which its filters do not see: seccomp is suspended from the entry into that
-// one call until its return, so that no instruction of the program runs without a filter. Then the thread is asleep, and still attached:
-// the kernel lets it go when the calling thread ends, without a stop. (Only a signal that the program ignores, and that comes in the few
-// microseconds until then, still wakes it as any stop does.) Or else it has come to another stop. before are its registers at this one.
-// It is errors.ErrUnsupported, and nothing has changed, where the kernel does not let us.
+// restart has a thread resume its sleep by restart_syscall, which its filters do not see: seccomp is suspended from the
+// entry into that one call until its return, so that no instruction of the program runs without a filter. Then the
+// thread is asleep, and still attached: the kernel lets it go when the calling thread ends, without a stop. (Only a
+// signal that the program ignores, and that comes in the few microseconds until then, still wakes it as any stop does.)
+// Or else it has come to another stop. before are its registers at this one. It is errors.ErrUnsupported, and nothing
+// has changed, where the kernel does not let us.
 func restart(ev Event, before *Regs, limit time.Duration) (next Event, asleep bool, err error) {
 	const plain, blind = unix.PTRACE_O_TRACESYSGOOD, unix.PTRACE_O_TRACESYSGOOD | unix.PTRACE_O_SUSPEND_SECCOMP
 	tid := ev.TID

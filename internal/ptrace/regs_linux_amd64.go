@@ -121,9 +121,10 @@ func endsByEINTR(d *bpf.Data) bool {
 	return eintr[name] && (name != "socketcall" || d.Args[0] != connect)
 }
 
-// eintr are such calls. select and its like are among them where their time-out lies in memory that can't be written, and what takes
-// from a socket or puts into one where that has a time-out (SO_RCVTIMEO, SO_SNDTIMEO). A call ends so before anything has been moved, as
-// the result is else how much has. connect is not among them: made again, it says EALREADY when its time is over, not EINPROGRESS.
+// eintr are such calls. select and its like are among them where their time-out lies in memory that can't be written,
+// and what takes from a socket or puts into one where that has a time-out (SO_RCVTIMEO, SO_SNDTIMEO). A call ends so
+// before anything has been moved, as the result is else how much has. connect is not among them: made again, it says
+// EALREADY when its time is over, not EINPROGRESS.
 var eintr = set("epoll_wait epoll_pwait epoll_pwait2 rt_sigtimedwait rt_sigtimedwait_time64 semop semtimedop semtimedop_time64 ipc " +
 	"io_getevents io_pgetevents io_pgetevents_time64 io_uring_enter select _newselect pselect6 pselect6_time64 ppoll ppoll_time64 " +
 	"accept accept4 read readv preadv2 recvfrom recvmsg recvmmsg recvmmsg_time64 " +

@@ -6,7 +6,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// What a stop has ended by EINTR is made again in each of the processor's tables; connect is not, by whichever way it was called.
+// What a stop has ended by EINTR is made again in each of the processor's tables; connect is not, by whichever way it
+// was called.
 func TestEndsByEINTR(t *testing.T) {
 	const x86, x32 = unix.AUDIT_ARCH_I386, 1 << 30
 	for name, c := range map[string]struct {

@@ -75,8 +75,8 @@ func NewProcess() *Process {
 	return &Process{PIDFD: -1, Mask: child.SignalMask(), goOn: new(uint32)}
 }
 
-// Ask adds to a script, before its exec, that the child asks to be traced by the thread that starts it, and goes on only
-// when that tells it so.
+// Ask adds to a script, before its exec, that the child asks to be traced by the thread that starts it, and goes on
+// only when that tells it so.
 //
 // No step is left uncovered, whatever ends this process and whatever a filter around it pretends. The child stops
 // itself before its exec, and executes nothing unless this thread has told it to go on. That it does only when it has

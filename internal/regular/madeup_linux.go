@@ -7,7 +7,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// fileless are the file systems of which the files are made up, as statfs(2) calls them. Those of /proc claim to be regular.
+// fileless are the file systems of which the files are made up, as statfs(2) calls them. Those of /proc claim to be
+// regular.
 var fileless = []uint32{
 	unix.PROC_SUPER_MAGIC, unix.SYSFS_MAGIC, unix.TRACEFS_MAGIC, unix.DEBUGFS_MAGIC, unix.SECURITYFS_MAGIC, unix.CGROUP_SUPER_MAGIC,
 	unix.CGROUP2_SUPER_MAGIC, unix.BPF_FS_MAGIC, unix.PSTOREFS_MAGIC, unix.SELINUX_MAGIC, unix.EFIVARFS_MAGIC, unix.BINFMTFS_MAGIC,

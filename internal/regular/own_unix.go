@@ -13,8 +13,8 @@ import (
 // ownOnly is the mode of a file that nobody but its owner may read or write.
 const ownOnly = 0o600
 
-// OpenOwn is Open for what only this user may have written: the name is not a symbolic link, the file belongs to the effective user, and
-// neither its group nor anybody else may write it.
+// OpenOwn is Open for what only this user may have written: the name is not a symbolic link, the file belongs to the
+// effective user, and neither its group nor anybody else may write it.
 func OpenOwn(name string) (*os.File, error) {
 	refuse := func(err error) (*os.File, error) { return nil, &fs.PathError{Op: "open", Path: name, Err: err} }
 	link, err := os.Lstat(name)
@@ -61,7 +61,8 @@ func CreateOwn(name string) (*os.File, error) {
 	return f, nil
 }
 
-// ReplaceOwn puts a new file, which only this user may read and write, whole into the place of whatever has the name, or does nothing.
+// ReplaceOwn puts a new file, which only this user may read and write, whole into the place of whatever has the name,
+// or does nothing.
 func ReplaceOwn(name string, data []byte) error {
 	f, err := os.CreateTemp(filepath.Dir(name), "."+filepath.Base(name)+"-*") // O_EXCL, and for this user only
 	if err != nil {

@@ -1,8 +1,9 @@
-// Package regular opens files by names that others chose: a policy's includes, what an ELF file needs, a command's arguments.
+// Package regular opens files by names that others chose: a policy's includes, what an ELF file needs, a command's
+// arguments.
 //
-// Such a name may lead anywhere, and looking already does something there: opening a pipe waits for its other end, opening a
-// device sets it going, and what is read from /proc/kmsg is gone. So a file's kind is looked at before it is opened, again once it is
-// open, in case it was exchanged, and nothing is read before.
+// Such a name may lead anywhere, and looking already does something there: opening a pipe waits for its other end,
+// opening a device sets it going, and what is read from /proc/kmsg is gone. So a file's kind is looked at before it is
+// opened, again once it is open, in case it was exchanged, and nothing is read before.
 package regular
 
 import (
@@ -16,12 +17,12 @@ import (
 // ErrKind means that a name leads to something else than what may be read there. The error's text says to what.
 var ErrKind = errors.New("only regular files are read")
 
-// Open opens a regular file. It never waits, and refuses whatever is not on a file system of files: those of procfs, sysfs and their
-// kind are made up by the kernel as they are read. Errors name the file, as those of os.Open do.
+// Open opens a regular file. It never waits, and refuses whatever is not on a file system of files: those of procfs,
+// sysfs and their kind are made up by the kernel as they are read. Errors name the file, as those of os.Open do.
 func Open(name string) (*os.File, error) { return open(name, false) }
 
-// OpenArgument is Open for a name that a user has given on a command line: a pipe may be meant, as a shell's <(…) is one. It waits
-// for the pipe's other end.
+// OpenArgument is Open for a name that a user has given on a command line: a pipe may be meant, as a shell's <(…) is
+// one. It waits for the pipe's other end.
 func OpenArgument(name string) (*os.File, error) { return open(name, true) }
 
 func open(name string, pipes bool) (*os.File, error) {

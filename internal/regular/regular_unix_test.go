@@ -60,7 +60,8 @@ func TestOpen(t *testing.T) {
 	}
 }
 
-// What the kernel makes up is not read: /proc/kmsg says that it is a regular file, waits, and gives each line to one reader only.
+// What the kernel makes up is not read: /proc/kmsg says that it is a regular file, waits, and gives each line to one
+// reader only.
 func TestMadeUp(t *testing.T) {
 	if runtime.GOOS != "linux" {
 		t.Skip("needs Linux")

@@ -7,8 +7,8 @@ import (
 	"monban/abi"
 )
 
-// A preset speaks for all architectures, those that are still to come included: a call that one of them lacks is not a mistake in it, where
-// it is one in somebody's gate. A name that nobody has is a mistake in both.
+// A preset speaks for all architectures, those that are still to come included: a call that one of them lacks is not a
+// mistake in it, where it is one in somebody's gate. A name that nobody has is a mistake in both.
 func TestPresetLacksCalls(t *testing.T) {
 	for _, preset := range []bool{true, false} {
 		f, err := Parse("p.gate", []byte("default errno(EPERM)\nallow read mmap2(arg0 == 0)\n"))

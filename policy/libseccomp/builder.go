@@ -31,12 +31,12 @@ func (e Errno) Error() string { return string(e) }
 //
 //   - Rules of one call and action are alternatives; the tests of one rule must all hold.
 //   - The first rule without tests decides its call, whatever other rules say of it and in whatever order they came.
-//   - Where rules with tests overlap and their actions differ, which libseccomp leaves open, the more restrictive action wins,
-//     as where the kernel stacks filters; of actions that differ in their data only, the rule added first.
-//   - Comparisons are unsigned and look at the whole register; on 32-bit architectures, to which libseccomp counts x32 and the
-//     N32s of MIPS, at the low 32 bits of register and constant.
-//   - Calls behind socketcall and ipc are matched there too, by the first argument, and tests of the other arguments look at the
-//     multiplexer's own.
+//   - Where rules with tests overlap and their actions differ, which libseccomp leaves open, the more restrictive
+//     action wins, as where the kernel stacks filters; of actions that differ in their data only, the rule added first.
+//   - Comparisons are unsigned and look at the whole register; on 32-bit architectures, to which libseccomp counts x32
+//     and the N32s of MIPS, at the low 32 bits of register and constant.
+//   - Calls behind socketcall and ipc are matched there too, by the first argument, and tests of the other arguments
+//     look at the multiplexer's own.
 //   - Numbers that nobody has assigned get the default action.
 //
 // On x86_64 libseccomp answers the number -1, which a tracer sets to skip a call, with the default action; a Builder's

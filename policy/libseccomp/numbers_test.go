@@ -10,7 +10,8 @@ import (
 	"monban/verdict"
 )
 
-// Numbers are the native architecture's, those below -100 of calls behind socketcall and ipc; by their names they hold elsewhere.
+// Numbers are the native architecture's, those below -100 of calls behind socketcall and ipc; by their names they hold
+// elsewhere.
 func TestNumbers(t *testing.T) {
 	number := func(a abi.Arch, call string) uint32 {
 		nr, ok := a.Number(call)

@@ -13,9 +13,9 @@ const (
 	maxLabels = 1 << 22 // entries that are read as distances from labels, for one part
 )
 
-// Tables are where jump tables that a part mentions lead, sorted: words that are pointers, or distances from the table or
-// from a label of the part. Where there are too many labels and tables to try each with each, they may lead to any block
-// of the part.
+// Tables are where jump tables that a part mentions lead, sorted: words that are pointers, or distances from the table
+// or from a label of the part. Where there are too many labels and tables to try each with each, they may lead to any
+// block of the part.
 func (p *Part) Tables() []uint64 {
 	if p.tables != nil {
 		return p.tables
