@@ -16,7 +16,7 @@ import (
 	"monban/bpf"
 )
 
-var hard = flag.Uint64("hard", 3, "how many random filters TestWorkEnds tries")
+var hard = flag.Uint64("hard", 1, "how many random filters TestWorkEnds tries")
 
 // hang is processor time that no command may take. All end within some two seconds; a limit so far above is reached
 // only by work that is not charged to the budget, or too little.

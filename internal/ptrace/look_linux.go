@@ -40,7 +40,8 @@ func Look(tid int, limit time.Duration, f func() error) (err error) {
 	if lost := OwnThread(func() { us, err = unix.Gettid(), look(tid, limit, f) }); lost != nil {
 		return lost
 	}
-	// The thread above ends now, and with it what it still holds: a stop until then would show to whoever waits for a child of ours.
+	// The thread above ends now, and with it what it still holds: a stop until then would show to whoever waits for a
+	// child of ours.
 	for end := time.Now().Add(limit); time.Now().Before(end); time.Sleep(20 * time.Microsecond) {
 		if status, err := sys.ReadStatus(tid); err != nil || status.TracerPID != us {
 			break
