@@ -75,7 +75,7 @@ func (c *Cmd) Run() error {
 // Output runs the program and returns what it wrote to standard output.
 func (c *Cmd) Output() ([]byte, error) {
 	if c.Stdout != nil {
-		return nil, errors.New("Stdout is set already")
+		return nil, errors.New("standard output is set already")
 	}
 	var out bytes.Buffer
 	c.Stdout = &out
@@ -86,7 +86,7 @@ func (c *Cmd) Output() ([]byte, error) {
 // CombinedOutput runs the program and returns what it wrote to standard output and standard error.
 func (c *Cmd) CombinedOutput() ([]byte, error) {
 	if c.Stdout != nil || c.Stderr != nil {
-		return nil, errors.New("Stdout or Stderr is set already")
+		return nil, errors.New("standard output or standard error is set already")
 	}
 	var out bytes.Buffer
 	c.Stdout, c.Stderr = &out, &out
@@ -97,7 +97,7 @@ func (c *Cmd) CombinedOutput() ([]byte, error) {
 // StdinPipe is a pipe to the program's standard input. Close it when all is written; Wait closes it otherwise.
 func (c *Cmd) StdinPipe() (io.WriteCloser, error) {
 	if c.started || c.Stdin != nil {
-		return nil, errors.New("Stdin is set already, or the program started")
+		return nil, errors.New("standard input is set already, or the program started")
 	}
 	r, w, err := os.Pipe()
 	if err != nil {

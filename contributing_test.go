@@ -14,7 +14,7 @@ func TestRecipes(t *testing.T) {
 	if len(all) != 5 {
 		t.Errorf("%d recipes", len(all))
 	}
-	step := regexp.MustCompile("(?m)^(\\d+)\\. (.*)$")
+	step := regexp.MustCompile(`(?m)^(\d+)\. (.*)$`)
 	file := regexp.MustCompile("`([a-z/_]+\\.(?:go|csv|txt|md))`")
 	for _, text := range all {
 		name, _, _ := strings.Cut(text, "\n")
