@@ -14,7 +14,7 @@ var edges = []struct {
 }{
 	{"ret", "ret allow", ""},
 	{"ret a", "ret a", ""},
-	{"ret x", "raw 0x0e, 0, 0, 0", "no instruction that seccomp admits"},
+	{"ret x", "raw 0x0e, 0, 0, 0", "not an instruction that seccomp admits"},
 	{"ret with fields", "raw 0x06, 9, 200, 7", ""},
 	{"no ret at the end", "ret allow\nld #1", "last instruction must be a ret"},
 	{"jump at the end", "raw 0x05, 0, 0, 0", "past the end"},
@@ -28,7 +28,7 @@ var edges = []struct {
 	{"half", "raw 0x28, 0, 0, 0\nret a", "32 bits"},
 	{"indirect", "raw 0x40, 0, 0, 0\nret a", "relative to x"},
 	{"msh", "raw 0xb1, 0, 0, 14\nret a", "msh"},
-	{"ldx abs", "raw 0x21, 0, 0, 0\nret a", "no instruction that seccomp admits"},
+	{"ldx abs", "raw 0x21, 0, 0, 0\nret a", "not an instruction that seccomp admits"},
 	{"len", "ld #len\nldx #len\nret a", ""},
 	{"len with k", "raw 0x80, 1, 2, 3\nret a", ""},
 	{"immediates", "ld #0xffffffff\nldx #0xffffffff\nret a", ""},
@@ -43,7 +43,7 @@ var edges = []struct {
 	{"mod", "raw 0x94, 0, 0, 3\nret a", "remainder"},
 	{"neg", "neg\nret a", ""},
 	{"neg x", "raw 0x8c, 0, 0, 0\nret a", "no operand"},
-	{"stray high bit", "raw 0x0120, 0, 0, 0\nret a", "no instruction"},
+	{"stray high bit", "raw 0x0120, 0, 0, 0\nret a", "not an instruction"},
 
 	{"goto next", "ja 1\nret a", ""},
 	{"goto end", "raw 0x05, 0, 0, 1\nret a", "past the end"},

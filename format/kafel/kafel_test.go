@@ -152,7 +152,7 @@ var wrong = []struct{ src, want string }{
 	{"ALLOW { write(a, a) }", "f:1:18: argument a is named twice"},
 	{"ALLOW { write(a, b, c, d, e, g, h) }", "f:1:33: a system call has six arguments at most"},
 	{"ERRNO(65536) { read }", "f:1:7: 65536 is out of range (0 to 65535)"},
-	{"ALLOW { read { fd == 0x10000000000000000 } }", "f:1:22: 0x10000000000000000 is no 64-bit number"},
+	{"ALLOW { read { fd == 0x10000000000000000 } }", "f:1:22: 0x10000000000000000 is not a 64-bit number"},
 	{"ALLOW { read { fd } }", "f:1:19: expected a comparison such as ==, not }"},
 	{"/* x", "f:1:1: the comment does not end (add */)"},
 	{"ALLOW { read } $", "f:1:16: unexpected '$' (remove it)"},

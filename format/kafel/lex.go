@@ -103,13 +103,13 @@ func parseNumber(text string) (v uint64, wrong string) {
 	case text[0] == '-':
 		n, err := strconv.ParseInt(text, 10, 64)
 		if err != nil || n == 0 {
-			return 0, text + " is no 64-bit number"
+			return 0, text + " is not a 64-bit number"
 		}
 		return uint64(n), ""
 	}
 	v, err := strconv.ParseUint(digits, base, 64)
 	if err != nil {
-		return 0, text + " is no 64-bit number (write 10, -1, 0x1f, 017 or 0b11)"
+		return 0, text + " is not a 64-bit number (write 10, -1, 0x1f, 017 or 0b11)"
 	}
 	return v, ""
 }
