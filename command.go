@@ -19,6 +19,9 @@ import (
 	"monban/verdict"
 )
 
+// errNoPolicy is for who has no policy, or has not looked at Parse's error.
+var errNoPolicy = errors.New("there is no policy")
+
 // A Cmd is a program that is started behind a policy, as an exec.Cmd is one that is started without. It can be started
 // once.
 //
@@ -131,6 +134,12 @@ func (c *Cmd) outPipe(to *io.Writer) (io.ReadCloser, error) {
 func (c *Cmd) Start() error {
 	if c.started {
 		return errors.New("the program was started already")
+	}
+	if c.policy == nil {
+		return errNoPolicy
+	}
+	if c.ctx == nil {
+		c.ctx = context.Background()
 	}
 	c.started = true
 	run := &sandbox.Command{Path: c.Path, Args: c.Args, Env: c.Env, Dir: c.Dir, KeepSignals: true, Prepare: c.prepare}

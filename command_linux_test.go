@@ -155,3 +155,19 @@ func TestCommandEnded(t *testing.T) {
 		t.Errorf("%v, %+v", err, c.Result)
 	}
 }
+
+// Who has no policy gets an error: not a panic, and nothing runs.
+func TestNoPolicy(t *testing.T) {
+	for what, err := range map[string]error{
+		"Command": monban.Command(nil, "true").Run(), "Cmd{}": (&monban.Cmd{}).Run(),
+		"Check": monban.Check(nil, monban.Options{}), "Enforce": monban.Enforce(nil),
+	} {
+		if err == nil || err.Error() != "there is no policy" {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	p := parse(t, "include @container\n")
+	if got := sandbox.ExitStatus(monban.Command(p, "sh", "-c", "exit 7").Run()); got != 7 {
+		t.Errorf("the status of a program that has ended is %d", got)
+	}
+}

@@ -95,6 +95,9 @@ func Enforce(p *Policy) error {
 
 // filters compiles a policy for a machine's own kernel and checks that a Go program can live behind it.
 func filters(p *Policy, native abi.Arch) ([]bpf.Program, error) {
+	if p == nil {
+		return nil, errNoPolicy
+	}
 	g, err := gate.OfPolicy(p.Name, p).For(native)
 	if err != nil {
 		return nil, err

@@ -47,7 +47,7 @@ func TestReadReferences(t *testing.T) {
 		"":                        ": ",
 		"gate:":                   ": ",
 		"bad:a.gate":              "bad:a.gate: unknown prefix bad: (there are bpf:",
-		"a.gate#part":             "", // the language has no use for it
+		"a.gate#part":             "a.gate#part: a policy has no parts",
 		"gates":                   "gates: it is not a regular file",
 	} {
 		g, err := Read(ref, o)

@@ -61,6 +61,9 @@ func Parse(f codec.Format, name string, src []byte, o Options) (*gate.Gate, erro
 }
 
 func parse(f codec.Format, name, part string, src []byte, o Options) (*gate.Gate, error) {
+	if part != "" && !f.Parts {
+		return nil, fmt.Errorf("%s#%s: %s has no parts", name, part, f.Title)
+	}
 	from := filesOf(o)
 	g, err := f.Read(&codec.Input{Name: name, Part: part, Src: src, Options: o, ReadFile: from.included, ReadDir: from.list})
 	if err != nil {

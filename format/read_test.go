@@ -80,6 +80,7 @@ func TestRead(t *testing.T) {
 		{"none", "", "", "none: no such file (a preset starts with @"},
 		{"@none", "", "", "unknown preset @none"},
 		{"nothing:x", "", "", "unknown prefix nothing:"},
+		{"a.gate#part", "", "", "a.gate#part: a policy has no parts"},
 	} {
 		g, err := Read(c.ref, Options{Native: abi.X86_64, Stdin: strings.NewReader(c.stdin)})
 		switch {

@@ -84,7 +84,7 @@ func Fix(r *Result, least Severity, again func(text []byte) (*Result, error)) (*
 		text, ok := f.edited(r.Gate.Name, r.Gate.Source)
 		if ok {
 			now, err := again([]byte(text))
-			if ok = err == nil && better(r.Findings, now.Findings, &f); ok {
+			if ok = err == nil && better(r, now, &f); ok {
 				done = append(done, Fixed{f, difference(string(r.Gate.Source), text)})
 				r = now
 			}
@@ -95,8 +95,13 @@ func Fix(r *Result, least Severity, again func(text []byte) (*Result, error)) (*
 	}
 }
 
-// better says that a finding is gone, and that there is none as severe that was not there.
-func better(before, after []Finding, gone *Finding) bool {
+// better says that a finding is gone, that there is none as severe that was not there, and that no comment hides more than before: one
+// at the end of a line whose rules are gone would speak of the whole gate.
+func better(old, now *Result, gone *Finding) bool {
+	before, after := old.Findings, now.Findings
+	if len(now.Ignored) > len(old.Ignored) {
+		return false
+	}
 	count := func(all []Finding, f *Finding) (n int) {
 		for i := range all {
 			if all[i].ID == f.ID && all[i].Title == f.Title {

@@ -187,3 +187,23 @@ func TestEdit(t *testing.T) {
 	}
 	t.Errorf("found %v", ids(r.Findings))
 }
+
+// A change after which a comment at the end of a line would speak of the whole gate is not kept.
+func TestFixLeavesIgnores(t *testing.T) {
+	const text = "arch x86_64\ndefault errno(EPERM)\nallow ioctl exit exit_group rt_sigreturn restart_syscall\n" +
+		"allow clone(flags & CLONE_NEWUSER == 0)\nallow clone3 # monban:ignore MB013 no terminal here\n"
+	again := look([]abi.Arch{abi.X86_64})
+	r, err := again([]byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Gate.Format = "gate"
+	before := len(r.Ignored)
+	left, _, err := lint.Fix(r, lint.Advice, again)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(left.Ignored) > before {
+		t.Errorf("more is ignored than before in\n%s", left.Gate.Source)
+	}
+}

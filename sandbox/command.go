@@ -147,10 +147,14 @@ func (e *LostError) Error() string { return e.Path + " was killed behind its gat
 func (e *LostError) Unwrap() error { return e.Err }
 
 // ExitStatus is the status with which a launcher reports an error of Run: 127 if the program was not found, 126 if it
-// can't be executed, 137 if it ran and had to be killed (LostError), else 125.
+// can't be executed, 137 if it ran and had to be killed (LostError), else 125. An error that says itself how the
+// program ended, as monban.ExitError does, has that status.
 func ExitStatus(err error) int {
 	lost := (*LostError)(nil)
+	var ended interface{ ExitStatus() int }
 	switch {
+	case errors.As(err, &ended):
+		return ended.ExitStatus()
 	case errors.Is(err, ErrNotFound):
 		return 127
 	case errors.Is(err, ErrNotExecutable):

@@ -1,6 +1,7 @@
 package seccomp
 
 import (
+	"errors"
 	"fmt"
 	"runtime"
 
@@ -15,6 +16,9 @@ import (
 // Nothing is installed if the kernel would not admit one of them, or all together are too long. Where installing fails
 // later (something around this process has installed filters, too), those that are there stay; each only takes away.
 func InstallStack(programs []bpf.Program, f Flags) error {
+	if len(programs) == 0 {
+		return errors.New("there is no filter to install")
+	}
 	total := 0
 	for i, p := range programs {
 		if err := p.Check(); err != nil {

@@ -56,6 +56,11 @@ func (p *compilePlan) run(w io.Writer) error {
 	if err != nil {
 		return err
 	}
+	if g.Policy != nil {
+		if err := spares(p.out, p.ref); err != nil {
+			return err
+		}
+	}
 	c, err := inspect.Compile(g, o)
 	if err != nil {
 		return exit{exitUsage, err}

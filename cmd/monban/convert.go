@@ -36,6 +36,11 @@ mean the same, or is an error that names it.
 			if err != nil {
 				return err
 			}
+			if f.Name != g.Format {
+				if err := spares(out, args[0]); err != nil {
+					return err
+				}
+			}
 			o, err := flags.options()
 			if err != nil {
 				return exit{exitUsage, err}

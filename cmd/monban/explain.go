@@ -68,6 +68,9 @@ func (p *explainPlan) run(w io.Writer) error {
 	}
 	switch {
 	case p.html != "":
+		if err := spares(p.html, p.ref); err != nil {
+			return err
+		}
 		var b bytes.Buffer
 		if err := page.Write(&b, e); err != nil {
 			return usage(err)

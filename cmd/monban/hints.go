@@ -40,7 +40,7 @@ var hintTable = []struct {
 	applies func(error) bool
 	text    string
 }{
-	{is[*policy.OrderError], "--arch compiles one file for each byte order"},
+	{is[*policy.OrderError], "--arch chooses those of one byte order: a program for each takes two runs"},
 	{is[*policy.NoCallError], "--arch names another architecture, and monban syscalls CALL shows which ones have a call"},
 	{is[*inspect.OrderError], "--arch names the architecture"},
 	{is[*inspect.NoCallError], "monban syscalls CALL shows which architectures have a call"},
@@ -57,7 +57,7 @@ var hintTable = []struct {
 	{wraps(decompile.ErrNotPolicy), asProgram},
 	{is[*scan.MissingLibraryError], "--root names the file system that a program is for, and LD_LIBRARY_PATH directories of libraries"},
 	{is[*scan.ArchError], "programs of different architectures are scanned separately"},
-	{is[*lint.NoTextError], "monban convert --to gate makes a policy's text of it"},
+	{is[*lint.NoTextError], "a policy's text in a file of its own can be changed: monban convert --to gate -o FILE makes one, where there are words for it"},
 }
 
 const asProgram = "monban disasm shows the filter, and monban convert --to c, go and bpf write it, instruction by instruction"

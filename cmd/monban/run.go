@@ -57,6 +57,9 @@ same, is put on at main instead. For the loader of a C program @libc is enough.`
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			p.command = args
+			if cmd.Flags().Changed("denials") && p.denials.name == "" {
+				return exit{exitUsage, errors.New("--denials is empty: it takes a file")}
+			}
 			return p.run(cmd.Context())
 		},
 	}

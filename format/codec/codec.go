@@ -25,6 +25,7 @@ type Format struct {
 	About  string   // one line for help and completion: who takes it
 	Exts   []string // usual endings of its files, with the dot; the first is the one for new files
 	Binary bool     // its files are not text
+	Parts  bool     // a file may have several gates, of which FILE#PART names one
 	For    []string // the programs that it can be written for (--for), the default first; nil where there is one way only
 	// Sniff reports whether a text is of this format. It must not be slow, and be sure: the first format in the table
 	// that says so is taken. Nil: by prefix only.

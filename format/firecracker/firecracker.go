@@ -28,6 +28,7 @@ var start = codec.Lazy(
 func Format() codec.Format {
 	return codec.Format{
 		Name:  "firecracker",
+		Parts: true,
 		Title: "a Firecracker filter",
 		About: "filters in the JSON of Firecracker and rust-vmm's seccompiler; firecracker:FILE#thread names the thread",
 		Exts:  []string{".json"},

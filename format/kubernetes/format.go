@@ -15,6 +15,7 @@ var versions = []string{"v1", "v1beta1"}
 func Format() codec.Format {
 	return codec.Format{
 		Name:  "kubernetes",
+		Parts: true,
 		Title: "a Kubernetes SeccompProfile",
 		About: "objects of the Kubernetes Security Profiles Operator, in YAML or JSON",
 		Exts:  []string{".yaml", ".yml"},

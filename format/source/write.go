@@ -118,6 +118,7 @@ func identifier(name string) string {
 func C() codec.Format {
 	return codec.Format{
 		Name:         "c",
+		Parts:        true,
 		Title:        "C source",
 		About:        "struct sock_filter arrays in C, other arrays in C and Go, tcpdump -dd's lists; written with a function that loads it",
 		Exts:         []string{".h", ".c"},
@@ -131,6 +132,7 @@ func C() codec.Format {
 func Go() codec.Format {
 	return codec.Format{
 		Name:         "go",
+		Parts:        true,
 		Title:        "Go source",
 		About:        "a package with the filter and a function Enforce",
 		Exts:         []string{".go"},

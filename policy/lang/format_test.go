@@ -132,3 +132,18 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+// No comment is lost, wherever it stands in a line that goes on over several rows.
+func TestCommentsInside(t *testing.T) {
+	text := "default errno(EPERM)\nallow write( # one\n  # two\n  fd == 1 # three\n  || fd == 2) read( # four\n count < 9)  # five\n"
+	f, err := lang.Parse("t.gate", []byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := f.String()
+	for _, c := range []string{"# one", "# two", "# three", "# four", "# five"} {
+		if strings.Count(out, c) != 1 {
+			t.Errorf("%s is lost:\n%s", c, out)
+		}
+	}
+}

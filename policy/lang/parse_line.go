@@ -112,10 +112,14 @@ func (p *parser) item() Item {
 		}
 		p.depth++
 		p.i++
+		first := p.i
 		if p.peek().is(")") {
 			p.fail(p.peek(), "empty condition: leave out the parentheses, or write one such as %s(arg0 == 0)", it.Name)
 		}
 		start := p.i
+		if slices.ContainsFunc(p.tokens[first:start], func(t token) bool { return t.kind == comment }) {
+			start = first
+		}
 		it.Cond = &Condition{expr: p.condition()}
 		p.expect(")")
 		it.Cond.tokens = tidy(p.tokens[start : p.i-1])
