@@ -95,8 +95,8 @@ func Fix(r *Result, least Severity, again func(text []byte) (*Result, error)) (*
 	}
 }
 
-// better says that a finding is gone, that there is none as severe that was not there, and that no comment hides more than before: one
-// at the end of a line whose rules are gone would speak of the whole gate.
+// better says that a finding is gone, that there is none as severe that was not there, and that no comment hides more
+// than before: one at the end of a line whose rules are gone would speak of the whole gate.
 func better(old, now *Result, gone *Finding) bool {
 	before, after := old.Findings, now.Findings
 	if len(now.Ignored) > len(old.Ignored) {

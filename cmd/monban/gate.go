@@ -119,7 +119,8 @@ func (f *gateFlags) read(ref string) (*gate.Gate, error) {
 	return g, nil
 }
 
-// spares refuses an output that is the very file which the gate is read from: what is written is something else, and the gate would be lost.
+// spares refuses an output that is the very file which the gate is read from: what is written is something else, and
+// the gate would be lost.
 func spares(out, ref string) error {
 	file := ref
 	if prefix, rest, ok := strings.Cut(ref, ":"); ok {
