@@ -3,14 +3,10 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 
 	"github.com/spf13/cobra"
 
-	"monban/abi"
-	"monban/compile"
 	"monban/gate"
-	"monban/inspect"
 	"monban/sandbox"
 )
 
@@ -129,23 +125,4 @@ func (p *runPlan) fits() error {
 		return errors.New("--loader-gate needs --strict: any other gate binds the loader, too")
 	}
 	return nil
-}
-
-// prepare reads the gates and compiles them into one filter, while the program is being loaded.
-func (p *runPlan) prepare() (st *gate.Gate, set sandbox.Prepared, err error) {
-	refs := p.refs
-	if len(refs) == 0 {
-		refs = []string{defaultGate}
-	}
-	if st, err = p.flags.readStack(refs); err != nil {
-		return nil, set, err
-	}
-	if set.Gates, err = st.Compile(compile.Options{}); err != nil {
-		return nil, set, err
-	}
-	set.Watch, err = inspect.Kills(st, abi.Native())
-	if err == nil && p.denials.name != "" && !set.Watch {
-		err = fmt.Errorf("--denials %s: no answer of this gate kills a call, and run sees no others: say kill_process in it", p.denials.name)
-	}
-	return st, set, err
 }
