@@ -87,7 +87,10 @@ func (p *lintPlan) run(w io.Writer) error {
 		return exit{exitUsage, err}
 	}
 	var all []report.Findings
-	for _, ref := range p.refs {
+	for i, ref := range p.refs {
+		if k := slices.IndexFunc(p.refs[:i], func(other string) bool { return sameFile(other, ref) }); p.fix && k >= 0 {
+			return exit{exitUsage, fmt.Errorf("%s and %s are one file: name it once", p.refs[k], ref)}
+		}
 		one, err := p.one(ref, lint.Options{Ignore: ignores, ReadFile: lang.ReadIncluded}, least)
 		if err != nil {
 			return usage(err)
