@@ -180,7 +180,7 @@ func inSpare(cmd *cobra.Command, out string, text []byte, why exit) error {
 	if err == nil {
 		_, werr := spare.Write(text)
 		if err = errors.Join(werr, spare.Close()); err == nil {
-			return exit{why.code, fmt.Errorf("%w; the recording is in %s", why.err, spare.Name())}
+			return exit{why.code, fmt.Errorf("%w; the gate is in %s", why.err, spare.Name())}
 		}
 		os.Remove(spare.Name())
 	}
@@ -190,5 +190,5 @@ func inSpare(cmd *cobra.Command, out string, text []byte, why exit) error {
 			return exit{why.code, fmt.Errorf("%w; it is lost: %s cannot be written either", why.err, os.TempDir())}
 		}
 	}
-	return exit{why.code, fmt.Errorf("%w; the recording is on standard output", why.err)}
+	return exit{why.code, fmt.Errorf("%w; the gate is on standard output", why.err)}
 }
