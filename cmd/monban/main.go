@@ -121,14 +121,15 @@ A gate is any of: a .gate file; a Docker, Podman, OCI or Kubernetes seccomp prof
 minijail, Firecracker, Kafel or systemd; a raw BPF program; a preset such as @container; pid:N, the
 filters of a live process; stack:A,B, several on one task; or - for standard input. What it is is
 recognised by its content; gate:, oci:, bpf: and so on before the name force it.`,
-		Version:       builtAs().line(),
+		Version:       "see the template",
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args:          knownCommand,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
-	root.SetVersionTemplate("{{.Version}}\n")
+	cobra.AddTemplateFunc("built", func() string { return builtAs().line() }) // which takes a millisecond: when asked
+	root.SetVersionTemplate("{{built}}\n")
 	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), "Flags.FlagUsages ", "Flags.FlagUsagesWrapped 100 "))
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return exit{exitUsage, fmt.Errorf("%w (try: %s --help)", err, cmd.CommandPath())}
