@@ -88,12 +88,21 @@ func (f *gateFlags) readStack(refs []string) (*gate.Gate, error) {
 		if g, err = g.For(abi.Native()); err != nil {
 			return nil, err
 		}
+		gates = append(gates, g)
+	}
+	st, err := gate.Stack(refs[0], gates...)
+	if err != nil {
+		return nil, err
+	}
+	for i, g := range st.Members {
+		if st.Programs != nil {
+			g = gates[i] // what programs mean together is not made of what each means, and has the stack's budget to itself
+		}
 		if _, err := gate.Exact(g, func(v verdict.Verdict) (bool, error) { return true, answered(g, v) }); err != nil {
 			return nil, err
 		}
-		gates = append(gates, g)
 	}
-	return gate.Stack(refs[0], gates...)
+	return st, nil
 }
 
 // answered says that nobody need answer a gate's calls.
