@@ -57,7 +57,7 @@ func (p *compilePlan) run(w io.Writer) error {
 		return err
 	}
 	if g.Policy != nil {
-		if err := spares(p.out, p.ref); err != nil {
+		if err := spares(p.out, g); err != nil {
 			return err
 		}
 	}

@@ -37,7 +37,7 @@ mean the same, or is an error that names it.
 				return err
 			}
 			if f.Name != g.Format {
-				if err := spares(out, args[0]); err != nil {
+				if err := spares(out, g); err != nil {
 					return err
 				}
 			}

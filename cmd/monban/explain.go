@@ -68,7 +68,7 @@ func (p *explainPlan) run(w io.Writer) error {
 	}
 	switch {
 	case p.html != "":
-		if err := spares(p.html, p.ref); err != nil {
+		if err := spares(p.html, g); err != nil {
 			return err
 		}
 		var b bytes.Buffer

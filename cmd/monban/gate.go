@@ -119,23 +119,10 @@ func (f *gateFlags) read(ref string) (*gate.Gate, error) {
 	return g, nil
 }
 
-// spares refuses an output that is the very file which the gate is read from: what is written is something else, and
+// spares refuses an output that is the very file which the gate was read from: what is written is something else, and
 // the gate would be lost.
-func spares(out, ref string) error {
-	file := ref
-	if prefix, rest, ok := strings.Cut(ref, ":"); ok {
-		if _, known := format.Find(prefix); known {
-			file = rest
-		}
-	}
-	if i := strings.LastIndexByte(file, '#'); i > 0 {
-		if _, err := os.Stat(file); err != nil {
-			file = file[:i]
-		}
-	}
-	a, err := os.Stat(out)
-	b, err2 := os.Stat(file)
-	if err == nil && err2 == nil && a.Mode().IsRegular() && os.SameFile(a, b) {
+func spares(out string, g *gate.Gate) error {
+	if info, err := os.Stat(out); g.Source != nil && err == nil && info.Mode().IsRegular() && sameFile(out, g.Name) {
 		return exit{exitUsage, fmt.Errorf("%s is the gate that is read: write to another file", out)}
 	}
 	return nil
