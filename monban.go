@@ -2,7 +2,6 @@ package monban
 
 import (
 	"io/fs"
-	"path"
 	"runtime"
 
 	"monban/abi"
@@ -27,7 +26,7 @@ type Options struct {
 
 func (o Options) lang(readFile func(string) ([]byte, error)) lang.Options {
 	if o.FS != nil {
-		readFile = func(name string) ([]byte, error) { return readFS(o.FS, name) }
+		readFile = func(name string) ([]byte, error) { return lang.ReadIncludedIn(o.FS, name) }
 	}
 	return lang.Options{Native: o.Arch, Kernel: o.Kernel, ReadFile: readFile}
 }
@@ -39,31 +38,23 @@ func Parse(text string, o Options) (*Policy, error) {
 
 // Load reads a policy file. Files that it includes are looked up from where it lies.
 func Load(file string, o Options) (*Policy, error) {
-	read := func() ([]byte, error) { return readFS(o.FS, file) }
-	if o.FS == nil {
-		read = func() ([]byte, error) {
-			f, err := regular.Open(file)
-			if err != nil {
-				return nil, err
-			}
-			defer f.Close()
-			return lang.ReadAll(f, file)
-		}
+	f, err := o.open(file)
+	if err != nil {
+		return nil, err
 	}
-	src, err := read()
+	defer f.Close()
+	src, err := lang.ReadAll(f, file)
 	if err != nil {
 		return nil, err
 	}
 	return lang.Load(file, src, o.lang(lang.ReadIncluded))
 }
 
-func readFS(from fs.FS, name string) ([]byte, error) {
-	f, err := from.Open(path.Clean(name))
-	if err != nil {
-		return nil, err
+func (o Options) open(file string) (fs.File, error) {
+	if o.FS != nil {
+		return regular.OpenIn(o.FS, file)
 	}
-	defer f.Close()
-	return lang.ReadAll(f, name)
+	return regular.Open(file)
 }
 
 // Check says what Enforce would refuse: nil means that a Go program on the machine can live behind the policy, and that

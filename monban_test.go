@@ -64,6 +64,12 @@ func TestOptions(t *testing.T) {
 	if p, err = Parse("include \"etc/base.gate\"\nallow read", Options{FS: at}); err != nil || p.Archs[0] != abi.Native() {
 		t.Errorf("%v, %v", p, err)
 	}
+	if _, err := Load("etc", Options{FS: at}); err == nil || err.Error() != "open etc: it is not a regular file" {
+		t.Errorf("a directory: %v", err)
+	}
+	if _, err := Parse("include \"none.gate\"", Options{FS: at}); err == nil || err.Error() != "policy:1:9: cannot include none.gate: there is no such file" {
+		t.Errorf("a file that is not there: %v", err)
+	}
 	if _, err := Parse("include \"etc/base.gate\"", Options{}); err == nil {
 		t.Error("a text includes the machine's files")
 	}

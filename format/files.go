@@ -48,15 +48,7 @@ func (f files) read(file string) ([]byte, error) {
 func (f files) open(file string) (fs.File, error) {
 	switch {
 	case f.fs != nil:
-		in, err := f.fs.Open(path.Clean(file))
-		if err != nil {
-			return nil, err
-		}
-		if info, err := in.Stat(); err != nil || !info.Mode().IsRegular() {
-			in.Close()
-			return nil, &fs.PathError{Op: "open", Path: file, Err: errors.Join(err, errors.New("it is not a regular file"))}
-		}
-		return in, nil
+		return regular.OpenIn(f.fs, file)
 	case f.stdin != nil:
 		return regular.OpenArgument(file)
 	}
@@ -68,21 +60,7 @@ func (f files) included(name string) ([]byte, error) {
 	if f.fs == nil {
 		return lang.ReadIncluded(name)
 	}
-	in, err := f.open(name)
-	if err == nil {
-		defer in.Close()
-		var src []byte
-		if src, err = lang.ReadAll(in, name); err == nil {
-			return src, nil
-		}
-	}
-	switch e := (*fs.PathError)(nil); {
-	case errors.Is(err, fs.ErrNotExist):
-		return nil, errors.New("there is no such file")
-	case errors.As(err, &e):
-		return nil, e.Err
-	}
-	return nil, err
+	return lang.ReadIncludedIn(f.fs, name)
 }
 
 // list names the files of a directory, for formats whose files lie in several places; one that is not there has none.

@@ -12,6 +12,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path"
 )
 
 // ErrKind means that a name leads to something else than what may be read there. The error's text says to what.
@@ -63,7 +64,34 @@ func open(name string, pipes bool) (*os.File, error) {
 	return f, nil
 }
 
-var errMadeUp error = kindError("a file that the kernel makes up, not a regular file")
+// OpenIn opens a regular file of a file system that the caller has, by its cleaned name: includes are looked up from
+// where a file lies. It is looked at before it is opened, too, since the file system may be the machine's (os.DirFS).
+// Errors name the file, as those of Open do.
+func OpenIn(from fs.FS, name string) (fs.File, error) {
+	refuse := func(err error) error { return &fs.PathError{Op: "open", Path: name, Err: err} }
+	clean := path.Clean(name)
+	if info, err := fs.Stat(from, clean); err == nil && !info.Mode().IsRegular() {
+		return nil, refuse(errNotRegular)
+	}
+	f, err := from.Open(clean)
+	if err != nil {
+		return nil, err
+	}
+	info, err := f.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		err = errNotRegular
+	}
+	if err != nil {
+		f.Close()
+		return nil, refuse(err)
+	}
+	return f, nil
+}
+
+var (
+	errMadeUp     error = kindError("a file that the kernel makes up, not a regular file")
+	errNotRegular error = kindError("not a regular file")
+)
 
 // A kindError says what a name leads to.
 type kindError string
@@ -86,7 +114,7 @@ func check(info fs.FileInfo, pipes bool) error {
 	case mode&fs.ModeSocket != 0:
 		return kindError("a socket, not a regular file")
 	}
-	return kindError("not a regular file")
+	return errNotRegular
 }
 
 // Read reads the whole of a regular file, which may have as many bytes as most says; a longer one is an error.

@@ -55,6 +55,23 @@ func TestOpen(t *testing.T) {
 			}
 		})
 	}
+	for name, want := range map[string]string{
+		"file": "", "./dir/../link": "", "pipe": "it is not a regular file", "link-to-pipe": "it is not a regular file",
+		"dir": "it is not a regular file", "socket": "it is not a regular file", "dangling": "no such file", "../file": "invalid",
+	} {
+		within(t, func() {
+			f, err := OpenIn(os.DirFS(dir), name)
+			if err == nil {
+				f.Close()
+			}
+			switch e := (*fs.PathError)(nil); {
+			case want == "" && err != nil:
+				t.Errorf("%s in a file system: %v", name, err)
+			case want != "" && (!errors.As(err, &e) || !strings.Contains(err.Error(), want) || errors.Is(err, ErrKind) != strings.HasPrefix(want, "it is")):
+				t.Errorf("%s in a file system: %v, want %s", name, err, want)
+			}
+		})
+	}
 	if _, err := Read("file", 3); err == nil || !strings.Contains(err.Error(), "larger than") {
 		t.Errorf("a larger file: %v", err)
 	}

@@ -29,6 +29,16 @@ func ReadAll(r io.Reader, name string) ([]byte, error) {
 // make that wait for ever, and what is read from some files of the kernel's is gone. Errors don't name the file.
 func ReadIncluded(name string) ([]byte, error) {
 	f, err := regular.Open(name)
+	return readIncluded(name, f, err)
+}
+
+// ReadIncludedIn is ReadIncluded for a file system.
+func ReadIncludedIn(from fs.FS, name string) ([]byte, error) {
+	f, err := regular.OpenIn(from, name)
+	return readIncluded(name, f, err)
+}
+
+func readIncluded(name string, f fs.File, err error) ([]byte, error) {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, errors.New("there is no such file")
