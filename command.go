@@ -171,7 +171,7 @@ func (c *Cmd) prepare() (p sandbox.Prepared, err error) {
 			if do.Asks() {
 				return false, &SupervisorError{do}
 			}
-			kills = kills || do.Kills() || do.Kind() == bpf.Trap
+			kills = kills || do.Signals()
 		}
 		return kills, nil
 	})
@@ -300,14 +300,8 @@ func (e *ExitError) Error() string {
 
 // Denied are the calls that the policy killed, each once, in the order of their first.
 func (e *ExitError) Denied() (out []Denied) {
-	type call struct{ arch, nr uint32 }
-	seen := map[call]bool{}
-	for _, k := range e.Killed {
-		id := call{k.Data.Arch, k.Data.Nr}
-		if seen[id] {
-			continue
-		}
-		seen[id] = true
+	calls, _ := e.Calls()
+	for _, k := range calls {
 		d := Denied{Killed: k}
 		d.decision, _ = e.gate.Decide(&k.Data) // it decided before
 		out = append(out, d)

@@ -116,6 +116,9 @@ func (a Action) Refuses() bool { return a.Effect() <= Refuses }
 // Kills says that the process or the thread is killed for the call.
 func (a Action) Kills() bool { return a.Effect() == Kills }
 
+// Signals says that the call sends SIGSYS: a kill, which nothing catches, or a trap.
+func (a Action) Signals() bool { return a.Kills() || a.Kind() == Trap }
+
 // MaxData is the largest data that means something, 0 for an action whose data doesn't: 4095 for errno, 65535 for trap
 // and trace.
 func (a Action) MaxData() uint16 { return a.entry().data }

@@ -38,6 +38,9 @@ func TestActions(t *testing.T) {
 				t.Errorf("%v: effect %d is %v", a, e, is)
 			}
 		}
+		if (a | 7).Signals() != (i < 3) {
+			t.Errorf("%v sends a signal: %v", a, a.Signals())
+		}
 		if a.Refuses() != !(a.Asks() || a.Passes()) {
 			t.Errorf("%v refuses: %v", a, a.Refuses())
 		}
@@ -56,7 +59,7 @@ func TestActions(t *testing.T) {
 		t.Error("the table is out of order")
 	}
 	for _, unknown := range []Action{0x00010000, 0x00020005, 0x7fff8000 + 0x8000 + 0x10000, 0xffff0000, 0x80010000, 0x7ffe0001} {
-		if unknown.Known() || unknown.Canonical() != KillProcess || !unknown.Kills() || !unknown.Refuses() || unknown.Passes() || unknown.String() != "kill_process" {
+		if unknown.Known() || unknown.Canonical() != KillProcess || !unknown.Kills() || !unknown.Signals() || !unknown.Refuses() || unknown.Passes() || unknown.String() != "kill_process" {
 			t.Errorf("%#x: %v", uint32(unknown), unknown)
 		}
 	}

@@ -33,7 +33,7 @@ func Culprits(g *gate.Gate, d *bpf.Data) (out []Culprit, err error) {
 		arch = abi.Native()
 	}
 	for _, m := range gates {
-		kills, err := gate.Exact(m, func(v verdict.Verdict) (bool, error) { return signals(v.At(d)), nil })
+		kills, err := gate.Exact(m, func(v verdict.Verdict) (bool, error) { return v.At(d).Signals(), nil })
 		if err != nil {
 			return nil, err
 		}
@@ -53,13 +53,10 @@ func Culprits(g *gate.Gate, d *bpf.Data) (out []Culprit, err error) {
 func Kills(g *gate.Gate, a abi.Arch) (bool, error) {
 	return gate.Exact(g, func(v verdict.Verdict) (bool, error) {
 		for do := range v.On(a, bpf.Allow).Actions() {
-			if signals(do) {
+			if do.Signals() {
 				return true, nil
 			}
 		}
 		return false, nil
 	})
 }
-
-// signals says that an action sends SIGSYS.
-func signals(do bpf.Action) bool { return do.Kills() || do.Kind() == bpf.Trap }

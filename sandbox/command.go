@@ -74,6 +74,22 @@ func (r *Result) ExitStatus() int {
 	return r.ExitCode
 }
 
+// Calls are the calls that were killed, each once and as it was killed first, in that order, and how often it was.
+func (r *Result) Calls() (first []Killed, times []int) {
+	type call struct{ arch, nr uint32 }
+	at := map[call]int{}
+	for _, k := range r.Killed {
+		id := call{k.Data.Arch, k.Data.Nr}
+		i, again := at[id]
+		if !again {
+			i = len(first)
+			at[id], first, times = i, append(first, k), append(times, 0)
+		}
+		times[i]++
+	}
+	return first, times
+}
+
 // Killed is a system call that a gate killed a thread or process for.
 type Killed struct {
 	PID, TID int

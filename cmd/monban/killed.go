@@ -15,20 +15,10 @@ import (
 
 // explainKills says on standard error which calls were killed, and what would allow them; st is nil in strict mode.
 func explainKills(r *sandbox.Result, c *sandbox.Command, st *gate.Gate) {
-	type call struct{ arch, nr uint32 }
-	times := map[call]int{}
-	var first []sandbox.Killed
-	for _, k := range r.Killed {
-		if id := (call{k.Data.Arch, k.Data.Nr}); times[id] == 0 {
-			first = append(first, k)
-			times[id] = 1
-		} else {
-			times[id]++
-		}
-	}
-	for _, k := range first {
+	calls, times := r.Calls()
+	for i, k := range calls {
 		more := ""
-		if n := times[call{k.Data.Arch, k.Data.Nr}] - 1; n > 0 {
+		if n := times[i] - 1; n > 0 {
 			more = fmt.Sprintf(", and %s", plain.Count(n, "more such call"))
 		}
 		explainKill(&k, more, st)
