@@ -45,6 +45,40 @@ func TestInterruptedStart(t *testing.T) {
 	}
 }
 
+// stormed starts the launcher of a command in a session of its own, has storm send signals to it, and returns how it
+// ended and what it reported, once all is calm again.
+func stormed(t *testing.T, c Command, what string, storm func(pid int)) (state *os.ProcessState, o outcome, err error) {
+	t.Helper()
+	p := plan{Command: c}
+	cmd, r := p.command(t)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	over := make(chan struct{})
+	go func() {
+		defer close(over)
+		cmd.Wait()
+	}()
+	pid := cmd.Process.Pid
+	storm(pid)
+	unix.Kill(-pid, unix.SIGCONT)
+	limit := time.After(50 * time.Second)
+	for {
+		select {
+		case <-over:
+			cmd.ExtraFiles[0].Close()
+			err = json.NewDecoder(r).Decode(&o)
+			return cmd.ProcessState, o, err
+		case <-time.After(20 * time.Millisecond):
+			unix.Kill(-pid, unix.SIGCONT)
+		case <-limit:
+			unix.Kill(-pid, unix.SIGKILL)
+			t.Fatalf("%s: hung", what)
+		}
+	}
+}
+
 // Whatever signals come at any moment of a start, it ends, nothing runs without its gate, and what has run is not said
 // to be not started.
 func TestSignalsDuringStart(t *testing.T) {
@@ -55,53 +89,26 @@ func TestSignalsDuringStart(t *testing.T) {
 		{Path: static, Gates: deny}, {Path: static, Gates: deny, Watch: true}, {Path: static, Gates: deny, AllowExec: true},
 		{Path: dynamic, Gates: deny, Loader: before, Watch: true}, {Path: dynamic, Gates: deny, Loader: before}, {Path: dynamic, Strict: true},
 	}
-	storm := []syscall.Signal{unix.SIGSTOP, unix.SIGCONT, unix.SIGTSTP, unix.SIGCONT, unix.SIGTERM, unix.SIGHUP, unix.SIGUSR1}
+	signals := []syscall.Signal{unix.SIGSTOP, unix.SIGCONT, unix.SIGTSTP, unix.SIGCONT, unix.SIGTERM, unix.SIGHUP, unix.SIGUSR1}
 	for i := range 20 * len(kinds) {
 		c := kinds[i%len(kinds)]
 		what := fmt.Sprintf("watch %v, allow exec %v, strict %v, loader %v", c.Watch, c.AllowExec, c.Strict, len(c.Loader) > 0)
 		marker := filepath.Join(t.TempDir(), "word")
 		c.Args = []string{"gated", marker}
-		p := plan{Command: c}
-		cmd, r := p.command(t)
-		cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
-		if err := cmd.Start(); err != nil {
-			t.Fatal(err)
-		}
-		over := make(chan struct{})
-		go func() {
-			defer close(over)
-			cmd.Wait()
-		}()
-		time.Sleep(rand.N(20 * time.Millisecond))
-		to := []int{-cmd.Process.Pid, cmd.Process.Pid}[rand.IntN(2)]
-		for end := time.Now().Add(rand.N(20 * time.Millisecond)); time.Now().Before(end); {
-			unix.Kill(to, storm[rand.IntN(len(storm))])
-			time.Sleep(rand.N(time.Millisecond))
-		}
-		unix.Kill(-cmd.Process.Pid, unix.SIGCONT)
-		unix.Kill(cmd.Process.Pid, unix.SIGCONT)
-		limit := time.After(50 * time.Second)
-	calm:
-		for {
-			select {
-			case <-over:
-				break calm
-			case <-time.After(20 * time.Millisecond):
-				unix.Kill(-cmd.Process.Pid, unix.SIGCONT)
-			case <-limit:
-				unix.Kill(-cmd.Process.Pid, unix.SIGKILL)
-				t.Fatalf("%s: hung", what)
+		state, o, err := stormed(t, c, what, func(pid int) {
+			time.Sleep(rand.N(20 * time.Millisecond))
+			to := []int{-pid, pid}[rand.IntN(2)]
+			for end := time.Now().Add(rand.N(20 * time.Millisecond)); time.Now().Before(end); {
+				unix.Kill(to, signals[rand.IntN(len(signals))])
+				time.Sleep(rand.N(time.Millisecond))
 			}
-		}
-		cmd.ExtraFiles[0].Close()
-		var o outcome
-		err := json.NewDecoder(r).Decode(&o)
+		})
 		word, missing := os.ReadFile(marker)
-		switch ws := cmd.ProcessState.Sys().(syscall.WaitStatus); {
+		switch ws := state.Sys().(syscall.WaitStatus); {
 		case len(word) > 0 && string(word) != "gated":
 			t.Errorf("%s: the program wrote %q; %v", what, word, o)
 		case err != nil && !ws.Signaled(): // by TERM or HUP, before there was a handler
-			t.Errorf("%s: no report; the launcher: %v", what, cmd.ProcessState)
+			t.Errorf("%s: no report; the launcher: %v", what, state)
 		case o.Err != "" && o.Status == 125 && missing == nil:
 			t.Errorf("%s: %v, and the program ran", what, o)
 		}
@@ -112,44 +119,21 @@ func TestSignalsDuringStart(t *testing.T) {
 func TestStopsDuringStart(t *testing.T) {
 	path := build(t, "gcc", "gated", "-static")
 	kinds := []Command{{}, {Watch: true}, {AllowExec: true}}
+	signals := []syscall.Signal{unix.SIGSTOP, unix.SIGCONT, unix.SIGTSTP, unix.SIGCONT}
 	for i := range 60 {
 		c := kinds[i%len(kinds)]
+		what := fmt.Sprintf("allow exec %v, watch %v", c.AllowExec, c.Watch)
 		marker := filepath.Join(t.TempDir(), "word")
 		c.Path, c.Args = path, []string{"gated", marker}
 		c.Gates = []bpf.Program{gate(answer{nativeArch, unix.SYS_GETPRIORITY, bpf.Errno | 42})}
-		p := plan{Command: c}
-		cmd, r := p.command(t)
-		cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
-		if err := cmd.Start(); err != nil {
-			t.Fatal(err)
-		}
-		over := make(chan struct{})
-		go func() {
-			defer close(over)
-			cmd.Wait()
-		}()
-		for storm := time.Now().Add(rand.N(40 * time.Millisecond)); time.Now().Before(storm); {
-			unix.Kill(-cmd.Process.Pid, []syscall.Signal{unix.SIGSTOP, unix.SIGCONT, unix.SIGTSTP, unix.SIGCONT}[rand.IntN(4)])
-			time.Sleep(rand.N(300 * time.Microsecond))
-		}
-		limit := time.After(60 * time.Second)
-	calm:
-		for {
-			select {
-			case <-over:
-				break calm
-			case <-time.After(20 * time.Millisecond):
-				unix.Kill(-cmd.Process.Pid, unix.SIGCONT)
-			case <-limit:
-				unix.Kill(-cmd.Process.Pid, unix.SIGKILL)
-				t.Fatalf("allow exec %v, watch %v: hung", c.AllowExec, c.Watch)
+		state, o, err := stormed(t, c, what, func(pid int) {
+			for end := time.Now().Add(rand.N(40 * time.Millisecond)); time.Now().Before(end); {
+				unix.Kill(-pid, signals[rand.IntN(len(signals))])
+				time.Sleep(rand.N(300 * time.Microsecond))
 			}
-		}
-		cmd.ExtraFiles[0].Close()
-		var o outcome
-		err := json.NewDecoder(r).Decode(&o)
+		})
 		if word, _ := os.ReadFile(marker); err != nil || o.Err != "" || o.Result.ExitCode != 0 || string(word) != "gated" {
-			t.Errorf("allow exec %v, watch %v: %v, %v, wrote %q; the launcher: %v", c.AllowExec, c.Watch, o, err, word, cmd.ProcessState)
+			t.Errorf("%s: %v, %v, wrote %q; the launcher: %v", what, o, err, word, state)
 		}
 	}
 }
